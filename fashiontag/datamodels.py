@@ -1,0 +1,186 @@
+"""The few shapes that rooms hand to each other: one protocol and frozen result classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
+
+Vectors = NDArray[np.float32]
+"""Rows of unit length, shape (n, d), float32."""
+
+Pixels = NDArray[np.uint8]
+"""One picture as a model takes it, shape (height, width, 3), RGB, 0 to 255."""
+
+Source = Literal["image", "title", "both"]
+Method = Literal["zero-shot", "probe"]
+Decision = Literal["publish", "review", "abstain"]
+Status = Literal["ok", "error"]
+
+
+class ImageRef(Protocol):
+    """Where the bytes of a picture are, without having read them."""
+
+    @property
+    def locator(self) -> str:
+        """What identifies the place for good: an absolute path, or ``hf:NAME/split/row``."""
+
+    def stamp(self) -> str | None:
+        """Change whenever the bytes may have changed (size and time of a file); None if unknown."""
+
+    def read(self) -> bytes:
+        """Return the encoded bytes; raise `ImageError` with the reason if there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One product of a catalogue: a picture and what its seller wrote.
+
+    Attributes
+    ----------
+    id : str
+        Unique in its source; a path below it with ``/``, or a table's path value as typed.
+    path : str
+        What a user can open, shown in the output.
+    title : str
+        The title as typed, "" where there is none.
+    text : str
+        The title without markup: what is embedded and matched, "" where there is none.
+    fields : Mapping of str to str
+        The other columns of the titles table; they never influence tags.
+    image : ImageRef
+        Where the picture's bytes are.
+    """
+
+    id: str
+    path: str
+    title: str
+    text: str
+    fields: Mapping[str, str]
+    image: ImageRef
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """Text vectors, and into how many windows of the model's context each text was cut.
+
+    Attributes
+    ----------
+    vectors : ndarray of shape (n, d), float32
+        Unit rows; a text of several windows is their normalised mean.
+    windows : ndarray of shape (n,), int64
+        1 for a text that fits, more for one that was chunked.
+    """
+
+    vectors: Vectors
+    windows: NDArray[np.int64]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Images or texts in, unit vectors of one joint space out."""
+
+    @property
+    def name(self) -> str:
+        """The model as a user would type it after ``--model``."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest that changes with the weights, the configuration or the preprocessing."""
+
+    @property
+    def dim(self) -> int:
+        """The length d of a vector."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the model's own files are, if they are local: statistics are looked for there."""
+
+    @property
+    def image_size(self) -> int:
+        """The side in pixels that `prepare` scales to; a decoder need not give more than that."""
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Resize and crop one upright RGB picture as the model's configuration says.
+
+        Safe to call from several threads at once.
+        """
+
+    def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Encode prepared pictures, as one batch, into unit vectors of shape (n, d), float32."""
+
+    def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
+        """Encode texts; one longer than the model's context is cut in windows and averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagScore:
+    """One label given to one product.
+
+    Attributes
+    ----------
+    group, label : str
+        As the label file names them.
+    score : float
+        A probability in [0, 1] where the method is calibrated on labelled data, else a score of
+        the same range and direction: higher is better.
+    source : {"image", "title", "both"}
+        What the tag rests on.
+    method : {"zero-shot", "probe"}
+        What made it.
+    decision : {"publish", "review", "abstain"} or None
+        None where no precision was promised.
+    """
+
+    group: str
+    label: str
+    score: float
+    source: Source
+    method: Method = "zero-shot"
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """What became of one item: its tags, or the reason why it has none.
+
+    ``scores`` is filled only on request: ``{group: {label: score}}`` over all labels, with
+    ``unknown`` in exclusive groups.
+    """
+
+    id: str
+    path: str
+    title: str
+    status: Status
+    message: str
+    tags: tuple[TagScore, ...] = ()
+    scores: Mapping[str, Mapping[str, float]] | None = field(default=None, repr=False)
+
+    def labels(self, group: str) -> tuple[str, ...]:
+        """Return the labels given in one group, best first."""
+        return tuple(tag.label for tag in self.tags if tag.group == group)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer to a search: ``score`` is a cosine, higher is better; ``rank`` starts at 1.
+
+    ``tags`` are ``group=label`` strings; ``folded`` counts the items of the same family that
+    stand behind this one.
+    """
+
+    rank: int
+    score: float
+    id: str
+    path: str
+    title: str
+    tags: tuple[str, ...] = ()
+    folded: int = 0
