@@ -1,0 +1,1 @@
+"""Rows → files: tables for machines, a contact sheet for people."""
