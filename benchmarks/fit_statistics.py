@@ -1,0 +1,416 @@
+"""Fit a model's statistics on the validation split: ``python -m benchmarks.fit_statistics``.
+
+Moments and constants come from ``val``: what products look like to the model on pictures that it
+was not trained on. Nothing here sees ``pool`` or ``test``. For groups whose true labels the data
+hold (type, colour, audience, season, usage, and what follows from them) every constant is fitted,
+on titles half plain and half masked, so that a title is trusted, but not blindly. For the others
+(pattern, sleeve, neckline, ...) the words of val's titles stand in as labels of the picture, and
+`fitted_on` says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+
+from benchmarks import products
+from examples.drawing import NOTHING_KINDS, draw_nothing
+from fashiontag.encoders import resolve
+from fashiontag.heads.lexical import TitleMatcher
+from fashiontag.heads.statistics import FILE_NAME, GroupConstants, Moments, Statistics
+from fashiontag.heads.zeroshot import Evidence, ZeroShot
+from fashiontag.labels import load_labels
+from fashiontag.store import VectorStore
+from fashiontag.workflows.embed import embed
+from fashiontag.workflows.tag import ZeroShotTagger, embed_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from fashiontag.datamodels import Encoder
+    from fashiontag.labels import Group, LabelSpace
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+PRECISION = 0.88
+"""Cuts aim at this on val, so that 0.85 is left on pictures that they were not chosen on."""
+
+NOTHING_SEED = 500_000
+NOTHING_PICTURES = 300
+LEFT_OUT = 0.15
+"""Share of val pictures whose own type is taken from the offer, so that "unknown" is right."""
+
+SILENT = 0.3
+"""Weight of a product whose title names no label of a weakly labelled group: it may still have
+one, for titles leave out what the picture shows."""
+
+TITLES = ("plain", "masked")
+WEAK = "words of val's titles, for the picture"
+
+# Which column of the data is the truth of which group of the default labels.
+TRUTH_OF = {
+    "category": "articleType",
+    "color": "baseColour",
+    "audience": "gender",
+    "season": "season",
+    "occasion": "usage",
+}
+# Only here is a label outside the offer another thing; a navy shirt offered every colour but navy
+# is still blue.
+OPEN_WORLD = {"articleType", "subCategory", "category"}
+
+
+@dataclass(frozen=True)
+class GroupData:
+    """One group's evidence over n val products and then m pictures of nothing.
+
+    Attributes
+    ----------
+    seen : ndarray of shape (n + m, k)
+        Cosines (exclusive) or deviations (open) of the pictures.
+    background : ndarray of shape (n + m,)
+    said, words : list of ndarray of shape (n, k)
+        One per title condition.
+    truth : ndarray of shape (n + m,), int
+        The true column; k is "unknown", -1 is not known.
+    weak : bool
+        Whether the truth is only what the plain title says.
+    """
+
+    group: Group
+    seen: Floats
+    background: Floats
+    said: list[Floats]
+    words: list[Floats]
+    truth: Ints
+    weak: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.group.labels)
+
+    @property
+    def row_weights(self) -> Floats:
+        return np.where((self.truth == self.size) & self.weak, SILENT, 1.0)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one fit is made on: the evidence of r rows, their truth and their weight."""
+
+    seen: Floats
+    said: Floats
+    words: Floats
+    background: Floats
+    truth: Ints
+    weight: Floats
+
+    @classmethod
+    def of(cls, data: GroupData, *, titled: bool) -> Rows:
+        """Take the rows whose truth is known: once without titles, or once per title condition."""
+        products_only = len(data.said[0]) if titled else len(data.truth)
+        rows = np.flatnonzero(data.truth[:products_only] >= 0)
+        times = len(TITLES) if titled else 1
+        none = np.zeros((len(rows), data.size))
+        return cls(
+            seen=np.concatenate([data.seen[rows]] * times),
+            said=np.concatenate([said[rows] for said in data.said]) if titled else none,
+            words=np.concatenate([words[rows] for words in data.words]) if titled else none,
+            background=np.concatenate([data.background[rows]] * times),
+            truth=np.concatenate([data.truth[rows]] * times),
+            weight=np.concatenate([data.row_weights[rows]] * times),
+        )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a fit finds; the weights are positive, so their logarithms are searched."""
+
+    image: float
+    unknown: float
+    title: float = 0.0
+    words: float = 0.0
+
+    @classmethod
+    def of(cls, parameters: Floats) -> Weights:
+        image, unknown, *rest = parameters.tolist()
+        return cls(float(np.exp(image)), unknown, *(float(np.exp(value)) for value in rest))
+
+    def exclusive_shares(self, rows: Rows) -> Floats:
+        """Return scores of shape (r, k + 1), "unknown" last; the formula of `GroupConstants`."""
+        votes = self.image * rows.seen + self.title * rows.said + self.words * rows.words
+        nothing = np.logaddexp(self.unknown, self.image * rows.background)
+        logits = np.column_stack([votes, nothing])
+        logits -= logits.max(axis=1, keepdims=True)
+        shares = np.exp(logits)
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+    def open_logits(self, rows: Rows) -> Floats:
+        votes = self.image * rows.seen + self.title * rows.said + self.words * rows.words
+        return np.asarray(votes - self.unknown)
+
+
+def exclusive_loss(weights: Weights, rows: Rows) -> float:
+    picked = np.take_along_axis(weights.exclusive_shares(rows), rows.truth[:, None], axis=1)[:, 0]
+    return float(-(rows.weight * np.log(picked + 1e-12)).sum() / rows.weight.sum())
+
+
+def open_loss(weights: Weights, rows: Rows) -> float:
+    logits = weights.open_logits(rows)
+    losses = np.logaddexp(0, logits) - hot(rows) * logits
+    return float((rows.weight[:, None] * losses).sum() / rows.weight.sum())
+
+
+def hot(rows: Rows) -> Floats:
+    """Return the truth as 0 and 1, shape (r, k); "unknown" is a row of zeros."""
+    return np.asarray(np.eye(rows.seen.shape[1] + 1)[rows.truth][:, :-1])
+
+
+def search(loss: Callable[[Weights, Rows], float], rows: Rows, start: list[float]) -> Weights:
+    def penalised(parameters: Floats) -> float:
+        # A nudge towards the start keeps weights finite where titles decide everything.
+        away = parameters - np.array(start)
+        return loss(Weights.of(parameters), rows) + 1e-3 * float(away @ away)
+
+    bounds = [(-4.0, 5.0), (-30.0, 30.0), (-6.0, 5.0), (-4.0, 3.0)][: len(start)]
+    return Weights.of(minimize(penalised, start, method="L-BFGS-B", bounds=bounds).x)
+
+
+def fit_exclusive(data: GroupData) -> GroupConstants:
+    if data.group.name in OPEN_WORLD:
+        data = leave_out(data)
+    pictures = Rows.of(data, titled=False)
+    alone = search(exclusive_loss, pictures, [3.0, 0.0])
+    cut_alone = exclusive_cut(alone, pictures)
+    if data.weak:  # its truth came from the titles, so they can't be judged by it
+        return GroupConstants(
+            alone.image, alone.unknown, alone.image, 0.0, WORD_DECIDES, alone.unknown,
+            cut_alone, cut_alone, WEAK,
+        )  # fmt: skip
+    both = Rows.of(data, titled=True)
+    found = search(exclusive_loss, both, [np.log(alone.image), alone.unknown, 2.0, 1.0])
+    return GroupConstants(
+        alone.image, alone.unknown, found.image, found.title, found.words, found.unknown,
+        cut_alone, exclusive_cut(found, both), "val",
+    )  # fmt: skip
+
+
+WORD_DECIDES = 10.0
+"""Weight of a title word in groups where nothing but words is known."""
+
+
+def fit_open(groups: list[GroupData]) -> GroupConstants:
+    """Fit one set of constants over groups, each label against the rest."""
+    pictures = stack([Rows.of(data, titled=False) for data in groups])
+    alone = search(open_loss, pictures, [0.0, 4.0])
+    cut_alone = open_cut(alone, pictures)
+    if groups[0].weak:
+        return GroupConstants(
+            alone.image, alone.unknown, alone.image, 0.0, alone.unknown + WORD_DECIDES,
+            alone.unknown, cut_alone, cut_alone, WEAK,
+        )  # fmt: skip
+    both = stack([Rows.of(data, titled=True) for data in groups])
+    found = search(open_loss, both, [np.log(alone.image), alone.unknown, -1.0, 1.0])
+    return GroupConstants(
+        alone.image, alone.unknown, found.image, found.title, found.words, found.unknown,
+        cut_alone, open_cut(found, both), "val",
+    )  # fmt: skip
+
+
+def stack(parts: list[Rows]) -> Rows:
+    """Put groups of different sizes under each other: every label becomes a row of its own."""
+    single = []
+    for part in parts:
+        size = part.seen.shape[1]
+        single.append(
+            Rows(
+                seen=part.seen.reshape(-1, 1),
+                said=part.said.reshape(-1, 1),
+                words=part.words.reshape(-1, 1),
+                background=np.repeat(part.background, size),
+                truth=1 - hot(part).astype(np.int64).ravel(),
+                weight=np.repeat(part.weight, size),
+            )
+        )
+    return Rows(
+        *(np.concatenate([getattr(one, field.name) for one in single]) for field in fields(Rows))
+    )
+
+
+def leave_out(data: GroupData) -> GroupData:
+    """Take the true label of some products from the offer: "unknown" is then the right answer."""
+    rng = np.random.default_rng(7)
+    known = (data.truth >= 0) & (data.truth < data.size)
+    rows = np.flatnonzero(known & (rng.random(len(known)) < LEFT_OUT))
+    columns = data.truth[rows]
+    truth, seen = data.truth.copy(), data.seen.copy()
+    truth[rows], seen[rows, columns] = data.size, -10.0
+    said, words = [one.copy() for one in data.said], [one.copy() for one in data.words]
+    for one, nothing in ((said, -10.0), (words, 0.0)):
+        for condition in one:
+            condition[rows, columns] = nothing
+    return replace(data, truth=truth, seen=seen, said=said, words=words)
+
+
+def exclusive_cut(weights: Weights, rows: Rows) -> float:
+    shares = weights.exclusive_shares(rows)
+    best = shares[:, :-1].argmax(axis=1)
+    score = shares[np.arange(len(best)), best]
+    given = score >= shares[:, -1]
+    return lowest_cut(score[given], (best == rows.truth)[given])
+
+
+def open_cut(weights: Weights, rows: Rows) -> float:
+    score = 1 / (1 + np.exp(-weights.open_logits(rows)[:, 0]))
+    return max(lowest_cut(score, rows.truth == 0), 0.3)
+
+
+def lowest_cut(score: Floats, right: NDArray[np.bool_]) -> float:
+    """Return the smallest threshold above which precision is `PRECISION`; 1 where none is."""
+    order = np.argsort(-score)
+    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero((precision >= PRECISION) & (np.arange(len(order)) >= 20))
+    if not len(good):
+        return 1.0
+    return 0.0 if good[-1] == len(order) - 1 else round(float(score[order][good[-1]]), 4)
+
+
+def true_columns(group: Group, values: NDArray[np.str_], space: LabelSpace) -> Ints:
+    """Return each value's column in a group: by name, else by the word for the value."""
+    matcher = TitleMatcher(space)
+    native = load_labels("fashion-products")
+    word = {
+        label.name: (label.words or (label.name,))[0]
+        for one in native.groups
+        for label in one.labels
+    }
+    columns = {"": -1}
+    for value in np.unique(values):
+        if value in group.names:
+            columns[value] = group.names.index(value)
+        elif value:
+            hits = matcher.score([word.get(value, value)])[0, space.span(group.name)]
+            columns[value] = int(hits.argmax()) if hits.max() == 1 else -1
+    return np.array([columns[value] for value in values], np.int64)
+
+
+def columns_in_words(words: NDArray[np.float32]) -> Ints:
+    return np.where(words.max(axis=1) > 0, words.argmax(axis=1), words.shape[1]).astype(np.int64)
+
+
+def nothing_vectors(encoder: Encoder) -> NDArray[np.float32]:
+    kinds = [NOTHING_KINDS[n % len(NOTHING_KINDS)] for n in range(NOTHING_PICTURES)]
+    pictures = (draw_nothing(kind, seed=NOTHING_SEED + n) for n, kind in enumerate(kinds))
+    pixels = [encoder.prepare(picture) for picture in pictures]
+    batches = [pixels[at : at + 50] for at in range(0, len(pixels), 50)]
+    return np.concatenate([encoder.encode_images(batch) for batch in batches])
+
+
+def fit(encoder: Encoder, store: VectorStore) -> Statistics:
+    """Fit all constants of one model for both shipped label files."""
+    val = products.load(["val"])
+    nothing = nothing_vectors(encoder)
+    windows = {c: list(embed(val.items(c), encoder, store)) for c in TITLES}
+    spaces = [load_labels(name) for name in ("fashion-products", "fashion")]
+    prompts = [embed_prompts(encoder, space, store) for space in spaces]
+    statistics = Statistics()
+    groups: dict[str, GroupConstants] = {}
+    type_and_colour: list[GroupData] = []
+    for space, vectors in zip(spaces, prompts, strict=True):
+        tagger = ZeroShotTagger(encoder, space, store, Statistics())
+        evidence = [join([tagger.evidence(w) for w in windows[c]]) for c in TITLES]
+        if not statistics.fitted:
+            titles = np.concatenate([one.titles[one.titled] for one in evidence])
+            statistics = Statistics(
+                image=Moments.fit(evidence[0].images),
+                title=Moments.fit(titles),
+                prompt_mean=np.concatenate([p.labels for p in prompts]).mean(axis=0),
+            )
+        head = ZeroShot(space, vectors.labels, vectors.background, statistics)
+        seen = head.cosines(np.concatenate([evidence[0].images, nothing]), statistics.image)
+        said = [head.cosines(one.titles, statistics.title) for one in evidence]
+        for group in (group for group in space.groups if group.visible):
+            span = space.span(group.name)
+            column = TRUTH_OF.get(group.name, group.name)
+            weak = column not in products.ATTRIBUTES
+            words = [one.words[:, span].astype(float) for one in evidence]
+            truth = (
+                columns_in_words(evidence[0].words[:, span])
+                if weak
+                else true_columns(group, val.attributes[column], space)
+            )
+
+            def data(
+                *,
+                standardised: bool,
+                group: Group = group,
+                span: slice = span,
+                words: list[Floats] = words,
+                truth: Ints = truth,
+                weak: bool = weak,
+                seen: NDArray[np.float32] = seen,
+                said: list[NDArray[np.float32]] = said,
+                head: ZeroShot = head,
+            ) -> GroupData:
+                def columns(cosines: NDArray[np.float32], moments: Moments | None) -> Floats:
+                    chosen = head.standardise(cosines, moments) if standardised else cosines
+                    return chosen[:, span].astype(float)
+
+                return GroupData(
+                    group=group,
+                    seen=columns(seen, statistics.image),
+                    background=seen[:, head.space.size :].max(axis=1).astype(float),
+                    said=[columns(one, statistics.title) for one in said],
+                    words=words,
+                    truth=np.concatenate([truth, np.full(len(nothing), len(group.labels))]),
+                    weak=weak,
+                )
+
+            fitted = data(standardised=not group.exclusive)
+            constants = fit_exclusive(fitted) if group.exclusive else fit_open([fitted])
+            groups[f"{space.name}/{group.name}"] = constants
+            if space.name == "fashion-products" and column in {"articleType", "baseColour"}:
+                type_and_colour.append(data(standardised=True))
+    return replace(
+        statistics,
+        groups=groups,
+        exclusive=replace(groups["fashion-products/articleType"], fitted_on=""),
+        open=replace(fit_open(type_and_colour), fitted_on=""),
+    )
+
+
+def join(parts: list[Evidence]) -> Evidence:
+    return Evidence(
+        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Evidence))
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="as for `fashiontag --model`; default: the embedded one")
+    parser.add_argument("--workspace", type=Path, help="keep vectors here between runs")
+    arguments = parser.parse_args()
+    encoder = resolve(arguments.model)
+    if encoder.folder is None:
+        parser.error("only a local model folder can take statistics")
+    with tempfile.TemporaryDirectory() as scratch:
+        with VectorStore.open(arguments.workspace or Path(scratch)) as store:
+            statistics = fit(encoder, store)
+        statistics.save(encoder.folder / FILE_NAME)
+    for name, one in {"exclusive": statistics.exclusive, "open": statistics.open}.items():
+        print(f"{name:30} {one}")
+    for name, one in statistics.groups.items():
+        print(f"{name:30} {one}")
+
+
+if __name__ == "__main__":
+    main()

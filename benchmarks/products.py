@@ -1,0 +1,107 @@
+"""The fashion-products data as the benchmarks see it: official split, families, title conditions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from fashiontag.catalog import clean_title
+from fashiontag.catalog.read import FileRef
+from fashiontag.datamodels import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+ATTRIBUTES = (
+    "articleType",
+    "baseColour",
+    "gender",
+    "season",
+    "usage",
+    "subCategory",
+    "masterCategory",
+)
+CONDITIONS = ("plain", "masked", "absent", "swapped")
+EMPTY = {"", "NA"}
+"""Cells that sellers left blank: not known, which is not "none of these"."""
+
+
+def data_folder() -> Path:
+    """Return where the data lies: FASHIONTAG_DATA, else ../shared/data; exit if it is nowhere."""
+    folder = Path(os.environ.get("FASHIONTAG_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "fashion-products" / "styles.csv").is_file():
+        sys.exit(f"No fashion-products data in {folder}; set FASHIONTAG_DATA to the folder.")
+    return folder
+
+
+@dataclass(frozen=True)
+class Products:
+    """Pictured products of one split, in the order of their ids as text.
+
+    Attributes
+    ----------
+    ids, families : ndarray of shape (n,), str
+    attributes : mapping of str to ndarray of shape (n,), str
+        "" where the seller left the cell blank.
+    titles : mapping of str to list of n str
+        One list per title condition; ``swapped`` exists for the test split only.
+    """
+
+    ids: NDArray[np.str_]
+    families: NDArray[np.str_]
+    attributes: dict[str, NDArray[np.str_]]
+    titles: dict[str, list[str]]
+
+    def items(self, condition: str) -> list[Item]:
+        """Return the products as a catalogue with the titles of one condition."""
+        images = data_folder() / "fashion-products" / "images"
+        return [
+            Item(
+                id=f"{one}.jpg",
+                path=str(images / f"{one}.jpg"),
+                title=title,
+                text=clean_title(title),
+                fields={},
+                image=FileRef(images / f"{one}.jpg"),
+            )
+            for one, title in zip(self.ids, self.titles[condition], strict=True)
+        ]
+
+
+def load(splits: Sequence[str]) -> Products:
+    """Read the pictured products of some splits ("pool", "val", "test")."""
+    folder = data_folder() / "fashion-products"
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_csv(folder / name, dtype=str, keep_default_na=False, index_col="id")
+
+    official = table("splits.csv")
+    official = official[official["split"].isin(list(splits)) & (official["image"] == "1")]
+    ids = sorted(official.index)
+    styles = table("styles.csv").loc[ids]
+    swapped = table("titles_swapped.csv")["title"]
+    titles = {
+        "plain": styles["productDisplayName"].tolist(),
+        "masked": table("titles_masked.csv")["title"].loc[ids].tolist(),
+        "absent": [""] * len(ids),
+    }
+    if set(ids) <= set(swapped.index):
+        titles["swapped"] = swapped.loc[ids].tolist()
+    return Products(
+        ids=np.array(ids),
+        families=official.loc[ids, "family"].to_numpy(str),
+        attributes={
+            name: np.where(styles[name].isin(EMPTY), "", styles[name]).astype(str)
+            for name in ATTRIBUTES
+        },
+        titles=titles,
+    )

@@ -1,0 +1,106 @@
+"""``fashiontag doctor``: versions, devices, the active FAISS, the models that can be had."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+from fashiontag import __version__
+from fashiontag.cli import app, options, output
+
+LIBRARIES = (
+    "torch",
+    "open-clip-torch",
+    "transformers",
+    "faiss-cpu",
+    "faiss-gpu",
+    "datasets",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "scikit-learn",
+    "numpy",
+)
+
+
+@app.command()
+def doctor(
+    workspace: options.Workspace = options.DEFAULT_WORKSPACE,
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show versions, devices, what FAISS runs on, models and what the workspace holds."""
+    del debug
+    with output.talk.status("looking around…"):
+        facts = {
+            "fashiontag": {"version": __version__, "python": platform.python_version()},
+            "libraries": _versions(),
+            "devices": _devices(),
+            "faiss": _faiss(),
+            "models": _models(),
+            "workspace": _workspace(workspace),
+        }
+    if as_json:
+        output.document(facts)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 3))
+    for section, lines in facts.items():
+        for number, (name, value) in enumerate(lines.items()):
+            table.add_row(
+                Text("" if number else section, style="bold"), Text(name), Text(str(value))
+            )
+        table.add_row()
+    output.results.print(table)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            if not name.startswith("faiss"):
+                found[name] = "missing: install fashiontag again"
+    return found
+
+
+def _devices() -> dict[str, str]:
+    import os
+
+    import torch
+
+    found = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for the model"}
+    for number in range(torch.cuda.device_count()):
+        found[f"cuda:{number}"] = torch.cuda.get_device_name(number)
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found
+
+
+def _faiss() -> dict[str, str]:
+    import faiss
+
+    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+    return {
+        "version": faiss.__version__,
+        "active": f"{gpus} GPUs" if gpus else "CPU",
+        "instructions": faiss.get_compile_options().strip() or "generic",
+    }
+
+
+def _models() -> dict[str, str]:
+    from fashiontag.encoders import known_models
+
+    return {model.name: model.description for model in known_models()}
+
+
+def _workspace(workspace: options.Workspace) -> dict[str, str]:
+    from fashiontag.store import VectorStore
+
+    if not workspace.is_dir():
+        return {str(workspace): "nothing yet; `fashiontag tag` makes it"}
+    with VectorStore.open(workspace) as store:
+        return {str(workspace): str(store.status())}

@@ -1,0 +1,1 @@
+"""Vectors and title words in, scores per label out. A head never encodes."""

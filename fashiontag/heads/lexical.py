@@ -1,0 +1,139 @@
+"""Title words → evidence per label, without a model: the cheapest accuracy there is.
+
+In real catalogues the title often names the label, so a string match is the humble row of every
+benchmark and, next to the embeddings, a head of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fashiontag.labels import Group, LabelSpace
+
+_APOSTROPHE = re.compile(r"['’ʼ`´]")
+_TOKEN = re.compile(r"[^\W_]+")
+
+EARLIER = 0.5
+"""Evidence for a label of an exclusive group that the title names before another one: English
+puts the head noun last ("shirt dress", "dress belt")."""
+
+
+def tokens(text: str) -> list[str]:
+    """Split a text into lower-case words; apostrophes vanish, hyphens separate.
+
+    Examples
+    --------
+    >>> tokens("Women's T-Shirt")
+    ['womens', 't', 'shirt']
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _TOKEN.findall(_APOSTROPHE.sub("", folded))
+
+
+def _plurals(word: str) -> tuple[str, ...]:
+    """Return the word and its regular plural: a title may be plural where a label is singular.
+
+    Never the other way round, or "short sleeve" would name shorts.
+    """
+    if not word.isalpha() or len(word) < 3:
+        return (word,)
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return (word, word + "es")
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return (word, word[:-1] + "ies")
+    return (word, word + "s")
+
+
+def _spellings(term: str) -> set[tuple[str, ...]]:
+    """Return the token sequences that count as this term: "t-shirt", "tshirts", "T shirt"."""
+    words = tokens(term)
+    if not words:
+        return set()
+    found = {(*words[:-1], last) for last in _plurals(words[-1])}
+    if "-" in term:
+        found |= {(joined,) for joined in _plurals("".join(words))}
+    return found
+
+
+class _GroupMatcher:
+    """The terms of one group, longest first; one term may name several labels."""
+
+    def __init__(self, group: Group, offset: int) -> None:
+        self.exclusive = group.exclusive
+        self._columns: dict[tuple[str, ...], set[int]] = {}
+        for position, label in enumerate(group.labels):
+            for term in label.terms:
+                for spelling in _spellings(term):
+                    self._columns.setdefault(spelling, set()).add(offset + position)
+        self._longest = max((len(words) for words in self._columns), default=0)
+
+    def match(self, words: Sequence[str]) -> list[int]:
+        """Return the columns named, in the order of the text, a longer term hiding shorter ones."""
+        found: list[int] = []
+        at = 0
+        while at < len(words):
+            for length in range(min(self._longest, len(words) - at), 0, -1):
+                columns = self._columns.get(tuple(words[at : at + length]))
+                if columns:
+                    found.extend(sorted(columns))
+                    at += length
+                    break
+            else:
+                at += 1
+        return found
+
+
+class TitleMatcher:
+    """Finds the labels that a title names.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        Names, aliases and words of every label are searched, case-insensitively, as whole words,
+        in singular and regular plural, with the longest match winning within a group.
+    """
+
+    def __init__(self, space: LabelSpace) -> None:
+        self.space = space
+        self._groups: list[_GroupMatcher] = []
+        offset = 0
+        for group in space.groups:
+            self._groups.append(_GroupMatcher(group, offset))
+            offset += len(group.labels)
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Score cleaned titles.
+
+        Parameters
+        ----------
+        texts : sequence of n str
+            "" stands for a missing title.
+
+        Returns
+        -------
+        ndarray of shape (n, t), float32, in [0, 1]
+            1 where the title names the label, 0.5 where it does but names another label of the
+            same exclusive group later, 0 elsewhere. Columns in the order of the label space.
+        """
+        scores = np.zeros((len(texts), self.space.size), np.float32)
+        for row, text in enumerate(texts):
+            words = tokens(text)
+            if not words:
+                continue
+            for group in self._groups:
+                columns = group.match(words)
+                if group.exclusive and columns:
+                    scores[row, columns] = EARLIER
+                    scores[row, columns[-1]] = 1.0
+                else:
+                    scores[row, columns] = 1.0
+        return scores

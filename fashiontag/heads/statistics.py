@@ -1,0 +1,218 @@
+"""What a model's scores look like on products: the constants that turn cosines into decisions.
+
+They are fitted once per model, on validation pictures that neither trained the model nor test it,
+and travel in the model's folder as ``statistics.safetensors``. A model without them gets neutral
+constants, and its figures are scores, not probabilities.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fashiontag.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FILE_NAME = "statistics.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """How one modality's vectors lie in the joint space.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (d,), float32
+        Subtracted first: images and texts of one model live in different cones (the modality
+        gap), and the difference carries no information about a product.
+    centre : ndarray of shape (d,), float32
+        Mean of the centred, re-normalised vectors.
+    covariance : ndarray of shape (d, d), float32
+        Their covariance. With it the mean and spread of *any* prompt's cosine over products are
+        ``centre @ p`` and ``sqrt(p @ covariance @ p)``, so a label invented today is standardised
+        like the shipped ones.
+    """
+
+    mean: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    covariance: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, vectors: NDArray[np.float32]) -> Moments:
+        """Take the moments of unit vectors of shape (n, d)."""
+        mean = vectors.mean(axis=0)
+        centred = unit(vectors - mean)
+        return cls(
+            mean.astype(np.float32),
+            centred.mean(axis=0).astype(np.float32),
+            np.cov(centred, rowvar=False).astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupConstants:
+    """The few numbers with which one attribute group weighs its evidence.
+
+    In an exclusive group the logit of label k is ``image·cos + title·cos + words·w``, and that of
+    "unknown" is ``logaddexp(unknown, image·background)``; the score is their softmax. In an open
+    group the score is ``sigmoid(image·z + title·z + words·w − unknown)`` with standardised
+    cosines z. Where there is no title, ``image_alone`` and ``unknown_alone`` stand in.
+
+    Attributes
+    ----------
+    image_alone, unknown_alone : float
+        Weight of the picture and logit of "unknown" without a title.
+    image, title, words, unknown : float
+        Weights and logit of "unknown" with one.
+    cut_alone, cut : float
+        Lowest score in [0, 1] at which a label is given, without and with a title.
+    fitted_on : str
+        What labelled data they come from; "" where they are borrowed or neutral.
+    """
+
+    image_alone: float
+    unknown_alone: float
+    image: float
+    title: float
+    words: float
+    unknown: float
+    cut_alone: float = 0.0
+    cut: float = 0.0
+    fitted_on: str = ""
+
+
+# Neutral constants, for a model nobody has fitted. 100 is the logit scale at which every CLIP
+# checkpoint was trained to saturation (Radford et al. 2021, section 2.5). Cosines between two texts
+# spread about five times wider than those between a picture and a text, hence the 20. A word in
+# the title outweighs a difference of 0.05 in the picture's cosine.
+_NEUTRAL_EXCLUSIVE = GroupConstants(
+    image_alone=100.0, unknown_alone=-50.0, image=100.0, title=20.0, words=5.0, unknown=-50.0
+)
+# z is standardised over all prompts of the label file, for one picture: beyond 2.5 deviations.
+_NEUTRAL_OPEN = GroupConstants(
+    image_alone=2.0,
+    unknown_alone=5.0,
+    image=1.0,
+    title=1.0,
+    words=5.0,
+    unknown=5.0,
+    cut_alone=0.5,
+    cut=0.5,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """All constants of one model.
+
+    Attributes
+    ----------
+    image, title : Moments or None
+        None for a model without statistics: nothing is centred, and open groups standardise a
+        picture's cosines over the prompts at hand.
+    prompt_mean : ndarray of shape (d,), float32, or None
+    exclusive, open : GroupConstants
+        For groups that have none of their own.
+    groups : Mapping of str to GroupConstants
+        Keys are ``label file/group``.
+    """
+
+    image: Moments | None = None
+    title: Moments | None = None
+    prompt_mean: NDArray[np.float32] | None = None
+    exclusive: GroupConstants = _NEUTRAL_EXCLUSIVE
+    open: GroupConstants = _NEUTRAL_OPEN
+    groups: Mapping[str, GroupConstants] = field(default_factory=dict)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether labelled products stand behind these constants."""
+        return self.image is not None
+
+    def of(self, space: str, group: str, *, exclusive: bool) -> GroupConstants:
+        """Return the constants of one group, borrowed ones where it has none."""
+        own = self.groups.get(f"{space}/{group}")
+        if own is not None:
+            return own
+        return self.exclusive if exclusive else self.open
+
+    def save(self, path: Path) -> None:
+        """Write ``statistics.safetensors``; the constants go into its header."""
+        from safetensors.numpy import save_file
+
+        if self.image is None or self.title is None or self.prompt_mean is None:
+            raise ValueError("statistics without moments are neutral and need no file")
+        arrays = {
+            "prompt.mean": self.prompt_mean,
+            **{f"image.{name}": value for name, value in asdict(self.image).items()},
+            **{f"title.{name}": value for name, value in asdict(self.title).items()},
+        }
+        constants = {
+            "exclusive": asdict(self.exclusive),
+            "open": asdict(self.open),
+            "groups": {name: asdict(value) for name, value in sorted(self.groups.items())},
+        }
+        save_file(
+            {name: np.ascontiguousarray(value, np.float32) for name, value in arrays.items()},
+            path,
+            metadata={"constants": json.dumps(constants, sort_keys=True)},
+        )
+
+    @classmethod
+    def load(cls, folder: Path | None, dim: int) -> Statistics:
+        """Read the statistics of a model folder; neutral ones where it has none.
+
+        Parameters
+        ----------
+        folder : Path or None
+            The model's folder; None for a model that isn't local.
+        dim : int
+            The length of the model's vectors.
+
+        Raises
+        ------
+        ModelError
+            The file is damaged or belongs to a model of another dimension.
+        """
+        path = folder / FILE_NAME if folder else None
+        if path is None or not path.is_file():
+            return cls()
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                constants = json.loads(file.metadata()["constants"])
+            found = cls(
+                image=Moments(*(arrays[f"image.{n}"] for n in ("mean", "centre", "covariance"))),
+                title=Moments(*(arrays[f"title.{n}"] for n in ("mean", "centre", "covariance"))),
+                prompt_mean=arrays["prompt.mean"],
+                exclusive=GroupConstants(**constants["exclusive"]),
+                open=GroupConstants(**constants["open"]),
+                groups={n: GroupConstants(**c) for n, c in constants["groups"].items()},
+            )
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{path} can't be read as statistics ({error}); delete it to use neutral ones, "
+                "or fetch the model folder again."
+            ) from error
+        if arrays["prompt.mean"].shape != (dim,):
+            raise ModelError(
+                f"{path} belongs to a model of {arrays['prompt.mean'].shape[0]} dimensions, "
+                f"this one has {dim}; delete the file or fetch the model folder again."
+            )
+        return found
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale rows to unit length; a row of zeros stays one."""
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)

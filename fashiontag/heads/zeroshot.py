@@ -1,0 +1,225 @@
+"""Prompt ensembles, titles and title words → a score per label, with nothing labelled.
+
+Cosines are taken between centred vectors, as METHOD says and SPARC (Miller et al., CVPR 2025)
+measured; every statistic ships with the model, so a product's scores never depend on the other
+products of the folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fashiontag.labels import LabelSpace
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of n products, in the order of the label space's t columns.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n, d), float32
+        Unit image vectors.
+    titles : ndarray of shape (n, d), float32
+        Unit title vectors; rows without a title are ignored.
+    titled : ndarray of shape (n,), bool
+        Which products have a title.
+    words : ndarray of shape (n, t), float32, in [0, 1]
+        What the title names, from `TitleMatcher.score`.
+    """
+
+    images: Floats
+    titles: Floats
+    titled: NDArray[np.bool_]
+    words: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a head thinks of n products.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n, t), float32, in [0, 1]
+        Higher is better. In an exclusive group they sum to 1 with `unknown`.
+    unknown : ndarray of shape (n, g), float32, in [0, 1]
+        Score of "none of these" per group; 0 in open groups.
+    by_image, by_title : ndarray of shape (n, t), bool
+        Whether the picture alone, or the title alone, speaks for the label.
+    cuts : ndarray of shape (n, g), float32
+        The lowest score at which a label of the group is given.
+    """
+
+    labels: Floats
+    unknown: Floats
+    by_image: NDArray[np.bool_]
+    by_title: NDArray[np.bool_]
+    cuts: Floats
+
+
+def ensemble(sentences: Sequence[Floats]) -> Floats:
+    """Average each label's prompt vectors into one.
+
+    Parameters
+    ----------
+    sentences : sequence of t arrays of shape (m_k, d)
+        Unit vectors of each label's prompts.
+
+    Returns
+    -------
+    ndarray of shape (t, d), float32, unit rows (Radford et al. 2021, section 3.1.4)
+    """
+    return unit(np.stack([np.asarray(rows, np.float32).mean(axis=0) for rows in sentences]))
+
+
+class ZeroShot:
+    """Scores products against the prompts of a label space.
+
+    Parameters
+    ----------
+    space : LabelSpace
+    prompts : ndarray of shape (t, d), float32
+        One unit vector per label, from `ensemble`.
+    background : ndarray of shape (b, d), float32
+        Unit vectors of the prompts that describe no product.
+    statistics : Statistics
+        The model's constants.
+    """
+
+    def __init__(
+        self, space: LabelSpace, prompts: Floats, background: Floats, statistics: Statistics
+    ) -> None:
+        self.space = space
+        self.statistics = statistics
+        mean = statistics.prompt_mean
+        self._prompts = prompts if mean is None else unit(prompts - mean)
+        self._background = background if mean is None else unit(background - mean)
+        self._visible = space.visible
+
+    def cosines(self, vectors: Floats, moments: Moments | None) -> Floats:
+        """Return centred cosines with every label, then every background prompt.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, d), float32
+        moments : Moments or None
+            Of the vectors' modality.
+
+        Returns
+        -------
+        ndarray of shape (n, t + b), float32, in [-1, 1]
+        """
+        centred = vectors if moments is None else unit(vectors - moments.mean)
+        return np.asarray(centred @ np.vstack([self._prompts, self._background]).T, np.float32)
+
+    def standardise(self, cosines: Floats, moments: Moments | None) -> Floats:
+        """Turn cosines of shape (n, t + b) into deviations from what products usually show.
+
+        Without statistics the reference is the row itself, over all prompts.
+        """
+        if moments is None:
+            spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
+            return np.asarray((cosines - cosines.mean(axis=1, keepdims=True)) / spread, np.float32)
+        prompts = np.vstack([self._prompts, self._background])
+        spread = np.sqrt(np.einsum("td,de,te->t", prompts, moments.covariance, prompts))
+        return np.asarray(
+            (cosines - prompts @ moments.centre) / np.maximum(spread, 1e-6), np.float32
+        )
+
+    def score(self, evidence: Evidence) -> Scores:
+        """Score n products; see `Scores` for shapes and ranges."""
+        size, groups = self.space.size, len(self.space.groups)
+        count = len(evidence.titled)
+        image = self.cosines(evidence.images, self.statistics.image)
+        title = self.cosines(evidence.titles, self.statistics.title)
+        # A label that no picture shows is left to the title's words: without them it is out.
+        possible = self._visible | (evidence.words > 0)
+        image_z = self.standardise(image, self.statistics.image)[:, :size] * self._visible
+        title_z = self.standardise(title, self.statistics.title)[:, :size]
+        background = image[:, size:].max(axis=1, initial=-1.0)
+        out = Scores(
+            labels=np.zeros((count, size), np.float32),
+            unknown=np.zeros((count, groups), np.float32),
+            by_image=np.zeros((count, size), bool),
+            by_title=np.zeros((count, size), bool),
+            cuts=np.zeros((count, groups), np.float32),
+        )
+        titled = evidence.titled
+        at = 0
+        for position, group in enumerate(self.space.groups):
+            columns = slice(at, at + len(group.labels))
+            at = columns.stop
+            constants = self.statistics.of(self.space.name, group.name, exclusive=group.exclusive)
+            weights = _PerRow.of(constants, titled)
+            out.cuts[:, position] = weights.cut
+            words = weights.words[:, None] * evidence.words[:, columns]
+            if group.exclusive:
+                seen = weights.image[:, None] * image[:, columns] * self._visible[columns]
+                said = weights.title[:, None] * title[:, columns] + words
+                nothing = np.logaddexp(weights.unknown, weights.image * background)
+                votes = np.where(possible[:, columns], seen + said, -np.inf)
+                logits = np.column_stack([votes, nothing])
+                logits -= logits.max(axis=1, keepdims=True)
+                shares = np.exp(logits)
+                shares /= shares.sum(axis=1, keepdims=True)
+                out.labels[:, columns] = shares[:, :-1]
+                out.unknown[:, position] = shares[:, -1]
+                out.by_image[:, columns] = _is_best(seen) & self._visible[columns]
+                out.by_title[:, columns] = _is_best(said) & titled[:, None]
+            else:
+                seen = weights.image[:, None] * image_z[:, columns]
+                said = weights.title[:, None] * title_z[:, columns] + words
+                shares = _sigmoid(seen + said - weights.unknown[:, None])
+                out.labels[:, columns] = np.where(possible[:, columns], shares, 0.0)
+                out.by_image[:, columns] = (
+                    (seen > said) | (seen >= weights.unknown[:, None])
+                ) & self._visible[columns]
+                out.by_title[:, columns] = ((said >= seen) | (words > 0)) & titled[:, None]
+        # Without a title the picture is all there is, even where a group has one label.
+        out.by_image[~titled] |= self._visible
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class _PerRow:
+    """A group's constants, for each product the ones that fit what it has; shapes (n,)."""
+
+    image: Floats
+    title: Floats
+    words: Floats
+    unknown: Floats
+    cut: Floats
+
+    @classmethod
+    def of(cls, constants: GroupConstants, titled: NDArray[np.bool_]) -> _PerRow:
+        def choose(with_title: float, without: float) -> Floats:
+            return np.where(titled, with_title, without).astype(np.float32)
+
+        return cls(
+            image=choose(constants.image, constants.image_alone),
+            title=choose(constants.title, 0.0),
+            words=choose(constants.words, 0.0),
+            unknown=choose(constants.unknown, constants.unknown_alone),
+            cut=choose(constants.cut, constants.cut_alone),
+        )
+
+
+def _is_best(logits: Floats) -> NDArray[np.bool_]:
+    """Mark the best label of each row; none where all are alike, for that is no opinion."""
+    best = logits.max(axis=1, keepdims=True)
+    return np.asarray((logits >= best) & (best > logits.min(axis=1, keepdims=True)))
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))), np.float32)

@@ -1,0 +1,1 @@
+"""Straight functions that call the rooms below in order: embed, tag, index, search."""

@@ -1,0 +1,231 @@
+"""Items in, rows of stored vectors out; what is stored already is neither opened nor encoded.
+
+Batches are a function of the source list alone and each is stored in one atomic step, so a run
+that was killed and repeated computes the very batches that the undisturbed run would have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fashiontag.catalog import load_image
+from fashiontag.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fashiontag.datamodels import Encoder, Item, Pixels, Vectors
+    from fashiontag.store import VectorStore
+
+WINDOW = 1024
+"""Items looked up in the store at once: 21,000 items are 21 look-ups, a few milliseconds each."""
+
+BATCH_SIZE = 32
+"""Pictures per forward pass unless asked otherwise; beyond 32 a processor gains nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A window of items, in source order, with the rows of their vectors in the store.
+
+    Attributes
+    ----------
+    items : tuple of n Item
+    images, texts : ndarray of shape (n,), int64
+        Rows of the ``image`` and ``text`` vectors; -1 where there is none.
+    image_keys : tuple of n str or None
+        Content hash of each picture; None where it couldn't be read.
+    errors : tuple of n str
+        Why a picture has no vector; "" where it has one.
+    encoded : int
+        How many pictures had to be encoded.
+    chunked : int
+        How many titles were longer than the model's context.
+    """
+
+    items: tuple[Item, ...]
+    images: NDArray[np.int64]
+    texts: NDArray[np.int64]
+    image_keys: tuple[str | None, ...]
+    errors: tuple[str, ...]
+    encoded: int
+    chunked: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A picture that was read: its content's key, and pixels or the reason for none."""
+
+    key: str | None
+    pixels: Pixels | None
+    error: str
+
+
+def content_key(data: bytes) -> str:
+    """Return the key under which a picture's or a text's vector is stored: 128-bit BLAKE2b."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def text_key(text: str) -> str:
+    """Return the key of a text's vector."""
+    return content_key(text.encode("utf-8", "surrogatepass"))
+
+
+def embed_texts(texts: Sequence[str], encoder: Encoder, store: VectorStore) -> NDArray[np.int64]:
+    """Return the store's rows of n texts, shape (n,), encoding those that are new; -1 for ""."""
+    keys = [text_key(text) for text in texts]
+    rows = store.find("text", encoder.fingerprint, keys)
+    missing = {
+        key: text for key, text, row in zip(keys, texts, rows, strict=True) if row < 0 and text
+    }
+    if missing:
+        encoded = encoder.encode_texts(list(missing.values()))
+        store.add(
+            "text", encoder.fingerprint, list(missing), encoded.vectors, windows=encoded.windows
+        )
+        rows = store.find("text", encoder.fingerprint, keys)
+    return np.where([bool(text) for text in texts], rows, -1).astype(np.int64)
+
+
+def read_vectors(
+    store: VectorStore, kind: str, encoder: Encoder, rows: NDArray[np.int64]
+) -> Vectors:
+    """Return stored vectors as float32 of shape (n, d); zeros where a row is -1.
+
+    What is read is what was rounded to float16 on the way in, also in the run that encoded it:
+    a first and a repeated run decide on the same numbers.
+    """
+    vectors = np.zeros((len(rows), encoder.dim), np.float32)
+    there = rows >= 0
+    if there.any():
+        vectors[there] = store.read(kind, encoder.fingerprint, rows[there])
+    return vectors
+
+
+def embed(
+    items: Sequence[Item],
+    encoder: Encoder,
+    store: VectorStore,
+    *,
+    batch_size: int = BATCH_SIZE,
+    workers: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[Embedded]:
+    """Yield windows of items whose vectors are all in the store.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        In source order.
+    encoder : Encoder
+    store : VectorStore
+    batch_size : int
+        Pictures per forward pass.
+    workers : int or None
+        Threads that read and decode; None takes one per processor.
+    progress : callable
+        Called with the number of items that have just been finished.
+    """
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode") as pool:
+        for start in range(0, len(items), WINDOW):
+            yield _embed_window(
+                items[start : start + WINDOW], encoder, store, pool, batch_size, progress
+            )
+
+
+def _embed_window(
+    items: Sequence[Item],
+    encoder: Encoder,
+    store: VectorStore,
+    pool: ThreadPoolExecutor,
+    batch_size: int,
+    progress: Callable[[int], None],
+) -> Embedded:
+    texts = embed_texts([item.text for item in items], encoder, store)
+    chunked = int((store.windows("text", encoder.fingerprint, texts[texts >= 0]) > 1).sum())
+    stamps = [item.image.stamp() or "" for item in items]
+    refs = [(item.image.locator, stamp) for item, stamp in zip(items, stamps, strict=True)]
+    known = store.contents(refs)
+    keys: list[str | None] = [entry.hash if entry else None for entry in known]
+    errors = [(entry.error or "") if entry else "" for entry in known]
+    rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
+    todo = [
+        [
+            position
+            for position in range(start, min(start + batch_size, len(items)))
+            if rows[position] < 0 and not errors[position]
+        ]
+        for start in range(0, len(items), batch_size)
+    ]
+    encoded = 0
+    # Two batches ahead keep the decoders busy while the model works, at a fixed cost in memory.
+    waiting: deque[list[Future[_Loaded]]] = deque()
+    ahead = iter(todo)
+
+    def submit() -> None:
+        batch = next(ahead, None)
+        if batch is not None:
+            waiting.append([pool.submit(_load, items[p], encoder) for p in batch])
+
+    submit()
+    submit()
+    for number, batch in enumerate(todo):
+        loaded = [future.result() for future in waiting.popleft()]
+        submit()
+        for position, picture in zip(batch, loaded, strict=True):
+            keys[position], errors[position] = picture.key, picture.error
+        encoded += _store_batch(loaded, encoder, store)
+        store.remember(
+            [
+                (*refs[position], picture.key, picture.error or None)
+                for position, picture in zip(batch, loaded, strict=True)
+                if stamps[position]
+            ]
+        )
+        progress(min(batch_size, len(items) - number * batch_size))
+    if encoded or any(todo):
+        rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
+    return Embedded(
+        items=tuple(items),
+        images=np.where([bool(error) for error in errors], -1, rows).astype(np.int64),
+        texts=texts,
+        image_keys=tuple(keys),
+        errors=tuple(errors),
+        encoded=encoded,
+        chunked=chunked,
+    )
+
+
+def _load(item: Item, encoder: Encoder) -> _Loaded:
+    key = None
+    try:
+        data = item.image.read()
+        key = content_key(data)
+        image = load_image(data, at_least=encoder.image_size)
+        return _Loaded(key, encoder.prepare(image), "")
+    except ImageError as error:
+        return _Loaded(key, None, str(error))
+
+
+def _store_batch(loaded: Sequence[_Loaded], encoder: Encoder, store: VectorStore) -> int:
+    """Encode and store the pictures of a batch that are new, each content once; return how many."""
+    pixels = {
+        picture.key: picture.pixels
+        for picture in loaded
+        if picture.key is not None and picture.pixels is not None
+    }
+    keys = list(pixels)
+    there = store.find("image", encoder.fingerprint, keys) >= 0
+    new = [key for key, stored in zip(keys, there, strict=True) if not stored]
+    if new:
+        vectors = encoder.encode_images([pixels[key] for key in new])
+        store.add("image", encoder.fingerprint, new, vectors)
+    return len(new)

@@ -1,0 +1,233 @@
+"""Lexical evidence, zero-shot scores and decisions, on vectors that can be read by eye."""
+
+import numpy as np
+import pytest
+from fashiontag.heads.lexical import TitleMatcher, tokens
+from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
+from fashiontag.heads.thresholds import Decider
+from fashiontag.heads.zeroshot import Evidence, Scores, ZeroShot, ensemble
+
+from fashiontag.errors import ModelError
+from fashiontag.labels import LabelSpace, parse_labels
+
+SPACE = parse_labels(
+    {
+        "groups": {
+            "kind": {
+                "labels": [
+                    {"name": "shirt", "words": ["t-shirt", "shirt"], "implies": ["part=top"]},
+                    "dress",
+                    {"name": "shirt dress", "aliases": ["shirtdress"]},
+                    {"name": "shorts", "implies": ["part=bottom"]},
+                    {"name": "watch", "visible": True},
+                ]
+            },
+            "part": {"labels": ["top", "bottom"]},
+            "colour": {"exclusive": False, "labels": ["red", "blue", "navy blue"]},
+            "fibre": {"visible": False, "labels": ["silk", "cotton"]},
+        }
+    },
+    "toy",
+    "toy.toml",
+)
+
+
+def named(title: str) -> dict[str, float]:
+    scores = TitleMatcher(SPACE).score([title])[0]
+    return {tag: float(scores[column]) for column, tag in enumerate(SPACE.tags) if scores[column]}
+
+
+@pytest.mark.parametrize(
+    ("title", "found"),
+    [
+        ("RED T-Shirts", {"kind=shirt": 1.0, "colour=red": 1.0}),
+        ("men's tshirt", {"kind=shirt": 1.0}),
+        ("T shirt in navy-blue", {"kind=shirt": 1.0, "colour=navy blue": 1.0}),
+        ("red and blue", {"colour=red": 1.0, "colour=blue": 1.0}),
+        ("shirt dress", {"kind=shirt dress": 1.0}),
+        ("shirt with a dress", {"kind=shirt": 0.5, "kind=dress": 1.0}),
+        ("dresses, watches", {"kind=dress": 0.5, "kind=watch": 1.0}),
+        ("short sleeve", {}),
+        ("hundred blues", {"colour=blue": 1.0}),
+        ("", {}),
+        ("!!! — ", {}),
+    ],
+)
+def test_titles_name_labels(title: str, found: dict[str, float]) -> None:
+    assert named(title) == found
+
+
+def test_apostrophes_vanish_and_hyphens_part() -> None:
+    assert tokens("Women's half-sleeve Café №5") == ["womens", "half", "sleeve", "café", "no5"]
+
+
+def test_prompts_are_normalised_before_and_after_averaging() -> None:
+    # fashion-clip #31: text vectors that were not normalised ranked long prompts first
+    mean = ensemble([np.array([[1, 0], [0, 1]], np.float32), np.array([[0, 1]], np.float32)])
+    np.testing.assert_allclose(np.linalg.norm(mean, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(mean[0], [0.7071, 0.7071], atol=1e-4)
+
+
+DIM = SPACE.size + 1
+AXES = np.eye(DIM, dtype=np.float32)
+"""Label k points along axis k, the background along the last."""
+
+
+def statistics() -> Statistics:
+    """Constants under which the axis that a vector points along wins."""
+    flat = Moments(np.zeros(DIM, np.float32), np.zeros(DIM, np.float32), np.eye(DIM).astype("f4"))
+    exclusive = GroupConstants(10, 3, 10, 10, 6, 3, cut_alone=0.4, cut=0.4)
+    several = GroupConstants(8, 4, 8, 8, 6, 4, cut_alone=0.5, cut=0.5)
+    return Statistics(flat, flat, np.zeros(DIM, np.float32), exclusive, several)
+
+
+def score(
+    images: np.ndarray, titles: np.ndarray | None = None, words: np.ndarray | None = None
+) -> Scores:
+    head = ZeroShot(SPACE, AXES[:-1], AXES[-1:], statistics())
+    count = len(images)
+    return head.score(
+        Evidence(
+            images=images,
+            titles=np.zeros((count, DIM), np.float32) if titles is None else titles,
+            titled=np.full(count, titles is not None or words is not None),
+            words=np.zeros((count, SPACE.size), np.float32) if words is None else words,
+        )
+    )
+
+
+def tags(scores: Scores, row: int = 0) -> dict[str, str]:
+    given = Decider(SPACE).decide(scores, row)
+    return {f"{tag.group}={tag.label}": tag.source for tag in given}
+
+
+def axis(tag: str) -> np.ndarray:
+    return AXES[[SPACE.column(tag)]]
+
+
+def test_a_picture_alone_gives_its_label_and_the_parent() -> None:
+    assert tags(score(axis("kind=shirt") + axis("part=top"))) == {
+        "kind=shirt": "image",
+        "part=top": "image",
+    }
+
+
+def test_a_picture_of_nothing_stays_empty() -> None:
+    assert tags(score(AXES[-1:])) == {}
+
+
+def test_a_child_without_a_plausible_parent_is_not_given() -> None:
+    space = parse_labels(
+        {
+            "groups": {
+                "kind": {"labels": [{"name": "shirt", "implies": ["part=top"]}, "hat"]},
+                "part": {"labels": ["top", "bottom", "foot"]},
+            }
+        },
+        "toy",
+        "toy.toml",
+    )
+    none = np.zeros((1, 2), np.float32)
+    for top, expected in ((0.05, {"part=foot"}), (0.3, {"kind=shirt", "part=top"})):
+        labels = np.array([[0.9, 0.1, top, 0.2, 0.6]], np.float32)
+        marks = np.zeros((1, 5), bool)
+        scores = Scores(labels, none, marks, marks, none)
+        assert {f"{t.group}={t.label}" for t in Decider(space).decide(scores, 0)} == expected
+
+
+def test_a_parent_is_at_least_as_likely_as_its_child() -> None:
+    scores = score(axis("kind=shirt"))
+    by_name = {tag.label: tag.score for tag in Decider(SPACE).decide(scores, 0)}
+    assert by_name["top"] >= by_name["shirt"]
+
+
+def test_sources_say_what_a_tag_rests_on() -> None:
+    blank = np.zeros((1, SPACE.size), np.float32)
+    words = blank.copy()
+    words[0, SPACE.column("kind=dress")] = 1
+    agree = score(axis("kind=dress"), axis("kind=dress"), words)
+    assert tags(agree)["kind=dress"] == "both"
+    told = score(axis("colour=red"), axis("kind=dress"), words)
+    assert tags(told) == {"kind=dress": "title", "colour=red": "image"}
+
+
+def test_an_invisible_label_needs_its_word_in_the_title() -> None:
+    column = SPACE.column("fibre=silk")
+    assert "fibre=silk" not in tags(score(axis("fibre=silk")))
+    words = np.zeros((1, SPACE.size), np.float32)
+    words[0, column] = 1
+    assert tags(score(axis("kind=dress"), axis("fibre=silk"), words))["fibre=silk"] == "title"
+
+
+def test_scores_do_not_depend_on_the_other_products() -> None:
+    rng = np.random.default_rng(0)
+    images = unit(rng.normal(size=(50, DIM)).astype(np.float32))
+    alone = score(images[:1])
+    among = score(images)
+    np.testing.assert_allclose(alone.labels[0], among.labels[0], atol=1e-6)
+    np.testing.assert_allclose(alone.unknown[0], among.unknown[0], atol=1e-6)
+
+
+def test_exclusive_groups_share_one_with_unknown() -> None:
+    scores = score(unit(np.random.default_rng(1).normal(size=(9, DIM)).astype(np.float32)))
+    span = SPACE.span("kind")
+    np.testing.assert_allclose(scores.labels[:, span].sum(1) + scores.unknown[:, 0], 1, atol=1e-5)
+    assert scores.labels.min() >= 0
+    assert scores.labels.max() <= 1
+
+
+def test_every_label_and_unknown_can_be_asked_for() -> None:
+    table = Decider(SPACE).all_scores(score(axis("kind=dress")), 0)
+    assert set(table["kind"]) == {"shirt", "dress", "shirt dress", "shorts", "watch", "unknown"}
+    assert set(table["colour"]) == {"red", "blue", "navy blue"}
+
+
+def test_moments_standardise_a_prompt_nobody_has_seen() -> None:
+    rng = np.random.default_rng(2)
+    vectors = unit(rng.normal(size=(4000, 6)).astype(np.float32) + [3, 0, 0, 0, 0, 0])
+    moments = Moments.fit(vectors)
+    prompts = unit(rng.normal(size=(1, 6)).astype(np.float32))
+    head = ZeroShot(_one_label(), prompts, prompts, Statistics(moments, moments, None))
+    z = head.standardise(head.cosines(vectors, moments), moments)[:, 0]
+    assert abs(float(z.mean())) < 1e-3
+    assert float(z.std()) == pytest.approx(1, abs=1e-2)
+
+
+def _one_label() -> LabelSpace:
+    return parse_labels({"groups": {"a": {"exclusive": False, "labels": ["x"]}}}, "one", "one.toml")
+
+
+def test_statistics_survive_a_round_trip(tmp_path) -> None:
+    moments = Moments.fit(unit(np.random.default_rng(3).normal(size=(50, 4)).astype(np.float32)))
+    own = GroupConstants(1, 2, 3, 4, 5, 6, 0.1, 0.2, "val")
+    saved = Statistics(moments, moments, np.ones(4, np.float32), groups={"toy/kind": own})
+    saved.save(tmp_path / "statistics.safetensors")
+    loaded = Statistics.load(tmp_path, 4)
+    assert loaded.of("toy", "kind", exclusive=True) == own
+    assert loaded.of("toy", "else", exclusive=True) == saved.exclusive
+    np.testing.assert_array_equal(loaded.image.covariance, moments.covariance)
+
+
+def test_statistics_of_another_model_are_refused(tmp_path) -> None:
+    moments = Moments.fit(unit(np.random.default_rng(3).normal(size=(50, 4)).astype(np.float32)))
+    Statistics(moments, moments, np.ones(4, np.float32)).save(tmp_path / "statistics.safetensors")
+    with pytest.raises(ModelError, match="4 dimensions"):
+        Statistics.load(tmp_path, 8)
+    (tmp_path / "statistics.safetensors").write_bytes(b"half a file")
+    with pytest.raises(ModelError, match="can't be read"):
+        Statistics.load(tmp_path, 4)
+
+
+def test_a_model_without_statistics_says_so() -> None:
+    neutral = Statistics.load(None, 512)
+    assert not neutral.fitted
+    head = ZeroShot(SPACE, AXES[:-1], AXES[-1:], neutral)
+    scores = head.score(
+        Evidence(
+            axis("kind=dress"),
+            np.zeros((1, DIM), np.float32),
+            np.array([False]),
+            np.zeros((1, SPACE.size), np.float32),
+        )
+    )
+    assert tags(scores)["kind=dress"] == "image"
