@@ -1,0 +1,166 @@
+"""Images or texts in, unit vectors of one joint space out, with any model that open_clip reads."""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
+from fashiontag.encoders import registry
+from fashiontag.encoders.preprocess import Preprocess
+from fashiontag.encoders.registry import KnownModel
+from fashiontag.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from PIL import Image
+
+    from fashiontag.encoders.files import ModelFiles
+    from fashiontag.encoders.openclip import OpenClipModel
+
+__all__ = ["KnownModel", "LazyEncoder", "known_models", "resolve"]
+
+
+def resolve(
+    name: str | None = None,
+    *,
+    device: str = "auto",
+    offline: bool = False,
+    allow_pickle: bool = False,
+    announce: Callable[[str], None] | None = None,
+) -> LazyEncoder:
+    """Find a model by name and check its files; torch is imported only when it first encodes.
+
+    Parameters
+    ----------
+    name : str or None
+        None for the embedded model; a short name of `known_models`; ``ARCHITECTURE/PRETRAINED``
+        of open_clip; ``hf-hub:ORG/NAME``; or ``local-dir:PATH``.
+    device : str
+        ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+    offline : bool
+        Touch no network: a model of the hub must be in the cache.
+    allow_pickle : bool
+        Accept weights that exist only as a pickle; they are still read with ``weights_only=True``.
+    announce : callable or None
+        Called with one sentence (size, licence) before anything is downloaded.
+
+    Raises
+    ------
+    UsageError
+        If the name or the device means nothing; the message suggests the nearest name.
+    ModelError
+        If the model can't be had; the message gives the way out.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UsageError(f"There is no device {device!r}; give auto, cpu, mps, cuda or cuda:N.")
+    files = registry.locate(name, offline=offline, allow_pickle=allow_pickle, announce=announce)
+    return LazyEncoder(files, device)
+
+
+def known_models() -> tuple[KnownModel, ...]:
+    """Return the models with short names, the embedded one first."""
+    return registry.KNOWN
+
+
+class LazyEncoder:
+    """An `Encoder` that knows itself from its files and loads its weights at the first vector.
+
+    Parameters
+    ----------
+    files : ModelFiles
+        The model's files, checked.
+    device : str
+        As in `resolve`.
+    """
+
+    def __init__(self, files: ModelFiles, device: str = "auto") -> None:
+        self.files = files
+        self.device = device
+        self.preprocess = Preprocess.from_config(files.config, files.name)
+        self._lock = threading.Lock()
+        self._loaded: OpenClipModel | None = None
+
+    def __repr__(self) -> str:
+        return f"LazyEncoder({self.name!r}, dim={self.dim}, device={self.device!r})"
+
+    @property
+    def name(self) -> str:
+        """The model as a user would type it after ``--model``."""
+        return self.files.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digest that changes with the weights, the configuration or the preprocessing."""
+        return self.files.fingerprint()
+
+    @property
+    def dim(self) -> int:
+        """The length d of a vector."""
+        return int(self.files.config["model_cfg"]["embed_dim"])
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the model's own files are."""
+        return self.files.folder
+
+    @property
+    def image_size(self) -> int:
+        """The longer side in pixels of what `prepare` gives."""
+        return max(self.preprocess.size)
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Resize and crop one upright RGB picture: (height, width, 3), uint8. Needs no torch."""
+        return self.preprocess(image)
+
+    def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Encode prepared pictures, as one batch, into unit vectors of shape (n, d), float32.
+
+        Raises
+        ------
+        ValueError
+            If an array doesn't come from `prepare`.
+        ModelError
+            If the model can't be loaded, or gives something that is no unit vector.
+        """
+        shape = (*self.preprocess.size, 3)
+        for array in pixels:
+            if array.shape != shape or array.dtype != np.uint8:
+                raise ValueError(
+                    f"{self.name} takes uint8 pixels of shape {shape} as prepare() gives them, got"
+                    f" {array.dtype} of shape {array.shape}."
+                )
+        if not len(pixels):
+            return np.empty((0, self.dim), dtype=np.float32)
+        return self._model().encode_images(pixels)
+
+    def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
+        """Encode texts; one longer than the model's context is cut in windows and averaged.
+
+        Raises
+        ------
+        ValueError
+            If a text is empty: it has no direction, so nobody may ask for it.
+        ModelError
+            If the model can't be loaded, or gives something that is no unit vector.
+        """
+        if not all(texts):
+            raise ValueError("An empty text has no vector; leave it out before encoding.")
+        if not len(texts):
+            empty = np.empty((0, self.dim), dtype=np.float32)
+            return EncodedTexts(empty, np.empty(0, dtype=np.int64))
+        return self._model().encode_texts(texts)
+
+    def _model(self) -> OpenClipModel:
+        with self._lock:
+            if self._loaded is None:
+                from fashiontag.encoders.openclip import OpenClipModel
+
+                self._loaded = OpenClipModel(self.files, self.preprocess, self.device)
+            return self._loaded

@@ -1,0 +1,366 @@
+"""The model itself: torch, open_clip and nothing guessed. Imported when the first vector is due."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
+from fashiontag.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from fashiontag.encoders.files import ModelFiles
+    from fashiontag.encoders.preprocess import Preprocess
+
+SELF_TEST = "selftest.json"
+_SELF_TEST_COSINE = 0.999  # half precision and other processors stay above 0.9999
+
+# Tokens of one forward pass of the text tower: 64 full windows of CLIP, some 400 short titles.
+_BATCH_TOKENS = 64 * 77
+
+
+class OpenClipModel:
+    """Two towers and a tokenizer, as their configuration describes them.
+
+    Parameters
+    ----------
+    files : ModelFiles
+        Checked files; weights in half precision are computed in single precision.
+    preprocess : Preprocess
+        How pictures were prepared; its mean and std are applied here.
+    device : str
+        ``auto`` takes CUDA, then MPS, then the processor.
+
+    Raises
+    ------
+    ModelError
+        If weights, configuration, tokenizer and self-test don't belong together.
+    UsageError
+        If the device isn't there.
+    """
+
+    def __init__(self, files: ModelFiles, preprocess: Preprocess, device: str) -> None:
+        self.name = files.name
+        self._preprocess = preprocess
+        self._device = _device(device)
+        text = files.config["model_cfg"]["text_cfg"]
+        _import_open_clip(with_transformers="hf_model_name" in text)
+        try:
+            self._model = _build(files)
+            _load(self._model, files.weights)
+            self._tokens = _tokenizer(text, files.tokenizer)
+        except ModelError:
+            raise
+        except Exception as error:  # open_clip, timm, torch and transformers raise what they like
+            raise ModelError(
+                f"{self.name} can't be loaded from {files.weights}: {_first_line(error)}; its"
+                " weights and its configuration don't belong together, or one of them is damaged."
+            ) from error
+        self._model.eval().requires_grad_(requires_grad=False)
+        self._model.to(self._device)
+        shape = (1, 1, 1, 3)  # pictures stay height, width, channel until they are normalised
+        self._mean = torch.tensor(preprocess.mean, device=self._device).view(shape)
+        self._std = torch.tensor(preprocess.std, device=self._device).view(shape)
+        if files.folder is not None and (files.folder / SELF_TEST).is_file():
+            self._self_test(files.folder / SELF_TEST)
+
+    def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Encode prepared pictures as one batch; (n, d) float32 unit rows."""
+        batch = torch.from_numpy(np.stack(pixels)).to(self._device)
+        with torch.inference_mode():
+            floats = batch.float().div_(255).sub_(self._mean).div_(self._std)
+            # The permuted view is channels-last in memory, which convolutions take as it is.
+            return self._unit(self._model.encode_image(floats.permute(0, 3, 1, 2)), "picture")
+
+    def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
+        """Encode texts, window by window; the order of `texts` doesn't influence a vector."""
+        cut = [self._tokens.windows(text) for text in texts]
+        counts = np.array([len(windows) for windows in cut], dtype=np.int64)
+        vectors = self._encode_windows([window for windows in cut for window in windows])
+        if len(vectors) > len(texts):
+            starts = np.cumsum(counts) - counts
+            vectors = np.add.reduceat(vectors, starts, axis=0)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            self._check(vectors, "text")
+        return EncodedTexts(vectors, counts)
+
+    def _encode_windows(self, windows: Sequence[Sequence[int]]) -> Vectors:
+        forward = _causal_forward(self._model)
+        # By length, so that short titles meet short ones; a stable sort keeps batches repeatable.
+        order = sorted(range(len(windows)), key=lambda row: len(windows[row]))
+        out: list[Vectors] = []
+        done = 0
+        with torch.inference_mode():
+            while done < len(order):
+                length = self._tokens.length
+                if forward is not None:
+                    size = max(1, _BATCH_TOKENS // len(windows[order[done]]))
+                    length = len(windows[order[min(done + size, len(order)) - 1]])
+                size = max(1, _BATCH_TOKENS // length)
+                batch = [
+                    self._tokens.row(windows[row], length) for row in order[done : done + size]
+                ]
+                tokens = torch.tensor(batch, device=self._device)
+                out.append(self._unit((forward or self._model.encode_text)(tokens), "text"))
+                done += size
+        vectors = np.empty((len(order), out[0].shape[1]), dtype=np.float32)
+        vectors[order] = np.concatenate(out)
+        return vectors
+
+    def _unit(self, features: Tensor, what: str) -> Vectors:
+        unit = torch.nn.functional.normalize(features.float(), dim=-1)
+        rows: Vectors = unit.cpu().numpy()
+        self._check(rows, what)
+        return rows
+
+    def _check(self, rows: Vectors, what: str) -> None:
+        wrong = np.flatnonzero(~(np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3))
+        if len(wrong):
+            raise ModelError(
+                f"{self.name} gave no usable vector for {what} {wrong[0]} of a batch of {len(rows)}"
+                " (not a number, infinite or zero); its weights are damaged or overflow on this"
+                " device: get them again, or try --device cpu."
+            )
+
+    def _self_test(self, path: Path) -> None:
+        """Compare a few vectors with those that the folder's maker wrote down."""
+        try:
+            wanted = json.loads(path.read_text(encoding="utf-8"))
+            texts, image = dict(wanted["texts"]), wanted["image"]["vector"]
+            target = np.array([*texts.values(), image], dtype=np.float64)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} is no self-test ({_first_line(error)}); delete it.") from None
+        got = np.concatenate(
+            [
+                self.encode_texts(list(texts)).vectors,
+                self.encode_images([self._preprocess(_self_test_picture())]),
+            ]
+        )
+        if got.shape != target.shape:
+            raise ModelError(
+                f"{path} holds vectors of length {target.shape[1]}, {self.name} gives"
+                f" {got.shape[1]}; the folder's files don't belong together."
+            )
+        cosines = (got * target).sum(axis=1) / np.linalg.norm(target, axis=1)
+        worst = int(np.argmin(np.where(np.isnan(cosines), -2, cosines)))
+        if not cosines[worst] >= _SELF_TEST_COSINE:
+            case = [*(repr(text) for text in texts), "its picture"][worst]
+            raise ModelError(
+                f"{self.name} fails its self-test: for {case} the cosine with the vector in {path}"
+                f" is {cosines[worst]:.4f}, wanted {_SELF_TEST_COSINE}; weights, configuration or"
+                " preprocessing were changed: get the folder again."
+            )
+
+
+def _self_test_picture() -> Image.Image:
+    """Return the self-test's 64 x 64 picture: pixel[y, x] = (4x mod 256, 4y mod 256, 128)."""
+    ramp = (4 * np.arange(64) % 256).astype(np.uint8)
+    picture = np.full((64, 64, 3), 128, dtype=np.uint8)
+    picture[..., 0], picture[..., 1] = ramp[None, :], ramp[:, None]
+    return Image.fromarray(picture)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """How texts become rows of token ids: the words' ids between what marks start and end."""
+
+    encode: Callable[[str], list[int]]
+    start: tuple[int, ...]
+    end: tuple[int, ...]
+    pad: int
+    length: int
+    last: tuple[int, ...] = ()  # what stands behind the padding, in one tokenizer of open_clip
+
+    def windows(self, text: str) -> list[list[int]]:
+        """Cut a text into windows of nearly equal length, so that their mean weighs words alike."""
+        ids = self.encode(text)
+        room = self.length - len(self.start) - len(self.end) - len(self.last)
+        parts = max(1, -(-len(ids) // room))
+        bounds = [len(ids) * part // parts for part in range(parts + 1)]
+        return [
+            [*self.start, *ids[bounds[part] : bounds[part + 1]], *self.end] for part in range(parts)
+        ]
+
+    def row(self, window: Sequence[int], length: int) -> list[int]:
+        """Pad a window to `length`."""
+        padding = length - len(window) - len(self.last)
+        return [*window, *[self.pad] * padding, *self.last]
+
+
+def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> _Tokens:
+    """Build open_clip's tokenizer for a ``text_cfg`` and check that windows look like its rows."""
+    from open_clip import tokenizer
+
+    length = text.get("context_length", tokenizer.DEFAULT_CONTEXT_LENGTH)
+    options = dict(text.get("tokenizer_kwargs") or {})
+    options.pop("trust_remote_code", None)  # a configuration must not run code
+    if folder is None:
+        ours = tokenizer.SimpleTokenizer(context_length=length, **options)
+        special = frozenset(ours.all_special_ids)
+
+        def encode(text: str) -> list[int]:
+            # A title that spells "<end_of_text>" must not end there.
+            return [token for token in ours.encode(text) if token not in special]
+
+        tokens = _Tokens(encode, (ours.sot_token_id,), (ours.eot_token_id,), 0, length)
+    else:
+        mode = text.get("tokenizer_mode")
+        ours = tokenizer.HFTokenizer(
+            str(folder), context_length=length, tokenizer_mode=mode, **options
+        )
+        tokens = _hugging_face_tokens(ours, length, clips=mode == "clips")
+    sample = "a red dress"
+    windows = tokens.windows(sample)
+    if len(windows) == 1 and tokens.row(windows[0], length) != ours([sample])[0].tolist():
+        raise ModelError(
+            f"The tokenizer {text.get('hf_tokenizer_name') or 'of open_clip'} lays its rows out in"
+            " a way that fashiontag doesn't know; please report it with the model's name."
+        )
+    return tokens
+
+
+def _hugging_face_tokens(ours: Any, length: int, *, clips: bool) -> _Tokens:  # noqa: ANN401
+    plain = ours.tokenizer
+    markers = {plain.bos_token_id, plain.eos_token_id, plain.cls_token_id, plain.sep_token_id}
+    markers = markers - {plain.unk_token_id}
+
+    def encode(text: str) -> list[int]:
+        ids = plain(ours.clean_fn(text), add_special_tokens=False, verbose=False).input_ids
+        return [token for token in ids if token not in markers]
+
+    if clips:
+        ends = (plain.bos_token_id,), (plain.eos_token_id,)
+        return _Tokens(encode, *ends, plain.pad_token_id, length, (plain.cls_token_id,))
+    inner, outer = encode("dress"), plain("dress").input_ids
+    at = next(n for n in range(len(outer)) if outer[n : n + len(inner)] == inner)
+    end = outer[at + len(inner) :]
+    if ours.strip_sep_token:
+        end = [0 if token == plain.sep_token_id else token for token in end]
+    return _Tokens(encode, tuple(outer[:at]), tuple(end), plain.pad_token_id, length)
+
+
+def _causal_forward(model: Any) -> Callable[[Tensor], Tensor] | None:  # noqa: ANN401 - open_clip's
+    """Return a text tower that takes rows shorter than the context, where that changes nothing.
+
+    Under a causal mask the end token sees only what stands before it, so padding behind it can be
+    left out; titles have some 10 tokens of 77. None where the model pools otherwise.
+    """
+    tower = getattr(model, "text", model)
+    pool = getattr(tower, "text_pool_type", getattr(tower, "pool_type", None))
+    mask = getattr(tower, "attn_mask", None)
+    if mask is None or pool not in {"argmax", "eos"} or getattr(tower, "cls_emb", None) is not None:
+        return None
+    from open_clip.transformer import text_global_pool
+
+    eos = getattr(tower, "text_eos_id", getattr(tower, "eos_id", None))
+    projection = tower.text_projection
+
+    def forward(tokens: Tensor) -> Tensor:
+        length = tokens.shape[1]
+        hidden = tower.token_embedding(tokens) + tower.positional_embedding[:length]
+        hidden = tower.transformer(hidden, attn_mask=mask[:length, :length])
+        pooled: Tensor = text_global_pool(tower.ln_final(hidden), tokens, pool, eos_token_id=eos)
+        if isinstance(projection, torch.nn.Linear):
+            return torch.nn.functional.linear(pooled, projection.weight, projection.bias)
+        return pooled if projection is None else pooled @ projection
+
+    return forward
+
+
+def _build(files: ModelFiles) -> Any:  # noqa: ANN401 - one of three classes of open_clip
+    """Make the architecture that the configuration describes; nothing is fetched for it."""
+    import open_clip
+
+    config = copy.deepcopy(dict(files.config["model_cfg"]))
+    config["vision_cfg"]["timm_model_pretrained"] = False
+    foreign = bool(config["text_cfg"].get("hf_model_name"))
+    if foreign:
+        config["text_cfg"] |= {"hf_model_name": str(files.tokenizer), "hf_model_pretrained": False}
+    custom = config.pop("custom_text", False) or foreign
+    if not custom:
+        return open_clip.CLIP(**config)
+    return (open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP)(**config)
+
+
+def _load(model: Any, path: Path) -> None:  # noqa: ANN401
+    """Load weights, every one of them and nothing else."""
+    from open_clip import factory
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    state = factory.load_state_dict(str(path), device="cpu", weights_only=True)
+    if not any(key.startswith("visual.") for key in state):  # a wrapper of transformers around it
+        state = {key.removeprefix("model."): value for key, value in state.items()}
+    state = convert_state_dict(model, state)
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    own = model.state_dict()
+    for scalar in ("logit_scale", "logit_bias"):  # they play no part in vectors
+        if scalar in own:
+            state[scalar] = own[scalar]
+        else:
+            state.pop(scalar, None)
+    state.pop("text.transformer.embeddings.position_ids", None)  # of transformers before 4.31
+    missing, surplus = own.keys() - state.keys(), state.keys() - own.keys()
+    # open_clip would stretch position embeddings to another size or context without a word.
+    bent = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+    if missing or surplus or bent:
+        example = min(missing or surplus or bent)
+        raise ModelError(
+            f"The weights {path} don't fit the configuration beside them ({len(missing)} tensors"
+            f" missing, {len(surplus)} too many, {len(bent)} of another shape, such as {example});"
+            " take both from the same place."
+        )
+    model.load_state_dict(state, strict=True)
+
+
+def _import_open_clip(*, with_transformers: bool) -> None:
+    """Import open_clip without transformers, unless a text tower is made of it.
+
+    open_clip imports it on sight for models that we may not have: 2.5 of 7.5 s on two cores.
+    """
+    if with_transformers:
+        import open_clip.hf_model
+
+        if open_clip.hf_model.transformers is None:
+            importlib.reload(open_clip.hf_model)
+        return
+    if "open_clip" in sys.modules or "transformers" in sys.modules:
+        return
+    sys.modules["transformers"] = None  # type: ignore[assignment] # "not installed", says import
+    try:
+        importlib.import_module("open_clip")
+    finally:
+        del sys.modules["transformers"]
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = wanted.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
+    if int(number or 0) >= there[kind]:
+        raise UsageError(
+            f"The device {wanted} is not here (CUDA devices: {torch.cuda.device_count()});"
+            " leave --device out to take what there is."
+        )
+    return torch.device(wanted)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0][:200] if lines else type(error).__name__).rstrip(".:")

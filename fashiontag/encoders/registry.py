@@ -1,0 +1,167 @@
+"""From what a user types after ``--model`` to the model's files."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fashiontag.encoders import files, hub
+from fashiontag.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+EMBEDDED = "mini"
+EMBEDDED_FOLDER = Path(__file__).parent / "mini"
+_FORMS = "ARCHITECTURE/PRETRAINED, hf-hub:ORG/NAME or local-dir:PATH"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model with a short name.
+
+    Attributes
+    ----------
+    name, source : str
+        What to type, and where it comes from.
+    megabytes : int
+        Of the weights' file.
+    licence : str
+    note : str
+        What it is good for, in a line.
+    """
+
+    name: str
+    source: str
+    megabytes: int
+    licence: str
+    note: str
+
+
+KNOWN = (
+    KnownModel(EMBEDDED, "embedded", 40, "Apache-2.0", "inside the package; small and quick"),
+    KnownModel(
+        "fashion-siglip",
+        "hf-hub:Marqo/marqo-fashionSigLIP",
+        813,
+        "Apache-2.0",
+        "the best open fashion model we know of (ViT-B-16-SigLIP)",
+    ),
+    KnownModel(
+        "fashion-clip",
+        "hf-hub:Marqo/marqo-fashionCLIP",
+        600,
+        "Apache-2.0",
+        "its sibling on ViT-B-16, without transformers",
+    ),
+)
+
+
+def locate(
+    name: str | None,
+    *,
+    offline: bool,
+    allow_pickle: bool,
+    announce: Callable[[str], None] | None,
+) -> files.ModelFiles:
+    """Find a model's files, downloading them if need be; parameters as in `resolve`.
+
+    Raises
+    ------
+    UsageError
+        If the name means nothing.
+    ModelError
+        If the model that it means can't be had.
+    """
+    name = (name or EMBEDDED).strip()
+    if name == EMBEDDED:
+        return files.from_folder(EMBEDDED_FOLDER, name, allow_pickle=False)
+    short = {known.name: known.source for known in KNOWN}
+    source = short.get(name, name)
+    if source.startswith("local-dir:") and source != "local-dir:":
+        folder = Path(source.removeprefix("local-dir:")).expanduser()
+        return files.from_folder(folder, name, allow_pickle=allow_pickle)
+    if source.startswith("hf-hub:"):
+        repo, part, config = source.removeprefix("hf-hub:"), None, None
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+            raise UsageError(f"{name!r} is no model of the hub; write hf-hub:ORG/NAME.")
+    else:
+        repo, part, config = _builtin(source)
+    weights = hub.fetch(
+        repo,
+        part,
+        name=name,
+        configured=config is None,
+        offline=offline,
+        allow_pickle=allow_pickle,
+        announce=announce,
+    )
+    where = name if config is not None else str(weights.parent / files.CONFIG)
+    config = files.checked_config(config or files.read_config(weights.parent / files.CONFIG), where)
+    tokenizer = files.tokenizer_name(config)
+    if tokenizer is None:
+        return files.ModelFiles(name, config, weights, weights.parent)
+    place = hub.fetch_tokenizer(tokenizer, name=name, offline=offline, announce=announce)
+    return files.ModelFiles(name, config, weights, weights.parent, place)
+
+
+def _builtin(name: str) -> tuple[str, str | None, dict[str, Any]]:
+    """Return repository, weights' file name and configuration of ``ARCHITECTURE/PRETRAINED``."""
+    architecture, _, tag = name.rpartition("/")
+    configs = _architectures()
+    if not architecture or architecture not in configs:
+        raise _unknown(name, configs)
+    from open_clip import pretrained  # torch comes with it: only for these names
+
+    tags = pretrained.list_pretrained_tags_by_model(architecture)
+    entry = pretrained.get_pretrained_cfg(architecture, tag)
+    if not entry:
+        near = difflib.get_close_matches(tag, tags, n=1, cutoff=0.0)
+        hint = f"the nearest is {architecture}/{near[0]}" if near else "it has none"
+        raise UsageError(
+            f"open_clip has no pretrained weights {tag!r} for {architecture}; {hint} (of"
+            f" {len(tags)}: {', '.join(tags[:4])}, …)."
+        )
+    model = json.loads(configs[architecture].read_text(encoding="utf-8"))
+    # The tag knows the activation that the weights were trained with; open_clip only warns where
+    # the architecture's name says another one, and gives wrong vectors.
+    model["quick_gelu"] = bool(entry.get("quick_gelu"))
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    repo, _, part = entry["hf_hub"].rpartition("/")
+    return (
+        repo,
+        part or None,
+        {
+            "model_cfg": model,
+            "preprocess_cfg": {key: entry[key] for key in keys},
+        },
+    )
+
+
+def _architectures() -> dict[str, Path]:
+    """Return open_clip's architectures and their files, without importing it."""
+    spec = importlib.util.find_spec("open_clip")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    folder = Path(spec.submodule_search_locations[0]) / "model_configs"
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+
+
+def _unknown(name: str, architectures: Iterable[str]) -> UsageError:
+    short = [known.name for known in KNOWN]
+    if Path(name).expanduser().is_dir():
+        hint = f"for a folder write local-dir:{name}"
+    elif near := difflib.get_close_matches(name, short, n=1):
+        hint = f"did you mean {near[0]}"
+    elif near := difflib.get_close_matches(name.partition("/")[0], architectures, n=1):
+        hint = f"did you mean {near[0]}/PRETRAINED"
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        hint = f"for a model of the hub write hf-hub:{name}"
+    else:
+        hint = f"there are {', '.join(short)}"
+    return UsageError(f"There is no model {name!r}; {hint}, or give {_FORMS}.")
