@@ -324,7 +324,7 @@ def parse_labels(content: Mapping[str, Any], name: str, where: str) -> LabelSpac
 
 
 def _group(name: str, content: object, where: str) -> Group:
-    at = f"{where}, group '{name}'"
+    at = f"{where}, group '{_shown(name)}'"
     _check_name(name, "group", at)
     if name.lower() in RESERVED_GROUPS:
         raise LabelFileError(f"{at}: the name belongs to a fixed column; choose another.")
@@ -363,7 +363,7 @@ def _label(entry: object, number: int, at: str) -> Label:
     if not isinstance(name, str):
         raise LabelFileError(f"{at}: label {number} needs a name that is text.")
     name = name.strip()
-    _check_name(name, "label", f"{at}, label '{name}'" if name else f"{at}, label {number}")
+    _check_name(name, "label", f"{at}, label '{_shown(name)}'" if name else f"{at}, label {number}")
     at = f"{at}, label '{name}'"
     _check_keys(content, _LABEL_KEYS, at)
     return Label(
@@ -409,6 +409,11 @@ def _check_name(name: str, what: str, at: str) -> None:
             raise LabelFileError(f"{at}: a {what}'s name can't hold '{sign}', which parts tags.")
     if not name.isprintable():
         raise LabelFileError(f"{at}: a {what}'s name is one line of printable text.")
+
+
+def _shown(name: str) -> str:
+    """Return a name as an error can show it: in one line."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def _check_keys(content: Mapping[str, Any], known: frozenset[str], at: str) -> None:

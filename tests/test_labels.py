@@ -1,0 +1,343 @@
+"""Label files: what ships, what is refused, and the arithmetic between tags and columns."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashiontag.errors import LabelFileError, UsageError
+from fashiontag.labels import Group, Label, load_labels, parse_labels, shipped_labels
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("FASHIONTAG_DATA", ROOT.parent / "shared" / "data"))
+STYLES = DATA / "fashion-products" / "styles.csv"
+DEFAULT_GROUPS = [
+    *("category", "color", "pattern", "material", "sleeve", "neckline", "length", "fit"),
+    *("occasion", "season", "audience", "style", "closure"),
+]
+
+SMALL = """
+background = ["a blank wall"]
+
+[groups.kind]
+templates = ["a photo of a {label}", "{label}"]
+labels = [
+  "Belts",
+  { name = "Tshirts", words = ["t-shirt", "tee"], aliases = ["T Shirt"], implies = ["part=Top"] },
+  { name = "Trousers", aliases = ["slacks"] },
+  { name = "Gift", prompts = ["a wrapped box"], visible = false },
+]
+
+[groups.part]
+labels = [{ name = "Top", implies = ["family=Apparel"] }, "Bottom"]
+
+[groups.family]
+exclusive = false
+labels = ["Apparel", "Other"]
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL, encoding="utf-8")
+    return load_labels(path)
+
+
+@pytest.fixture(scope="module")
+def styles():
+    if not STYLES.is_file():
+        pytest.skip(f"no catalogue at {STYLES}; set FASHIONTAG_DATA to its folder")
+    with STYLES.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --- what ships ---------------------------------------------------------------------------------
+
+
+def test_default_covers_its_thirteen_groups():
+    space = load_labels()
+    assert space.name == "fashion"
+    assert list(space.names) == DEFAULT_GROUPS
+    assert space.size >= 150
+    assert {"dress", "t-shirt", "shirt", "shorts", "skirt", "hat"} <= set(
+        space.group("category").names
+    )
+
+
+def test_both_shipped_files_are_found_by_name():
+    assert shipped_labels() == ("fashion", "fashion-products")
+
+
+def test_fashion_products_holds_exactly_the_values_of_the_data(styles):
+    for group in load_labels("fashion-products").groups:
+        values = {row[group.name] for row in styles} - {"", "NA"}
+        assert set(group.names) == values
+        assert group.exclusive
+
+
+def test_implications_hold_for_99_percent_of_the_data(styles):
+    space = load_labels("fashion-products")
+    names = ("articleType", "subCategory", "masterCategory")
+    pairs = {(a, b): defaultdict(Counter) for a in names for b in names}
+    for row in styles:
+        for (a, b), counts in pairs.items():
+            counts[row[a]][row[b]] += 1
+    checked = 0
+    for tag in space.tags:
+        child, value = tag.split("=")
+        for parent in space.parents(tag):
+            group, wanted = parent.split("=")
+            found = pairs[child, group][value]
+            assert found[wanted] >= 0.99 * found.total(), f"{tag} -> {parent}: {found}"
+            checked += 1
+    assert checked > 250
+
+
+@pytest.mark.parametrize("name", ["fashion", "fashion-products"])
+def test_shipped_prompts_are_several_and_natural(name):
+    for group in load_labels(name).groups:
+        assert 3 <= len(group.templates) <= 8
+        for label in group.labels:
+            sentences = group.sentences(label)
+            assert len(sentences) >= 3
+            for sentence in sentences:
+                assert "{" not in sentence
+                assert not re.search(r"\ba [aeio]", sentence), sentence
+                assert not re.search(r"[a-z]{2}[A-Z]|Tshirt", sentence), sentence
+
+
+@pytest.mark.parametrize("name", ["fashion", "fashion-products"])
+def test_no_term_of_a_shipped_file_names_two_labels_of_a_group(name):
+    for group in load_labels(name).groups:
+        owners = defaultdict(set)
+        for label in group.labels:
+            for term in label.terms:
+                owners[re.sub(r"[^a-z0-9]", "", term)].add(label.name)
+        assert {term: names for term, names in owners.items() if len(names) > 1} == {}
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_words_replace_name_and_aliases_in_prompts(small):
+    kind = small.group("kind")
+    belts, tshirts, trousers, gift = kind.labels
+    assert kind.sentences(belts) == ("a photo of a Belts", "Belts")
+    assert kind.sentences(tshirts) == (
+        "a photo of a t-shirt",
+        "t-shirt",
+        "a photo of a tee",
+        "tee",
+    )
+    assert kind.sentences(trousers) == (
+        "a photo of a Trousers",
+        "Trousers",
+        "a photo of a slacks",
+        "slacks",
+    )
+    assert kind.sentences(gift) == ("a wrapped box",)
+
+
+def test_terms_are_name_aliases_and_words():
+    label = Label("Tshirts", aliases=("T Shirt",), words=("tee", "tshirts"))
+    assert label.terms == ("tshirts", "t shirt", "tee")
+
+
+def test_background_and_defaults(small):
+    assert small.background == ("a blank wall",)
+    assert small.group("kind").exclusive
+    assert not small.group("family").exclusive
+    assert small.visible.tolist() == [True, True, True, False, True, True, True, True]
+
+
+def test_text_file_is_one_open_group(tmp_path):
+    path = tmp_path / "mood.txt"
+    path.write_text("\ufeffcosy\r\n\r\n  loud \r\n", encoding="utf-8")
+    space = load_labels(path)
+    assert space.tags == ("mood=cosy", "mood=loud")
+    assert not space.group("mood").exclusive
+    assert "cosy" in space.group("mood").sentences(Label("cosy"))
+
+
+# --- tags and columns ---------------------------------------------------------------------------
+
+
+def test_implied_follows_the_chain_in_column_order(small):
+    assert small.implied(["kind=Tshirts"]) == ("kind=Tshirts", "part=Top", "family=Apparel")
+    assert small.parents("kind=Tshirts") == ("part=Top", "family=Apparel")
+    assert small.parents("family=Apparel") == ()
+
+
+def test_multi_hot_and_back(small):
+    rows = [["kind=Belts", "family=Other"], [], ["part=Top"]]
+    matrix = small.multi_hot(rows)
+    assert matrix.shape == (3, small.size)
+    assert matrix.dtype == np.bool_
+    assert [list(small.tags_of(row)) for row in matrix] == rows
+    assert small.tags[small.span("part")] == ("part=Top", "part=Bottom")
+
+
+def test_unknown_tag_is_named_with_the_nearest(small):
+    with pytest.raises(UsageError, match=r"'kind=Belt'.*'kind=Belts'"):
+        small.multi_hot([["kind=Belt"]])
+    with pytest.raises(UsageError, match="kind, part, family"):
+        small.group("colour")
+
+
+# --- identity -----------------------------------------------------------------------------------
+
+
+def test_hash_is_of_the_content_alone(small, tmp_path):
+    other = tmp_path / "renamed.toml"
+    other.write_text("# a comment\n" + SMALL.replace("  ", "    "), encoding="utf-8")
+    assert load_labels(other).hash == small.hash
+    assert re.fullmatch(r"[0-9a-f]{64}", small.hash)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Belts", "Belt"),
+        ('"tee"', '"tees"'),
+        ("a blank wall", "a wall"),
+        ("visible = false", "visible = true"),
+        ("exclusive = false", "exclusive = true"),
+        ('"Apparel", "Other"', '"Other", "Apparel"'),
+    ],
+)
+def test_hash_changes_with_the_content(small, tmp_path, old, new):
+    assert old in SMALL
+    changed = tmp_path / "changed.toml"
+    changed.write_text(SMALL.replace(old, new), encoding="utf-8")
+    assert load_labels(changed).hash != small.hash
+
+
+@pytest.mark.parametrize("name", ["fashion", "fashion-products"])
+def test_content_survives_json(name):
+    space = load_labels(name)
+    again = parse_labels(json.loads(json.dumps(space.content())), name, "stored labels")
+    assert again == space
+    assert again.hash == space.hash
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+REFUSED = {
+    "broken toml": ("[groups.a\n", ["line 1"]),
+    "no groups": ("background = ['x']", ["no groups"]),
+    "group twice": ("[groups.a]\nlabels=['x']\n[groups.a]\nlabels=['y']", ["line 3"]),
+    "top key": ("[group.a]\nlabels=['x']", ["'group'", "'groups'"]),
+    "group key": ("[groups.a]\nlabels=['x']\nexclusiv=true", ["'a'", "'exclusive'"]),
+    "label key": ("[groups.a]\nlabels=[{name='x', word=['y']}]", ["'a'", "'x'", "'words'"]),
+    "fixed column": ("[groups.title]\nlabels=['x']", ["'title'", "fixed column"]),
+    "fixed column, review": ("[groups.review]\nlabels=['x']", ["'review'", "fixed column"]),
+    "pipe in label": ("[groups.a]\nlabels=['x|y']", ["'a'", "'x|y'"]),
+    "equals in label": ("[groups.a]\nlabels=['x=y']", ["'a'", "'x=y'"]),
+    "equals in group": ("[groups.'a=b']\nlabels=['x']", ["'a=b'"]),
+    "line break in label": ('[groups.a]\nlabels=["x\\ny"]', ["'a'", "one line"]),
+    "label twice": ("[groups.a]\nlabels=['x', {name='x'}]", ["'a'", "'x'", "twice"]),
+    "unknown as label": ("[groups.a]\nlabels=['unknown']", ["'a'", "'unknown'"]),
+    "empty group": ("[groups.a]\nlabels=[]", ["'a'", "no labels"]),
+    "group is text": ("[groups]\na='x'", ["'a'", "text"]),
+    "labels is text": ("[groups.a]\nlabels='x'", ["'a'"]),
+    "label is number": ("[groups.a]\nlabels=[1]", ["'a'", "label 1", "number"]),
+    "label without name": ("[groups.a]\nlabels=[{words=['x']}]", ["'a'", "label 1", "name"]),
+    "blank name": ("[groups.a]\nlabels=['  ']", ["'a'", "label 1", "empty"]),
+    "words is text": ("[groups.a]\nlabels=[{name='x', words='y'}]", ["'a'", "'x'", "words"]),
+    "flag is text": ("[groups.a]\nexclusive='no'\nlabels=['x']", ["'a'", "exclusive"]),
+    "template without label": ("[groups.a]\ntemplates=['a photo']\nlabels=['x']", ["'a photo'"]),
+    "implies nothing": (
+        "[groups.a]\nlabels=[{name='x', implies=['a=z']}]",
+        ["'a'", "'x'", "'a=z'"],
+    ),
+    "implies itself": (
+        """[groups.a]
+        labels=[{name='x', implies=['b=y']}]
+        [groups.b]
+        labels=[{name='y', implies=['a=x']}]""",
+        ["'a'", "'x'", "itself"],
+    ),
+    "implies a rival": (
+        "[groups.a]\nlabels=[{name='x', implies=['a=y']}, 'y']",
+        ["'a'", "'x'", "two labels"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_file_group_and_label(case, tmp_path):
+    text, named = REFUSED[case]
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LabelFileError) as caught:
+        load_labels(path)
+    message = str(caught.value)
+    assert caught.value.exit_code == 1
+    assert "\n" not in message
+    for part in [str(path), *named]:
+        assert part in message
+
+
+def test_not_utf8_is_refused(tmp_path):
+    path = tmp_path / "latin.toml"
+    path.write_bytes("[groups.a]\nlabels=['été']".encode("latin-1"))
+    with pytest.raises(LabelFileError, match="UTF-8"):
+        load_labels(path)
+
+
+def test_text_file_named_like_a_column_is_refused(tmp_path):
+    path = tmp_path / "tags.txt"
+    path.write_text("red\n")
+    with pytest.raises(LabelFileError, match="fixed column"):
+        load_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ("fashon", ["'fashon'", "did you mean 'fashion'", "fashion-products"]),
+        ("nowhere/labels.toml", ["nowhere/labels.toml", "fashion-products"]),
+        (".", ["folder"]),
+    ],
+)
+def test_unknown_label_file_is_a_usage_error(asked, named):
+    with pytest.raises(UsageError) as caught:
+        load_labels(asked)
+    assert caught.value.exit_code == 2
+    for part in named:
+        assert part in str(caught.value)
+
+
+def test_other_suffix_is_a_usage_error(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("red\n")
+    with pytest.raises(UsageError, match=r"\.toml"):
+        load_labels(path)
+
+
+def test_group_background_comes_back_with_its_group():
+    group = parse_labels(
+        {"groups": {"sleeve": {"labels": ["long"], "background": ["a watch"]}}}, "x", "x"
+    ).group("sleeve")
+    assert isinstance(group, Group)
+    assert group.background == ("a watch",)
+
+
+def test_reading_labels_loads_nothing_heavy():
+    code = (
+        "import sys; from fashiontag.labels import load_labels; load_labels();"
+        "print(*{m.split('.')[0] for m in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    heavy = {"torch", "pandas", "sklearn", "scipy", "faiss", "datasets", "PIL", "open_clip"}
+    assert not heavy & set(done.stdout.split())
