@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from examples.drawing import (
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CATALOG = EXAMPLES / "catalog"
+sys.path.insert(0, str(EXAMPLES))
+
+from drawing import (  # noqa: E402 - the scripts' folder is no package
     COLORS,
     KINDS,
     NOTHING_KINDS,
@@ -20,9 +24,6 @@ from examples.drawing import (
     draw_garment,
     draw_nothing,
 )
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-CATALOG = EXAMPLES / "catalog"
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:
