@@ -184,7 +184,7 @@ def _joined(tags: Iterable[TagScore]) -> str:
 
 
 def _text(value: str) -> str:
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _rounded(score: float) -> float:
