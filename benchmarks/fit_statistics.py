@@ -303,7 +303,7 @@ def true_columns(group: Group, values: NDArray[np.str_], space: LabelSpace) -> I
     return np.array([columns[value] for value in values], np.int64)
 
 
-def columns_in_words(words: NDArray[np.float32]) -> Ints:
+def columns_in_words(words: Floats) -> Ints:
     return np.where(words.max(axis=1) > 0, words.argmax(axis=1), words.shape[1]).astype(np.int64)
 
 
@@ -315,6 +315,68 @@ def nothing_vectors(encoder: Encoder) -> NDArray[np.float32]:
     return np.concatenate([encoder.encode_images(batch) for batch in batches])
 
 
+@dataclass(frozen=True)
+class SpaceEvidence:
+    """The evidence for every label of one space, raw (`_cos`) and standardised (`_z`)."""
+
+    space: LabelSpace
+    seen_cos: Floats
+    seen_z: Floats
+    background: Floats
+    said_cos: list[Floats]
+    said_z: list[Floats]
+    words: list[Floats]
+
+    @classmethod
+    def of(
+        cls,
+        head: ZeroShot,
+        evidence: list[Evidence],
+        nothing: NDArray[np.float32],
+    ) -> SpaceEvidence:
+        image, title = head.statistics.image, head.statistics.title
+        pictures = np.concatenate([evidence[0].images, nothing])
+        seen = head.cosines(pictures, image)
+        said = [head.cosines(one.titles, title) for one in evidence]
+        return cls(
+            space=head.space,
+            seen_cos=seen.astype(float),
+            seen_z=head.standardise(seen, image).astype(float),
+            background=head.background(pictures).astype(float),
+            said_cos=[one.astype(float) for one in said],
+            said_z=[head.standardise(one, title).astype(float) for one in said],
+            words=[one.words.astype(float) for one in evidence],
+        )
+
+    def group(self, name: str, attributes: dict[str, NDArray[np.str_]]) -> GroupData:
+        """Return one group's share, as its kind wants it, with the truth from the data or words."""
+        group, span = self.space.group(name), self.space.span(name)
+        column = TRUTH_OF.get(name, name)
+        weak = column not in attributes
+        truth = (
+            columns_in_words(self.words[0][:, span])
+            if weak
+            else true_columns(group, attributes[column], self.space)
+        )
+        nothing = np.full(len(self.seen_cos) - len(truth), len(group.labels))
+        exclusive = group.exclusive
+        return GroupData(
+            group=group,
+            seen=(self.seen_cos if exclusive else self.seen_z)[:, span],
+            background=self.background[:, self.space.names.index(name)],
+            said=[one[:, span] for one in (self.said_cos if exclusive else self.said_z)],
+            words=[one[:, span] for one in self.words],
+            truth=np.concatenate([truth, nothing]),
+            weak=weak,
+        )
+
+    def standardised(self, data: GroupData) -> GroupData:
+        """Return an exclusive group's evidence as if the group were open."""
+        span = self.space.span(data.group.name)
+        said = [one[:, span] for one in self.said_z]
+        return replace(data, seen=self.seen_z[:, span], said=said)
+
+
 def fit(encoder: Encoder, store: VectorStore) -> Statistics:
     """Fit all constants of one model for both shipped label files."""
     val = products.load(["val"])
@@ -322,64 +384,27 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
     windows = {c: list(embed(val.items(c), encoder, store)) for c in TITLES}
     spaces = [load_labels(name) for name in ("fashion-products", "fashion")]
     prompts = [embed_prompts(encoder, space, store) for space in spaces]
-    statistics = Statistics()
+    neutral = [ZeroShotTagger(encoder, space, store, Statistics()) for space in spaces]
+    evidence = [[join([t.evidence(w) for w in windows[c]]) for c in TITLES] for t in neutral]
+    titles = np.concatenate([one.titles[one.titled] for one in evidence[0]])
+    statistics = Statistics(
+        image=Moments.fit(evidence[0][0].images),
+        title=Moments.fit(titles),
+        prompt_mean=np.concatenate([one.labels for one in prompts]).mean(axis=0),
+    )
     groups: dict[str, GroupConstants] = {}
     type_and_colour: list[GroupData] = []
-    for space, vectors in zip(spaces, prompts, strict=True):
-        tagger = ZeroShotTagger(encoder, space, store, Statistics())
-        evidence = [join([tagger.evidence(w) for w in windows[c]]) for c in TITLES]
-        if not statistics.fitted:
-            titles = np.concatenate([one.titles[one.titled] for one in evidence])
-            statistics = Statistics(
-                image=Moments.fit(evidence[0].images),
-                title=Moments.fit(titles),
-                prompt_mean=np.concatenate([p.labels for p in prompts]).mean(axis=0),
-            )
-        head = ZeroShot(space, vectors.labels, vectors.background, statistics)
-        seen = head.cosines(np.concatenate([evidence[0].images, nothing]), statistics.image)
-        said = [head.cosines(one.titles, statistics.title) for one in evidence]
-        for group in (group for group in space.groups if group.visible):
-            span = space.span(group.name)
-            column = TRUTH_OF.get(group.name, group.name)
-            weak = column not in products.ATTRIBUTES
-            words = [one.words[:, span].astype(float) for one in evidence]
-            truth = (
-                columns_in_words(evidence[0].words[:, span])
-                if weak
-                else true_columns(group, val.attributes[column], space)
-            )
-
-            def data(
-                *,
-                standardised: bool,
-                group: Group = group,
-                span: slice = span,
-                words: list[Floats] = words,
-                truth: Ints = truth,
-                weak: bool = weak,
-                seen: NDArray[np.float32] = seen,
-                said: list[NDArray[np.float32]] = said,
-                head: ZeroShot = head,
-            ) -> GroupData:
-                def columns(cosines: NDArray[np.float32], moments: Moments | None) -> Floats:
-                    chosen = head.standardise(cosines, moments) if standardised else cosines
-                    return chosen[:, span].astype(float)
-
-                return GroupData(
-                    group=group,
-                    seen=columns(seen, statistics.image),
-                    background=seen[:, head.space.size :].max(axis=1).astype(float),
-                    said=[columns(one, statistics.title) for one in said],
-                    words=words,
-                    truth=np.concatenate([truth, np.full(len(nothing), len(group.labels))]),
-                    weak=weak,
-                )
-
-            fitted = data(standardised=not group.exclusive)
-            constants = fit_exclusive(fitted) if group.exclusive else fit_open([fitted])
-            groups[f"{space.name}/{group.name}"] = constants
-            if space.name == "fashion-products" and column in {"articleType", "baseColour"}:
-                type_and_colour.append(data(standardised=True))
+    for space, vectors, known in zip(spaces, prompts, evidence, strict=True):
+        head = ZeroShot(space, vectors.labels, vectors.backgrounds, statistics)
+        gathered = SpaceEvidence.of(head, known, nothing)
+        for group in space.groups:
+            if not group.visible:
+                continue
+            data = gathered.group(group.name, val.attributes)
+            name = f"{space.name}/{group.name}"
+            groups[name] = fit_exclusive(data) if group.exclusive else fit_open([data])
+            if name in {"fashion-products/articleType", "fashion-products/baseColour"}:
+                type_and_colour.append(gathered.standardised(data))
     return replace(
         statistics,
         groups=groups,

@@ -1,4 +1,4 @@
-"""The fashion-products data as the benchmarks see it: official split, families, title conditions."""
+"""The fashion-products data for the benchmarks: official split, families, title conditions."""
 
 from __future__ import annotations
 

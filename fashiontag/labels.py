@@ -50,7 +50,9 @@ DEFAULT_BACKGROUND = (
 )
 
 _TOP_KEYS = frozenset({"groups", "background"})
-_GROUP_KEYS = frozenset({"exclusive", "templates", "labels", "visible", "background"})
+_GROUP_KEYS = frozenset(
+    {"exclusive", "templates", "labels", "visible", "background", "first_named"}
+)
 _LABEL_KEYS = frozenset({"name", "aliases", "words", "prompts", "implies", "visible"})
 
 
@@ -93,7 +95,9 @@ class Group:
     """Labels that answer one question; at most one holds if ``exclusive``, else several may.
 
     ``background`` are sentences for products that the group says nothing about (a watch has no
-    sleeve): they stand for "unknown" here, beside those of the whole file.
+    sleeve): they stand for "unknown" here, beside those of the whole file. ``first_named`` says
+    which of several labels in one title decides an exclusive group: the first (colours: "navy
+    shirt, white collar") or, as English builds nouns, the last ("shirt dress").
     """
 
     name: str
@@ -102,6 +106,7 @@ class Group:
     labels: tuple[Label, ...]
     visible: bool = True
     background: tuple[str, ...] = ()
+    first_named: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -227,6 +232,7 @@ class LabelSpace:
                 "visible": group.visible,
                 "templates": list(group.templates),
                 "background": list(group.background),
+                "first_named": group.first_named,
                 "labels": [
                     {
                         "name": label.name,
@@ -350,7 +356,15 @@ def _group(name: str, content: object, where: str) -> Group:
             )
         seen.add(label.name)
     visible = _flag(content, "visible", at)
-    return Group(name, exclusive, templates, labels, visible, _texts(content, "background", at))
+    return Group(
+        name,
+        exclusive,
+        templates,
+        labels,
+        visible,
+        background=_texts(content, "background", at),
+        first_named=_flag(content, "first_named", at, default=False),
+    )
 
 
 def _label(entry: object, number: int, at: str) -> Label:
@@ -432,8 +446,8 @@ def _texts(content: Mapping[str, Any], key: str, at: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(v.strip() for v in value))
 
 
-def _flag(content: Mapping[str, Any], key: str, at: str) -> bool:
-    value = content.get(key, True)
+def _flag(content: Mapping[str, Any], key: str, at: str, *, default: bool = True) -> bool:
+    value = content.get(key, default)
     if not isinstance(value, bool):
         raise LabelFileError(f"{at}: {key} is {_kind(value)}; write true or false.")
     return value

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+
+from fashiontag.errors import ModelError
 from fashiontag.heads.lexical import TitleMatcher, tokens
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence, Scores, ZeroShot, ensemble
-
-from fashiontag.errors import ModelError
 from fashiontag.labels import LabelSpace, parse_labels
 
 SPACE = parse_labels(
@@ -57,6 +57,13 @@ def test_titles_name_labels(title: str, found: dict[str, float]) -> None:
     assert named(title) == found
 
 
+def test_a_group_may_say_that_the_first_label_named_decides() -> None:
+    colours = {"labels": ["red", "blue"], "first_named": True}
+    space = parse_labels({"groups": {"colour": colours}}, "toy", "toy.toml")
+    scores = TitleMatcher(space).score(["red shirt, blue collar"])
+    np.testing.assert_array_equal(scores, [[1.0, 0.5]])
+
+
 def test_apostrophes_vanish_and_hyphens_part() -> None:
     assert tokens("Women's half-sleeve Café №5") == ["womens", "half", "sleeve", "café", "no5"]
 
@@ -84,7 +91,7 @@ def statistics() -> Statistics:
 def score(
     images: np.ndarray, titles: np.ndarray | None = None, words: np.ndarray | None = None
 ) -> Scores:
-    head = ZeroShot(SPACE, AXES[:-1], AXES[-1:], statistics())
+    head = ZeroShot(SPACE, AXES[:-1], [AXES[-1:]] * 4, statistics())
     count = len(images)
     return head.score(
         Evidence(
@@ -184,10 +191,11 @@ def test_every_label_and_unknown_can_be_asked_for() -> None:
 
 def test_moments_standardise_a_prompt_nobody_has_seen() -> None:
     rng = np.random.default_rng(2)
-    vectors = unit(rng.normal(size=(4000, 6)).astype(np.float32) + [3, 0, 0, 0, 0, 0])
+    shift = np.array([3, 0, 0, 0, 0, 0], np.float32)
+    vectors = unit(rng.normal(size=(4000, 6)).astype(np.float32) + shift)
     moments = Moments.fit(vectors)
     prompts = unit(rng.normal(size=(1, 6)).astype(np.float32))
-    head = ZeroShot(_one_label(), prompts, prompts, Statistics(moments, moments, None))
+    head = ZeroShot(_one_label(), prompts, [prompts], Statistics(moments, moments, None))
     z = head.standardise(head.cosines(vectors, moments), moments)[:, 0]
     assert abs(float(z.mean())) < 1e-3
     assert float(z.std()) == pytest.approx(1, abs=1e-2)
@@ -221,7 +229,7 @@ def test_statistics_of_another_model_are_refused(tmp_path) -> None:
 def test_a_model_without_statistics_says_so() -> None:
     neutral = Statistics.load(None, 512)
     assert not neutral.fitted
-    head = ZeroShot(SPACE, AXES[:-1], AXES[-1:], neutral)
+    head = ZeroShot(SPACE, AXES[:-1], [AXES[-1:]] * 4, neutral)
     scores = head.score(
         Evidence(
             axis("kind=dress"),

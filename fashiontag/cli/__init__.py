@@ -7,12 +7,15 @@ This module stays light: torch, pandas and the workflows are imported inside com
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
 from fashiontag import __version__
 from fashiontag.errors import FashiontagError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 INTERRUPTED = 130
 

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 _APOSTROPHE = re.compile(r"['’ʼ`´]")
 _TOKEN = re.compile(r"[^\W_]+")
 
-EARLIER = 0.5
-"""Evidence for a label of an exclusive group that the title names before another one: English
-puts the head noun last ("shirt dress", "dress belt")."""
+BESIDE = 0.5
+"""Evidence for a label of an exclusive group that the title names beside the one that decides."""
 
 
 def tokens(text: str) -> list[str]:
@@ -69,6 +68,7 @@ class _GroupMatcher:
 
     def __init__(self, group: Group, offset: int) -> None:
         self.exclusive = group.exclusive
+        self.decides = 0 if group.first_named else -1
         self._columns: dict[tuple[str, ...], set[int]] = {}
         for position, label in enumerate(group.labels):
             for term in label.terms:
@@ -121,8 +121,9 @@ class TitleMatcher:
         Returns
         -------
         ndarray of shape (n, t), float32, in [0, 1]
-            1 where the title names the label, 0.5 where it does but names another label of the
-            same exclusive group later, 0 elsewhere. Columns in the order of the label space.
+            1 where the title names the label; in an exclusive group 0.5 unless it is the last one
+            named, or the first where the group says so; 0 elsewhere. Columns in the order of the
+            label space.
         """
         scores = np.zeros((len(texts), self.space.size), np.float32)
         for row, text in enumerate(texts):
@@ -132,8 +133,8 @@ class TitleMatcher:
             for group in self._groups:
                 columns = group.match(words)
                 if group.exclusive and columns:
-                    scores[row, columns] = EARLIER
-                    scores[row, columns[-1]] = 1.0
+                    scores[row, columns] = BESIDE
+                    scores[row, columns[group.decides]] = 1.0
                 else:
                     scores[row, columns] = 1.0
         return scores

@@ -91,24 +91,28 @@ class ZeroShot:
     space : LabelSpace
     prompts : ndarray of shape (t, d), float32
         One unit vector per label, from `ensemble`.
-    background : ndarray of shape (b, d), float32
-        Unit vectors of the prompts that describe no product.
+    backgrounds : sequence of g arrays of shape (b, d), float32
+        Per group, unit vectors of the sentences that stand for "unknown".
     statistics : Statistics
         The model's constants.
     """
 
     def __init__(
-        self, space: LabelSpace, prompts: Floats, background: Floats, statistics: Statistics
+        self,
+        space: LabelSpace,
+        prompts: Floats,
+        backgrounds: Sequence[Floats],
+        statistics: Statistics,
     ) -> None:
         self.space = space
         self.statistics = statistics
-        mean = statistics.prompt_mean
-        self._prompts = prompts if mean is None else unit(prompts - mean)
-        self._background = background if mean is None else unit(background - mean)
+        mean = 0.0 if statistics.prompt_mean is None else statistics.prompt_mean
+        self._prompts = unit(prompts - mean)
+        self._backgrounds = [unit(one - mean) for one in backgrounds]
         self._visible = space.visible
 
     def cosines(self, vectors: Floats, moments: Moments | None) -> Floats:
-        """Return centred cosines with every label, then every background prompt.
+        """Return centred cosines with every label.
 
         Parameters
         ----------
@@ -118,20 +122,34 @@ class ZeroShot:
 
         Returns
         -------
-        ndarray of shape (n, t + b), float32, in [-1, 1]
+        ndarray of shape (n, t), float32, in [-1, 1]
         """
-        centred = vectors if moments is None else unit(vectors - moments.mean)
-        return np.asarray(centred @ np.vstack([self._prompts, self._background]).T, np.float32)
+        return np.asarray(_centred(vectors, moments) @ self._prompts.T, np.float32)
+
+    def background(self, images: Floats) -> Floats:
+        """Return, per group, the cosine with the nearest background sentence.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, d), float32
+
+        Returns
+        -------
+        ndarray of shape (n, g), float32, in [-1, 1]; -1 where a group has no background
+        """
+        centred = _centred(images, self.statistics.image)
+        nearest = [(centred @ one.T).max(axis=1, initial=-1.0) for one in self._backgrounds]
+        return np.stack(nearest, axis=1).astype(np.float32)
 
     def standardise(self, cosines: Floats, moments: Moments | None) -> Floats:
-        """Turn cosines of shape (n, t + b) into deviations from what products usually show.
+        """Turn cosines of shape (n, t) into deviations from what products usually show.
 
         Without statistics the reference is the row itself, over all prompts.
         """
         if moments is None:
             spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
             return np.asarray((cosines - cosines.mean(axis=1, keepdims=True)) / spread, np.float32)
-        prompts = np.vstack([self._prompts, self._background])
+        prompts = self._prompts
         spread = np.sqrt(np.einsum("td,de,te->t", prompts, moments.covariance, prompts))
         return np.asarray(
             (cosines - prompts @ moments.centre) / np.maximum(spread, 1e-6), np.float32
@@ -145,9 +163,9 @@ class ZeroShot:
         title = self.cosines(evidence.titles, self.statistics.title)
         # A label that no picture shows is left to the title's words: without them it is out.
         possible = self._visible | (evidence.words > 0)
-        image_z = self.standardise(image, self.statistics.image)[:, :size] * self._visible
-        title_z = self.standardise(title, self.statistics.title)[:, :size]
-        background = image[:, size:].max(axis=1, initial=-1.0)
+        image_z = self.standardise(image, self.statistics.image) * self._visible
+        title_z = self.standardise(title, self.statistics.title)
+        background = self.background(evidence.images)
         out = Scores(
             labels=np.zeros((count, size), np.float32),
             unknown=np.zeros((count, groups), np.float32),
@@ -167,7 +185,7 @@ class ZeroShot:
             if group.exclusive:
                 seen = weights.image[:, None] * image[:, columns] * self._visible[columns]
                 said = weights.title[:, None] * title[:, columns] + words
-                nothing = np.logaddexp(weights.unknown, weights.image * background)
+                nothing = np.logaddexp(weights.unknown, weights.image * background[:, position])
                 votes = np.where(possible[:, columns], seen + said, -np.inf)
                 logits = np.column_stack([votes, nothing])
                 logits -= logits.max(axis=1, keepdims=True)
@@ -213,6 +231,10 @@ class _PerRow:
             unknown=choose(constants.unknown, constants.unknown_alone),
             cut=choose(constants.cut, constants.cut_alone),
         )
+
+
+def _centred(vectors: Floats, moments: Moments | None) -> Floats:
+    return vectors if moments is None else unit(vectors - moments.mean)
 
 
 def _is_best(logits: Floats) -> NDArray[np.bool_]:

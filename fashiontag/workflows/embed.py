@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,8 +17,11 @@ import numpy as np
 
 from fashiontag.catalog import load_image
 from fashiontag.errors import ImageError
+from fashiontag.store import Known
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder, Item, Pixels, Vectors
@@ -117,7 +119,7 @@ def embed(
     *,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] | None = None,
 ) -> Iterator[Embedded]:
     """Yield windows of items whose vectors are all in the store.
 
@@ -131,9 +133,10 @@ def embed(
         Pictures per forward pass.
     workers : int or None
         Threads that read and decode; None takes one per processor.
-    progress : callable
+    progress : callable or None
         Called with the number of items that have just been finished.
     """
+    store.name_model(encoder.fingerprint, encoder.name)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode") as pool:
         for start in range(0, len(items), WINDOW):
             yield _embed_window(
@@ -147,7 +150,7 @@ def _embed_window(
     store: VectorStore,
     pool: ThreadPoolExecutor,
     batch_size: int,
-    progress: Callable[[int], None],
+    progress: Callable[[int], None] | None,
 ) -> Embedded:
     texts = embed_texts([item.text for item in items], encoder, store)
     chunked = int((store.windows("text", encoder.fingerprint, texts[texts >= 0]) > 1).sum())
@@ -185,12 +188,13 @@ def _embed_window(
         encoded += _store_batch(loaded, encoder, store)
         store.remember(
             [
-                (*refs[position], picture.key, picture.error or None)
+                (*refs[position], Known(picture.key, picture.error or None))
                 for position, picture in zip(batch, loaded, strict=True)
                 if stamps[position]
             ]
         )
-        progress(min(batch_size, len(items) - number * batch_size))
+        if progress is not None:
+            progress(min(batch_size, len(items) - number * batch_size))
     if encoded or any(todo):
         rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
     return Embedded(

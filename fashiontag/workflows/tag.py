@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +25,8 @@ from fashiontag.workflows.embed import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder, Item, Vectors
     from fashiontag.labels import LabelSpace
@@ -72,20 +73,20 @@ class TagSummary:
 
 @dataclass(frozen=True, slots=True)
 class PromptVectors:
-    """A label space in the joint space: unit rows for its t labels and its b background prompts."""
+    """A label space in the joint space: unit rows for its t labels and its g backgrounds."""
 
     labels: Vectors
-    background: Vectors
+    backgrounds: tuple[Vectors, ...]
 
 
 def embed_prompts(encoder: Encoder, space: LabelSpace, store: VectorStore) -> PromptVectors:
     """Return a label space's prompt vectors; only sentences new to the store are encoded."""
     sentences = [group.sentences(label) for group in space.groups for label in group.labels]
-    sentences.append(space.background)
+    sentences += [space.background + group.background for group in space.groups]
     rows = embed_texts([text for texts in sentences for text in texts], encoder, store)
     ends = np.cumsum([len(texts) for texts in sentences])
-    *labels, background = np.split(read_vectors(store, "text", encoder, rows), ends[:-1])
-    return PromptVectors(ensemble(labels), background)
+    vectors = np.split(read_vectors(store, "text", encoder, rows), ends[:-1])
+    return PromptVectors(ensemble(vectors[: space.size]), tuple(vectors[space.size :]))
 
 
 class ZeroShotTagger:
@@ -113,7 +114,7 @@ class ZeroShotTagger:
         self.head = ZeroShot(
             space,
             prompts.labels,
-            prompts.background,
+            prompts.backgrounds,
             statistics or Statistics.load(encoder.folder, encoder.dim),
         )
         self._matcher = TitleMatcher(space)
@@ -154,7 +155,7 @@ def tag(
     scores: bool = False,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] | None = None,
 ) -> TagSummary:
     """Tag every item of a catalogue, zero-shot.
 
