@@ -444,7 +444,7 @@ class _Cloth:
             np.float32)[int(rng.random() < 0.4)]
 
 
-_SKIN_DARK = np.array([0.16, 0.15, 0.15], np.float32)
+_DARK = np.array([0.16, 0.15, 0.15], np.float32)
 _PALE = np.array([0.93, 0.92, 0.9], np.float32)
 
 
@@ -515,7 +515,7 @@ class _Upper:
         for right in (True, False):
             angle = -lean if right else lean
             s.part(_flip(outline, right), c.texture, angle=angle, tone=0.95)
-            deep = {"hem": 0.018, "rib": 0.05, "band": 0.045, "none": 0.0}[cuff]
+            deep = {"hem": 0.018, "rib": 0.05, "band": 0.045}[cuff]
             if sleeve == "long" and cuff == "hem":
                 deep = 0.024
             back_e, back_i = end - along * deep, inner - along * deep
@@ -528,8 +528,7 @@ class _Upper:
                     for t in np.linspace(0.12, 0.88, 6):
                         s.seam(_flip([tuple(back_e + (back_i - back_e) * t),
                             tuple(end + (inner - end) * t)], right), 0.2, 0.004)
-            if deep:
-                s.seam(_flip([tuple(back_e), tuple(back_i)], right), 0.3)
+            s.seam(_flip([tuple(back_e), tuple(back_i)], right), 0.3)
 
     def collar_ring(self, colour: Array, width: float = 0.02) -> None:
         """Bind the neckline with a ribbed or folded band."""
@@ -695,13 +694,13 @@ def _hoodie(s: _Sheet, c: _Cloth) -> None:
         u.print_graphic()
 
 
-def _lapels(s: _Sheet, c: _Cloth, u: _Upper, low: float, wide: float, tone: float = 0.94) -> None:
+def _lapels(s: _Sheet, c: _Cloth, u: _Upper, low: float, wide: float) -> None:
     t, n = u.top, u.neck
     for right in (True, False):
         leaf = [(0.5 + n * 0.5, t - 0.022), (0.5 + n + 0.02, t + 0.0, 1),
             (0.5 + n + wide * 0.55, t + 0.1, 1), (0.5 + n + wide * 0.1, t + 0.1, 1),
             (0.5 + n + wide * 0.42, t + 0.13, 1), (0.505, low, 1), (0.5 + n * 0.62, t + 0.1)]
-        s.part(_flip(leaf, right), c.texture, angle=0.3 if right else -0.3, tone=tone, folds=0.06,
+        s.part(_flip(leaf, right), c.texture, angle=0.3 if right else -0.3, tone=0.94, folds=0.06,
             edge=0.4, round_=0.018)
 
 
@@ -717,7 +716,7 @@ def _jacket(s: _Sheet, c: _Cloth) -> None:
     u.rib_hem(0.055)
     s.part(_box(0.49, u.top + 0.04, 0.51, u.hem + 0.01), c.trim * 0.7, folds=0, edge=0.1)
     s.line([(0.5, u.top + 0.02), (0.5, u.hem)], zipper, 0.009, 1.0)
-    s.stitches([(0.5, u.top + 0.02), (0.5, u.hem)], _SKIN_DARK, 0.009)
+    s.stitches([(0.5, u.top + 0.02), (0.5, u.hem)], _DARK, 0.009)
     s.part(_box(0.493, u.top + 0.07, 0.507, u.top + 0.105), zipper * 0.9, folds=0, round_=0.006)
     for right in (True, False):
         s.seam(_flip([(0.5 + w * 0.4, 0.55), (0.5 + w * 0.72, 0.68)], right), 0.55, 0.012)
@@ -826,21 +825,19 @@ def _skirt(s: _Sheet, c: _Cloth) -> None:
         s.seam([(0.5 - hip, hem - 0.02), (0.5, hem), (0.5 + hip, hem - 0.02)], 0.22)
 
 
-def _legs(s: _Sheet, c: _Cloth, *, top: float, hem: float, waist: float, hip: float, knee: float,
-    ankle: float, spread: float, texture: Texture | Array | None = None,
-    folds: float = 0.14) -> tuple[float, float]:
-    """Lay two trouser legs and return the crotch and the height of the hip."""
+def _legs(s: _Sheet, texture: Texture, *, top: float, hem: float, waist: float, hip: float,
+    knee: float, ankle: float, spread: float, folds: float = 0.14) -> float:
+    """Lay two trouser legs and return the height of the crotch."""
     crotch, hip_y = top + 0.24, top + 0.17
     middle = (crotch + hem) / 2 - 0.02
     centre = 0.5 + spread
-    material = texture if texture is not None else c.texture
     leg = [(0.497, top + 0.012, 1), (0.5 + waist, top, 1), (0.5 + hip, hip_y),
         (centre + knee, middle), (centre + ankle, hem, 1), (centre, hem + 0.008),
         (centre - ankle, hem, 1), (max(0.508, centre - knee), middle), (0.502, crotch, 1)]
     for right in (False, True):
-        s.part(_flip(leg, right), material, angle=-0.04 if right else 0.04, folds=folds,
+        s.part(_flip(leg, right), texture, angle=-0.04 if right else 0.04, folds=folds,
             round_=0.03)
-    return crotch, hip_y
+    return crotch
 
 
 def _waistband(s: _Sheet, top: float, waist: float, texture: Texture | Array,
@@ -857,7 +854,7 @@ def _trousers(s: _Sheet, c: _Cloth) -> None:
     r = s.rng
     waist, top, hem = 0.125, 0.08, r.uniform(0.9, 0.94)
     wide = r.uniform(0.0, 0.02)
-    crotch, _ = _legs(s, c, top=top, hem=hem, waist=waist, hip=0.158, knee=0.062 + wide,
+    crotch = _legs(s, c.texture, top=top, hem=hem, waist=waist, hip=0.158, knee=0.062 + wide,
         ankle=0.05 + wide * 1.4, spread=0.095)
     _waistband(s, top, waist, c.texture)
     s.seam([(0.5, top + 0.03), (0.503, crotch)], 0.45, 0.007)
@@ -886,8 +883,8 @@ def _jeans(s: _Sheet, c: _Cloth) -> None:
             None], 0, 1)
 
     thin = r.uniform(-0.012, 0.018)
-    crotch, _ = _legs(s, c, top=top, hem=hem, waist=waist, hip=0.155, knee=0.058 + thin,
-        ankle=0.046 + thin, spread=0.09, texture=denim, folds=0.13)
+    crotch = _legs(s, denim, top=top, hem=hem, waist=waist, hip=0.155, knee=0.058 + thin,
+        ankle=0.046 + thin, spread=0.09, folds=0.13)
     _waistband(s, top, waist, denim)
     thread = np.array([0.83, 0.58, 0.25] if r.random() < 0.75 or c.name == "blue" else c.thread,
         np.float32)
@@ -1125,7 +1122,7 @@ def _formal_shoe(s: _Sheet, c: _Cloth) -> None:
         x, y = 0.445 + 0.1 * t, 0.405 + 0.085 * t
         s.line([(x - 0.04, y + 0.04), (x + 0.02, y)], c.trim * 0.35, 0.011, 0.9)
     s.part("105,650! 500,665 940,660! 950,685 850,705 550,690 360,690 340,750! 115,750!",
-        _SKIN_DARK, folds=0, round_=0.02)
+        _DARK, folds=0, round_=0.02)
 
 
 def _heel(s: _Sheet, c: _Cloth) -> None:
@@ -1353,10 +1350,10 @@ def _watch(s: _Sheet, c: _Cloth) -> None:
     face = (_box(0.5 - inner, 0.5 - inner, 0.5 + inner, 0.5 + inner,
         0.03) if square else _oval(0.5, 0.5, inner))
     s.part(shape, c.metal, folds=0, round_=0.018, gloss=0.8)
-    dials = [_PALE, _SKIN_DARK, c.base]
+    dials = [_PALE, _DARK, c.base]
     dial = dials[int(r.integers(3))]
     s.part(face, dial, folds=0, edge=0.15, round_=0.02)
-    ink = _SKIN_DARK if _luma(dial) > 0.45 else _PALE
+    ink = _DARK if _luma(dial) > 0.45 else _PALE
     for k in range(12):
         a = k * math.pi / 6
         x, y = math.sin(a), math.cos(a)
@@ -1480,7 +1477,7 @@ def draw_garment(
     ----------
     kind, color, pattern
         From `KINDS`, `COLORS` and `PATTERNS`. `graphic` prints the chest of T-shirts, tops and
-        hoodies and leaves other kinds solid.
+        hoodies and the front of caps; other kinds stay solid.
     sleeve
         From `SLEEVES`; None lets the seed choose among those usual for the kind. Kinds without
         sleeves ignore it.
