@@ -1,0 +1,22 @@
+"""Catalogue reading: sources and titles in, items out; bytes in, upright RGB on white out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashiontag.catalog.clean import clean_title
+from fashiontag.catalog.read import Catalog, FileRef, read_catalog
+
+if TYPE_CHECKING:
+    from fashiontag.catalog.images import load_image
+
+__all__ = ["Catalog", "FileRef", "clean_title", "load_image", "read_catalog"]
+
+
+def __getattr__(name: str) -> object:
+    # Pillow and its plugins take 0.2 s to import: `--help` must not pay for them.
+    if name == "load_image":
+        from fashiontag.catalog.images import load_image
+
+        return load_image
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,203 @@
+"""Bytes to one upright RGB picture on white, or the reason why there is none."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+
+# Imported here, not on demand, so that many threads may open their first picture at once.
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from fashiontag.errors import ImageError
+
+# The largest camera sensor on sale has 151 megapixels; such a picture with transparency takes
+# 1.4 GB while it is composited, which still leaves room for the model below 2.5 GB.
+MAX_PIXELS = 152_000_000
+# Above this, pictures are decoded one at a time: eight threads must not hold 1.4 GB each.
+_LARGE = 40_000_000
+_one_large_at_a_time = threading.Lock()
+
+# Only these decoders see the bytes: by default Pillow would hand an EPS file that is named .jpg
+# to Ghostscript.
+_PLUGINS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    GifImagePlugin.GifImageFile,
+    WebPImagePlugin.WebPImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+    AvifImagePlugin.AvifImageFile,
+)
+_FORMATS = tuple(plugin.format for plugin in _PLUGINS)
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"RIFF": "WebP",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+
+# Pillow warns of large pictures and of sloppy EXIF; large ones are judged below, and the rest
+# would only scroll a progress bar away. One filter for the process: catch_warnings is not
+# safe in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def load_image(data: bytes, *, at_least: int | None = None) -> Image.Image:
+    """Decode one picture: its first frame, upright, in RGB, on white where it is transparent.
+
+    Safe to call from several threads at once. The size is checked in the header, before
+    anything is decoded.
+
+    Parameters
+    ----------
+    data : bytes
+        A JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF or HEIC file, whatever its name was.
+    at_least : int, optional
+        The shorter side in pixels that the caller needs. A JPEG may then be decoded at 1/2,
+        1/4 or 1/8 of its size, but never below twice that side, so that the caller's own
+        resize still decides the quality.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB, loaded, without metadata.
+
+    Raises
+    ------
+    ImageError
+        With a short reason ("empty file", "truncated", ...), for whatever is wrong with the bytes.
+    """
+    if not data:
+        raise ImageError("empty file")
+    try:
+        with _open(data) as picture:
+            width, height = picture.size
+            with _room_for(width, height):
+                if at_least is not None:
+                    # no effect on formats that can't be decoded smaller
+                    scale = 2 * at_least / min(width, height)
+                    picture.draft(None, (_ceil(width * scale), _ceil(height * scale)))
+                picture.load()
+                turn = _UPRIGHT.get(_orientation(picture))
+                plain = _on_white(picture)
+                return plain if turn is None else plain.transpose(turn)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d{7,}", str(error))
+        size = f"{int(pixels.group()) // 1_000_000} megapixels" if pixels else "its size"
+        raise ImageError(
+            f"{size} is more than the limit of {MAX_PIXELS // 1_000_000} megapixels"
+        ) from error
+    except MemoryError as error:
+        raise ImageError("not enough memory to decode it") from error
+    except Exception as error:  # damaged bytes raise anything: OSError, SyntaxError, struct.error
+        raise ImageError(_reason(data, error)) from error
+
+
+def _open(data: bytes) -> Image.Image:
+    formats = _FORMATS
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        try:
+            import pillow_heif
+        except ImportError as error:
+            raise ImageError(
+                "a HEIC picture, and there is no decoder for it: install pillow-heif"
+            ) from error
+        pillow_heif.register_heif_opener()
+        formats = (*_FORMATS, "HEIF")
+    return Image.open(io.BytesIO(data), formats=formats)
+
+
+def _room_for(width: int, height: int) -> AbstractContextManager[object]:
+    """Refuse a bomb; let a large picture wait for its turn."""
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{width}×{height} pixels is more than the limit of "
+            f"{MAX_PIXELS // 1_000_000} megapixels"
+        )
+    return _one_large_at_a_time if width * height > _LARGE else nullcontext()
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none.
+
+    Read after loading, because Pillow turns a TIFF while it loads it and then drops the mark.
+    """
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a picture with damaged EXIF is a good picture
+        return 1
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode in _DEEP_MODES:
+        return _from_deep(picture)
+    if not picture.has_transparency_data:
+        plain = picture.convert("RGB")  # a copy even of RGB, of the plain class
+        plain.info.clear()  # or a caller could turn it by its EXIF a second time
+        return plain
+    layer = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    canvas = Image.new("RGB", layer.size, "white")
+    canvas.paste(layer, mask=layer.getchannel("A"))
+    return canvas
+
+
+def _from_deep(picture: Image.Image) -> Image.Image:
+    """Scale grey of 16 or more bits to 8: Pillow's own conversion clips some of these modes."""
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
+    peak = float(values.max())
+    tops = (1, 255, 65535) if picture.mode == "F" else (255, 65535)
+    top = next((top for top in tops if peak <= top), peak)
+    grey = np.clip(values * (255 / top), 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    text = str(error)
+    kind = next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
+    if "truncated" in text.lower():
+        return "truncated"
+    if not isinstance(error, UnidentifiedImageError):
+        return f"damaged: {text[:120] or type(error).__name__}"
+    if kind:
+        return f"truncated or damaged {kind}: its header can't be read"
+    if data[4:8] == b"ftyp":
+        return f"no decoder here for a picture of the kind {data[8:12].decode('latin-1')!r}"
+    start = data[:24]
+    shown = start.decode("ascii") if start.isascii() else start[:8].hex(" ")
+    return f"not an image: starts with {' '.join(shown.split())!r}"
+
+
+def _ceil(value: float) -> int:
+    return max(1, -int(-value // 1))

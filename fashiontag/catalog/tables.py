@@ -1,0 +1,301 @@
+"""Tables as merchants send them: every cell as text, delimiter and encoding found out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashiontag.errors import CatalogError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+TITLE_COLUMNS = ("title", "name", "productDisplayName", "description")
+_KNOWN_COLUMNS = frozenset(
+    name.lower() for name in (*TITLE_COLUMNS, "image", "filename", "file", "path", "id", "sku")
+)
+# What shops outside of Unicode write. More candidates only add ways to be wrong on 100 bytes.
+_ENCODINGS = ["cp1252", "cp1250", "cp1251", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
+# A quoted cell that spans more lines than this is a quote that was never closed.
+_MOST_LINES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table.
+
+    Attributes
+    ----------
+    line : int
+        Its number in the file, from 1, as an editor or a spreadsheet shows it.
+    cells : tuple of str
+        As many as the table has columns, or another number where ``ragged``.
+    ragged : bool
+        The cells can't be told apart, so nothing but their text is known.
+    """
+
+    line: int
+    cells: tuple[str, ...]
+    ragged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table read whole: its name as typed, its columns in order, its rows."""
+
+    path: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def column(self, wanted: str | None, candidates: Sequence[str], option: str) -> int | None:
+        """Return the place of the column that was asked for, or of the first candidate.
+
+        Names are compared exactly at first, then without regard to case.
+
+        Raises
+        ------
+        UsageError
+            `wanted` is no column; the sentence names the `option` and the columns.
+        """
+        for name in (wanted,) if wanted is not None else candidates:
+            for same in (lambda column: column, str.lower):
+                for place, column in enumerate(self.columns):
+                    if same(column) == same(name):
+                        return place
+        if wanted is not None:
+            raise UsageError(f"{option}: {self.path} has no column {wanted!r}; {self.has()}.")
+        return None
+
+    def has(self) -> str:
+        """Say which columns there are, for an error."""
+        shown = ", ".join(column for column in self.columns[:20] if column)
+        return f"its columns are {shown}{', …' if len(self.columns) > 20 else ''}"
+
+    def ragged_lines(self) -> list[int]:
+        """Return the numbers of the lines that could not be taken apart."""
+        return [row.line for row in self.rows if row.ragged]
+
+
+def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
+    """Read a table; the ending of its name decides how.
+
+    Parameters
+    ----------
+    path : str
+        A ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.xlsx`` file.
+    names : iterable of str or None
+        Column names that the caller expects besides the usual ones: a delimiter that makes them
+        appear in the header is the right one.
+
+    Raises
+    ------
+    UsageError
+        There is no such file, or its name has another ending.
+    CatalogError
+        It is empty, has no line below its header, or is not what its name says.
+    """
+    suffix = Path(path).suffix.lower()
+    if not Path(path).exists():
+        raise UsageError(f"There is no table {path}; give an existing file.")
+    if suffix not in SUFFIXES or Path(path).is_dir():
+        raise UsageError(f"{path} is no table; give a file that ends in {', '.join(SUFFIXES)}.")
+    if Path(path).stat().st_size == 0:
+        raise CatalogError(f"{path} is empty; a table with a header line was expected.")
+    try:
+        if suffix == ".parquet":
+            columns, rows = _parquet(path)
+        elif suffix == ".xlsx":
+            columns, rows = _xlsx(path)
+        elif suffix == ".jsonl":
+            columns, rows = _jsonl(_decode(path))
+        else:
+            columns, rows = _delimited(_decode(path), suffix, names)
+    except (CatalogError, UsageError):
+        raise
+    except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
+        raise CatalogError(
+            f"{path} can't be read as {suffix}: {_first_line(error)}; save it again in that format."
+        ) from error
+    if not any(columns):
+        raise CatalogError(f"{path} is empty; a table with a header line was expected.")
+    if not rows:
+        raise CatalogError(
+            f"{path} has a header ({', '.join(columns)[:200]}) and no line below it; "
+            "at least one was expected."
+        )
+    return Table(path, columns, rows)
+
+
+def as_text(value: object) -> str:
+    """Return a typed cell as the text that a person sees: 1163.0 is "1163", no value is ""."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+
+
+def _decode(path: str) -> str:
+    raw = Path(path).read_bytes()
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16")
+    zeros = raw[:200].count(0)
+    if zeros * 4 >= len(raw[:200]):  # Latin text in UTF-16 without its mark: every second byte
+        return raw.decode("utf-16-le" if raw[1] == 0 else "utf-16-be")
+    if zeros:
+        raise CatalogError(f"{path} is no text; export it as text in UTF-8, or name it .xlsx.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode(_legacy_encoding(raw), errors="replace")
+
+
+def _legacy_encoding(raw: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    matches = list(from_bytes(raw, cp_isolation=_ENCODINGS))
+    if not matches:
+        return "latin-1"
+    # On a short file many encodings are as good as the best: then the most common one wins.
+    for match in matches:
+        if match.chaos <= matches[0].chaos + 0.01 and "cp1252" in match.could_be_from_charset:
+            return "cp1252"
+    return matches[0].encoding
+
+
+def _delimited(
+    text: str, suffix: str, names: Iterable[str | None]
+) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    # newline="" keeps line ends inside quoted cells, and splits at none of Unicode's other ones.
+    lines = [line.replace("\x00", "") for line in io.StringIO(text, newline="")]
+    start = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
+    told = re.fullmatch(r"sep=(.)\s*", lines[start]) if start < len(lines) else None
+    start += bool(told)  # Excel's own way to name the delimiter
+    if start >= len(lines):
+        return (), ()
+    delimiter = told.group(1) if told else _delimiter(lines[start], suffix, names)
+    records = _records(lines, start, delimiter)
+    columns = tuple(cell.strip() for cell in next(records).cells)
+    width = len(columns)
+    rows = []
+    for record in records:
+        cells = record.cells
+        if not any(cells):
+            continue
+        if len(cells) > width and not any(cells[width:]):  # delimiters left at the end of a line
+            cells = cells[:width]
+        rows.append(Row(record.line, cells, record.ragged or len(cells) != width))
+    return columns, tuple(rows)
+
+
+def _delimiter(header: str, suffix: str, names: Iterable[str | None]) -> str:
+    """Return the delimiter that shows the most known columns, then the most columns."""
+    known = _KNOWN_COLUMNS | {name.lower() for name in names if name}
+
+    def worth(delimiter: str) -> tuple[int, int]:
+        cells = next(csv.reader([header], delimiter=delimiter))
+        return sum(cell.strip().lower() in known for cell in cells), len(cells)
+
+    return max("\t,;|" if suffix == ".tsv" else ",;\t|", key=worth)
+
+
+def _records(lines: list[str], start: int, delimiter: str) -> Iterator[Row]:
+    """Yield the header and the rows; a quote that never closes costs its own line only.
+
+    A record over several lines is believed only if its quotes close and it has as many cells as
+    the header: otherwise a stray quote would swallow the products below it.
+    """
+    width = 0
+    while start < len(lines):
+        odd = lines[start].count('"') % 2
+        ragged = False
+        try:
+            chunk = lines[start : start + (_MOST_LINES if odd else 1)]
+            reader = csv.reader(chunk, delimiter=delimiter, strict=bool(odd))
+            cells = next(reader)
+            taken = reader.line_num
+            ragged = taken > 1 and len(cells) != width > 0
+        except csv.Error:
+            ragged = True
+        if ragged:
+            cells, taken = lines[start].rstrip("\r\n").split(delimiter), 1
+        yield Row(start + 1, tuple(cells), ragged)
+        width = width or len(cells)
+        start += taken
+
+
+def _jsonl(text: str) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    records: list[tuple[int, dict[str, object] | None]] = []
+    columns: dict[str, None] = {}
+    for number, line in enumerate(io.StringIO(text), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if isinstance(record, dict):
+            columns.update(dict.fromkeys(record))
+        records.append((number, record if isinstance(record, dict) else None))
+    if records and not columns:
+        raise ValueError("no line is a JSON object")
+    return tuple(columns), tuple(
+        Row(number, (), ragged=True)
+        if record is None
+        else Row(number, tuple(as_text(record.get(column)) for column in columns))
+        for number, record in records
+    )
+
+
+def _parquet(path: str) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read()
+    values = [[as_text(value) for value in column.to_pylist()] for column in table.columns]
+    rows = tuple(Row(line, cells) for line, cells in enumerate(zip(*values, strict=True), start=1))
+    return tuple(table.column_names), rows
+
+
+def _xlsx(path: str) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    from openpyxl import load_workbook
+
+    book = load_workbook(path, read_only=True, data_only=True)
+    try:
+        sheet = book.worksheets[0]
+        lines = (
+            (number, tuple(_cell(cell) for cell in row))
+            for number, row in enumerate(sheet.iter_rows(), start=1)
+        )
+        filled = [(number, cells) for number, cells in lines if any(cells)]
+    finally:
+        book.close()
+    if not filled:
+        return (), ()
+    header = filled[0][1]
+    width = max(place for place, name in enumerate(header, start=1) if name)
+    columns = tuple(name.strip() for name in header[:width])
+    return columns, tuple(
+        Row(number, (cells + ("",) * width)[:width]) for number, cells in filled[1:]
+    )
+
+
+def _cell(cell: object) -> str:
+    """Return a spreadsheet's cell as it is shown there: the format 00000 keeps leading zeros."""
+    value = getattr(cell, "value", None)
+    text = as_text(value)
+    if isinstance(value, int | float) and re.fullmatch("0+", getattr(cell, "number_format", "")):
+        return text.zfill(len(cell.number_format))  # type: ignore[attr-defined]
+    return text
