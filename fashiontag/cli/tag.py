@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item, Tagged
-    from fashiontag.sinks.contactsheet import Report
+    from fashiontag.sinks.contactsheet import ReportSink
     from fashiontag.sinks.tables import TableSink
     from fashiontag.workflows.tag import TagSummary
+
+THUMBNAIL_SIDE = 120
+"""A JPEG may be decoded at any scale that leaves twice this: what the contact sheet shows."""
 
 PREVIEW = 8
 """Rows shown on the terminal: enough to see whether it went well, few enough to read."""
@@ -150,7 +153,7 @@ class _TableRows:
 class _ReportRows:
     """The contact sheet also wants the picture, small."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReportSink) -> None:
         self._report = report
 
     def write(self, tagged: Tagged, item: Item) -> None:
@@ -160,7 +163,6 @@ class _ReportRows:
 def _picture(item: Item) -> Image.Image | None:
     from fashiontag.catalog import load_image
     from fashiontag.errors import ImageError
-    from fashiontag.sinks.contactsheet import THUMBNAIL_SIDE
 
     try:
         return load_image(item.image.read(), at_least=THUMBNAIL_SIDE)

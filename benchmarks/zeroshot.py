@@ -1,0 +1,345 @@
+"""How good is ``fashiontag tag`` with nothing labelled? ``python -m benchmarks.zeroshot``.
+
+Zero-shot tags of the official test split against what sellers entered, per attribute group and
+title condition, by picture, by title, and by both; what happens to pictures that show no product;
+and what is said of photos by ordinary people. Written to ``benchmarks/results/zeroshot.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks import products
+from benchmarks.fit_statistics import join
+from examples.drawing import NOTHING_KINDS, draw_nothing
+from fashiontag import __version__
+from fashiontag.catalog import read_catalog
+from fashiontag.encoders import resolve
+from fashiontag.heads.thresholds import Decider
+from fashiontag.labels import load_labels, parse_labels
+from fashiontag.store import VectorStore
+from fashiontag.workflows.embed import embed
+from fashiontag.workflows.tag import ZeroShotTagger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from fashiontag.datamodels import Encoder
+    from fashiontag.heads.statistics import Statistics
+    from fashiontag.heads.zeroshot import Evidence, Scores
+    from fashiontag.labels import LabelSpace
+
+RESULT = products.ROOT / "benchmarks" / "results" / "zeroshot.md"
+RESAMPLES = 2_000
+NOTHING_SEED = 900_000
+"""Neither the training's nor the fit's seeds: these drawings are new to model and constants."""
+NOTHING_PICTURES = 400
+
+# The ten folders of clothing-small, with the words that a person would use.
+ORDINARY = {
+    "dress": "dress",
+    "hat": "hat",
+    "longsleeve": "long-sleeve top",
+    "outwear": "jacket",
+    "pants": "trousers",
+    "shirt": "shirt",
+    "shoes": "shoes",
+    "shorts": "shorts",
+    "skirt": "skirt",
+    "t-shirt": "t-shirt",
+}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval, all in [-1, 1]."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]".replace("0.", ".")
+
+
+class Families:
+    """Bootstrap over families: products of one family are resampled together."""
+
+    def __init__(self, families: NDArray[np.str_], seed: int = 0) -> None:
+        _, self._family = np.unique(families, return_inverse=True)
+        count = int(self._family.max()) + 1
+        rng = np.random.default_rng(seed)
+        self._times = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+
+    def mean(self, values: NDArray[np.float64]) -> Interval:
+        """Return the mean over products that are not NaN."""
+        known = ~np.isnan(values)
+        size = self._times.shape[1]
+        sums = np.bincount(self._family[known], values[known], minlength=size)
+        counts = np.bincount(self._family[known], minlength=size)
+        means = (self._times @ sums) / np.maximum(self._times @ counts, 1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        return Interval(float(values[known].mean()), float(low), float(high))
+
+
+def top1(scores: Scores, space: LabelSpace, group: str) -> NDArray[np.str_]:
+    """Return the best label of each product, "unknown" left out; "" where all score alike."""
+    names = np.array(space.group(group).names)
+    values = scores.labels[:, space.span(group)]
+    return np.where(values.max(axis=1) > values.min(axis=1), names[values.argmax(axis=1)], "")
+
+
+def given(scores: Scores, decider: Decider, group: str) -> NDArray[np.str_]:
+    """Return the label that the default output gives, "" for none."""
+    rows = (decider.decide(scores, row) for row in range(len(scores.labels)))
+    return np.array([next((t.label for t in tags if t.group == group), "") for tags in rows])
+
+
+def right(labels: NDArray[np.str_], truth: NDArray[np.str_]) -> NDArray[np.float64]:
+    return np.where(truth == "", np.nan, (labels == truth).astype(float))
+
+
+def without_pictures(statistics: Statistics, *, words_only: bool = False) -> Statistics:
+    """Return constants under which only the title speaks, or only its words."""
+
+    def silent(one):  # noqa: ANN001, ANN202
+        return replace(one, image=0.0, title=0.0 if words_only else one.title)
+
+    return replace(
+        statistics,
+        exclusive=silent(statistics.exclusive),
+        groups={name: silent(one) for name, one in statistics.groups.items()},
+    )
+
+
+def no_words(evidence: Evidence) -> Evidence:
+    return replace(evidence, words=np.zeros_like(evidence.words))
+
+
+def no_titles(evidence: Evidence) -> Evidence:
+    return replace(evidence, titled=np.zeros_like(evidence.titled))
+
+
+def quality(encoder: Encoder, store: VectorStore) -> list[str]:
+    """Compare with ``styles.csv`` on the test split."""
+    test, train = products.load(["test"]), products.load(["backbone", "pool"])
+    space = load_labels("fashion-products")
+    tagger = ZeroShotTagger(encoder, space, store)
+    head, decider = tagger.head, Decider(space)
+    titled = ZeroShotTagger(encoder, space, store, without_pictures(head.statistics)).head
+    worded = ZeroShotTagger(
+        encoder, space, store, without_pictures(head.statistics, words_only=True)
+    ).head
+    families = Families(test.families)
+    rows: dict[str, dict[str, NDArray[np.float64]]] = {}
+    outputs: dict[str, dict[str, NDArray[np.str_]]] = {}
+    majority = {g: Counter(train.attributes[g][train.attributes[g] != ""]) for g in space.names}
+    rows["majority"] = {
+        g: right(np.full(len(test.ids), majority[g].most_common(1)[0][0]), test.attributes[g])
+        for g in space.names
+    }
+    for condition in products.CONDITIONS:
+        evidence = join([tagger.evidence(w) for w in embed(test.items(condition), encoder, store)])
+        if condition == "absent":
+            methods = {"picture": (head, evidence)}
+        else:
+            methods = {
+                f"string match, {condition}": (worded, evidence),
+                f"title embedding, {condition}": (titled, no_words(evidence)),
+                f"title, {condition}": (titled, evidence),
+                f"both, {condition}": (head, evidence),
+            }
+        for name, (one, seen) in methods.items():
+            scores = one.score(seen)
+            rows[name] = {g: right(top1(scores, space, g), test.attributes[g]) for g in space.names}
+            if one is head:
+                outputs[name] = {g: given(scores, decider, g) for g in space.names}
+    return [
+        f"## Test split, {len(test.ids):,} pictured products, top-1 without `unknown`",
+        "",
+        "Mean with its 95 % interval (bootstrap over families). Products whose seller left the "
+        "cell blank are not counted.",
+        "",
+        *table(
+            ["", *space.names],
+            [[name, *(str(families.mean(row[g])) for g in space.names)]
+             for name, row in rows.items()],
+        ),
+        "",
+        "Does the title help the picture, and the picture the title? Differences, paired:",
+        "",
+        *table(
+            ["", *space.names],
+            [
+                [f"both − {name}, {c}", *(
+                    str(families.mean(rows[f"both, {c}"][g] - rows[other][g]))
+                    for g in space.names
+                )]
+                for c in ("plain", "masked", "swapped")
+                for name, other in (("picture", "picture"), ("title", f"title, {c}"))
+            ],
+        ),
+        "",
+        "The default output, with its cuts: share of products that get a label of the group, and "
+        "how often that label is right.",
+        "",
+        *table(
+            ["", *space.names],
+            [
+                [name, *(
+                    f"{np.mean(labels[g] != ''):.2f} given, "
+                    f"{families.mean(right(labels[g], hide(test.attributes[g], labels[g])))}"
+                    for g in space.names
+                )]
+                for name, labels in outputs.items()
+            ],
+        ),
+    ]  # fmt: skip
+
+
+def hide(truth: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Blank the truth where nothing was given, so that precision is over what was given."""
+    return np.where(labels == "", "", truth)
+
+
+def nothing(encoder: Encoder, folder: Path, store: VectorStore) -> list[str]:
+    """Tag pictures without a product; every exclusive cell should end up empty."""
+    kinds = [NOTHING_KINDS[n % len(NOTHING_KINDS)] for n in range(NOTHING_PICTURES)]
+    for number, kind in enumerate(kinds):
+        draw_nothing(kind, seed=NOTHING_SEED + number).save(folder / f"{kind}-{number:04}.png")
+    shown = {**dict.fromkeys(NOTHING_KINDS, "drawn"), **photographs(folder)}
+    rows = []
+    for name in ("fashion-products", "fashion"):
+        space = load_labels(name)
+        tagger, decider = ZeroShotTagger(encoder, space, store), Decider(space)
+        exclusive = {group.name for group in space.groups if group.exclusive}
+        empty: dict[str, list[bool]] = {}
+        for window in embed(read_catalog(str(folder)).items, encoder, store):
+            scores = tagger.head.score(tagger.evidence(window))
+            for row, item in enumerate(window.items):
+                tags = decider.decide(scores, row)
+                kind = item.id.rsplit("-", 1)[0]
+                empty.setdefault(kind, []).append(not any(t.group in exclusive for t in tags))
+        rows += [
+            [name, kind, shown[kind], str(len(flags)), share(flags)]
+            for kind, flags in sorted(empty.items())
+        ]
+        every = [one for kind in empty.values() for one in kind]
+        rows.append([name, "all", "", str(len(every)), share(every)])
+    return [
+        "## Pictures that show no product",
+        "",
+        "Share with every exclusive cell empty. Drawn with seeds that neither the model nor its "
+        "constants saw; the photographs are crops of the two that scikit-learn ships.",
+        "",
+        *table(["labels", "picture", "kind", "pictures", "all empty"], rows),
+    ]
+
+
+def photographs(folder: Path) -> dict[str, str]:
+    """Add crops of scikit-learn's two photographs: a temple and a flower, no garment in sight."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    rng = np.random.default_rng(1)
+    for name in ("china", "flower"):
+        pixels = load_sample_image(f"{name}.jpg")
+        for number in range(30):
+            side = int(rng.integers(120, 400))
+            top = int(rng.integers(0, pixels.shape[0] - side))
+            left = int(rng.integers(0, pixels.shape[1] - side))
+            crop = Image.fromarray(pixels[top : top + side, left : left + side])
+            crop.save(folder / f"{name}-{number:04}.png")
+    return dict.fromkeys(("china", "flower"), "photograph")
+
+
+def ordinary(encoder: Encoder, store: VectorStore) -> list[str]:
+    """Name the photos of clothing-small with ten plain words; tag them with the default labels."""
+    folder = products.data_folder() / "clothing-small" / "validation"
+    groups = {"kind": {"labels": list(ORDINARY.values())}}
+    space = parse_labels({"groups": groups}, "ordinary", "ordinary")
+    tagger = ZeroShotTagger(encoder, space, store)
+    windows = list(embed(read_catalog(str(folder)).items, encoder, store))
+    scores = tagger.head.score(join([tagger.evidence(w) for w in windows]))
+    truth = np.array([ORDINARY[item.id.split("/")[0]] for w in windows for item in w.items])
+    best, out = top1(scores, space, "kind"), given(scores, Decider(space), "kind")
+    each = Families(np.arange(len(truth)).astype(str))
+    default = load_labels("fashion")
+    usual = ZeroShotTagger(encoder, default, store)
+    category = given(
+        usual.head.score(join([usual.evidence(w) for w in windows])), Decider(default), "category"
+    )
+    rows = [
+        [
+            word,
+            str(int((truth == word).sum())),
+            f"{np.mean(best[truth == word] == word):.2f}",
+            ", ".join(f"{k} {v}" for k, v in Counter(category[truth == word]).most_common(4) if k),
+        ]
+        for word in ORDINARY.values()
+    ]
+    return [
+        f"## Photos by ordinary people: clothing-small/validation, {len(truth)} photos",
+        "",
+        f"Ten plain words as labels: top-1 {each.mean(right(best, truth))}; the default output "
+        f"names {np.mean(out != ''):.0%}, of those right "
+        f"{each.mean(right(out, hide(truth, out)))}.",
+        "",
+        *table(["photos of", "photos", "top-1", "`category` given by the default labels"], rows),
+    ]
+
+
+def share(flags: Iterable[bool]) -> str:
+    values = list(flags)
+    return f"{np.mean(values):.2f}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="as for `fashiontag --model`; default: the embedded one")
+    parser.add_argument("--workspace", type=Path, help="keep vectors here between runs")
+    arguments = parser.parse_args()
+    encoder = resolve(arguments.model)
+    with tempfile.TemporaryDirectory() as scratch:
+        pictures = Path(scratch) / "nothing"
+        pictures.mkdir()
+        with VectorStore.open(arguments.workspace or Path(scratch)) as store:
+            parts = [
+                quality(encoder, store),
+                nothing(encoder, pictures, store),
+                ordinary(encoder, store),
+            ]
+    RESULT.parent.mkdir(exist_ok=True)
+    head = [
+        "# Zero-shot tags of the embedded model"
+        if arguments.model is None
+        else f"# Zero-shot tags of {encoder.name}",
+        "",
+        f"`python -m benchmarks.zeroshot` · model {encoder.name}, fingerprint "
+        f"{encoder.fingerprint[:12]} · fashiontag {__version__}",
+        "",
+    ]
+    text = "\n".join(head + [line for part in parts for line in [*part, ""]])
+    RESULT.write_text(text, "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
