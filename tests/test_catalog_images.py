@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import subprocess
 import sys
 import unicodedata
 import zlib
@@ -21,6 +22,11 @@ from fashiontag.errors import ImageError
 
 DATA = Path(os.environ.get("FASHIONTAG_DATA") or Path(__file__).parents[2] / "shared" / "data")
 BROKEN = DATA / "broken"
+# The room silences Pillow's warnings for the process; pytest resets that for each test.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+]
 needs_data = pytest.mark.skipif(not BROKEN.is_dir(), reason=f"no real data in {DATA}")
 
 
@@ -91,6 +97,23 @@ def test_exif_turns_the_picture_upright_once(kind, orientation):
 def test_damaged_exif_costs_no_picture():
     data = encoded(garment(), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xffjunk")
     assert difference(load_image(data), garment()) < 4
+
+
+def test_pillow_prints_no_warnings_into_the_progress_bar(tmp_path):
+    bad_exif = b"Exif\x00\x00MM\x00*\xff\xff\xff\xffjunk"
+    (tmp_path / "exif.jpg").write_bytes(encoded(garment(), "JPEG", exif=bad_exif))
+    code = (
+        "import sys, pathlib, fashiontag.catalog as c\n"
+        "print(c.load_image(pathlib.Path(sys.argv[1]).read_bytes()).size)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "exif.jpg"],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("(60, 90)", "")
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa"])

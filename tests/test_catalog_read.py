@@ -130,6 +130,7 @@ def test_a_name_that_is_no_unicode_is_shown_and_read(tmp_path):
     ("source", "error", "says"),
     [
         ("missing", UsageError, "There is no"),
+        ("notes.txt/*.jpg", UsageError, "There is no folder"),
         ("missing/*.jpg", UsageError, "There is no folder"),
         ("notes.txt", UsageError, "neither an image"),
         ("empty", CatalogError, "holds no image"),
@@ -389,7 +390,7 @@ def test_kaggles_unquoted_commas_cost_their_own_line_only(shop):
     (shop / "t.csv").write_text(text)
     catalog = read_catalog(str(shop), shop / "t.csv")
     assert [item.title for item in catalog.items] == ["Nike Shirt", "", "Belt"]
-    assert "1 lines" in catalog.warnings[0]
+    assert "1 line " in catalog.warnings[0]
     assert "line 3" in catalog.warnings[0]
 
 
@@ -545,6 +546,21 @@ def test_a_data_set_gives_rows_titles_and_fields(dataset):
     assert (items["train/1"].title, items["test/0"].title) == ("", "NA")
     with pytest.raises(ImageError, match="no picture"):
         items["train/1"].image.read()
+
+
+def test_a_folder_of_classes_is_a_data_set_read_from_many_threads(dataset):
+    from concurrent.futures import ThreadPoolExecutor
+
+    red = (dataset.parent / "red.png").read_bytes()
+    for number in range(20):
+        file = dataset.parent / "classes" / "train" / ("belt" if number % 2 else "dress")
+        file.mkdir(parents=True, exist_ok=True)
+        (file / f"{number:02}.png").write_bytes(b"" if number == 7 else red)
+    items = read_catalog(f"hf:{dataset.parent / 'classes'}").items
+    assert {item.fields["label"] for item in items} == {"belt", "dress"}
+    with ThreadPoolExecutor(8) as pool:
+        pictures = list(pool.map(lambda item: item.image.read(), items))
+    assert sorted(map(len, pictures)) == [0, *[len(red)] * 19]
 
 
 def test_a_data_set_takes_titles_by_id(dataset):

@@ -71,6 +71,8 @@ def list_dataset(source: str, title_column: str | None) -> Listing:
         It can't be had here and now, has no image column, or no row.
     """
     name = source.removeprefix("hf:")
+    if not name:
+        raise UsageError("hf: names no data set; give hf:NAME, with NAME of the hub or a folder.")
     root = "hf:" + (str(Path(name).absolute()) if Path(name).exists() else name)
     found: list[Found] = []
     for split, rows in _load(source, name).items():

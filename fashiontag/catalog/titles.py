@@ -198,8 +198,8 @@ def ragged_warning(table: Table) -> tuple[str, ...]:
     if not lines:
         return ()
     said = (
-        f"{table.path}: no title from {len(lines)} lines that don't have the header's "
-        f"{len(table.columns)} cells: line {first_few(lines)}."
+        f"{table.path}: no title from {len(lines)} line{'s' * (len(lines) > 1)} without the "
+        f"{len(table.columns)} cells of the header: line {first_few(lines)}."
     )
     return (said,)
 
