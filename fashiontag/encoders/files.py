@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.encoders import preprocess
+from fashiontag.encoders import preprocess, transformers_clip
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def from_folder(folder: Path, name: str, *, allow_pickle: bool) -> ModelFiles:
             f"The model folder {folder} does not exist; give one that holds {CONFIG} and"
             f" {SAFE_WEIGHTS[0]}."
         )
-    config = checked_config(read_config(folder / CONFIG), str(folder / CONFIG))
+    config = read_config(folder)
     weights = _choose_weights(folder, allow_pickle=allow_pickle)
     if tokenizer_name(config) is None:
         return ModelFiles(name, config, weights, folder)
@@ -118,29 +118,37 @@ def tokenizer_name(config: Mapping[str, Any]) -> str | None:
     return config["model_cfg"]["text_cfg"].get("hf_tokenizer_name") or None
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raise `ModelError` if it is missing or something else."""
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read and check a folder's configuration, be it open_clip's or a CLIP's of transformers.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it can't be read, or it leaves something to be guessed.
+    """
+    path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(
-            f"{path.parent} holds no {path.name}, which says how the model is built and how its"
-            " pictures are prepared; copy it from where the weights came from."
-        ) from None
+        config = transformers_clip.read_config(folder)
+        if config is None:
+            raise ModelError(
+                f"{folder} holds no {CONFIG}, which says how the model is built and how its"
+                " pictures are prepared; copy it from where the weights came from."
+            ) from None
+        path = folder / transformers_clip.CONFIG
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} can't be read as JSON ({error}); copy it again.") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} holds no JSON object; copy it again.")
-    return config
+    return checked_config(config, str(path))
 
 
-def checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+def checked_config(config: object, where: str) -> dict[str, Any]:
     """Return ``model_cfg`` and ``preprocess_cfg`` alone, if they leave nothing to be guessed.
 
     Where open_clip falls back silently (open_clip#771, #1068, #1118), this raises.
     """
-    model = config.get("model_cfg")
-    if not isinstance(model, dict):
+    model = config.get("model_cfg") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not isinstance(model, dict):
         raise ModelError(f"{where} has no model_cfg; it is no open_clip configuration.")
     missing = [
         key
@@ -149,6 +157,9 @@ def checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     ]
     if missing:
         raise ModelError(f"{where} lacks {', '.join(missing)} in model_cfg; copy the whole file.")
+    timm = str(model["vision_cfg"].get("timm_model_name") or "")
+    if ":" in timm:
+        raise ModelError(f"{where} takes its image tower from elsewhere ({timm}); write its name.")
     text = model["text_cfg"]
     if not (text.get("hf_tokenizer_name") or text.get("hf_model_name")):
         extra = (text.get("tokenizer_kwargs") or {}).get("additional_special_tokens") or ()
@@ -195,17 +206,18 @@ def safetensors_header(path: Path) -> dict[str, Any]:
     return header  # type: ignore[no-any-return]
 
 
-def is_open_clip(path: Path) -> bool:
-    """Whether a file has open_clip's names of tensors; a pickle is not looked into."""
+def is_readable(path: Path) -> bool:
+    """Whether the tensors have names that we know; a pickle is not looked into."""
     if path.suffix != ".safetensors":
         return True
-    return any(key.removeprefix("model.").startswith("visual.") for key in safetensors_header(path))
+    names = [name.removeprefix("model.") for name in safetensors_header(path)]
+    return any(name.startswith(("visual.", "vision_model.")) for name in names)
 
 
 def _choose_weights(folder: Path, *, allow_pickle: bool) -> Path:
     safe = _known_first(folder.glob("*.safetensors"), SAFE_WEIGHTS)
     for path in safe:
-        if is_open_clip(path):
+        if is_readable(path):
             return path
     pickled = _known_first(
         (path for kind in ("*.bin", "*.pt", "*.pth") for path in folder.glob(kind)), PICKLED_WEIGHTS
@@ -216,7 +228,7 @@ def _choose_weights(folder: Path, *, allow_pickle: bool) -> Path:
         raise refuse_pickle(str(folder), pickled[0].name)
     if safe:
         raise ModelError(
-            f"{safe[0]} holds no open_clip weights (no tensor is named visual.…); convert it, or"
+            f"{safe[0]} holds no weights of a CLIP (no tensor is named visual.…); convert it, or"
             " take a folder that open_clip wrote."
         )
     raise ModelError(f"{folder} holds no weights; put {SAFE_WEIGHTS[0]} beside {CONFIG}.")

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.encoders import files
+from fashiontag.encoders import files, transformers_clip
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # The first question to the hub; huggingface_hub alone would retry for half a minute before it
 # says that there is no network, and name resolution knows no timeout at all.
 _DEADLINE = 4.0
+
+_CONFIGS = (files.CONFIG, transformers_clip.CONFIG)
 
 
 def fetch(
@@ -55,10 +57,10 @@ def fetch(
     # Like open_clip: where a pickle is named, the safetensors of the same stem is better.
     safe = (str(Path(weights).with_suffix(".safetensors")),) if weights else files.SAFE_WEIGHTS
     pickled = (weights,) if weights else files.PICKLED_WEIGHTS
-    if not configured or _cached(repo, files.CONFIG):
+    if not configured or any(_cached(repo, part) for part in _CONFIGS):
         for part in (*safe, *(pickled if allow_pickle else ())):
             path = _cached(repo, part)
-            if path and files.is_open_clip(path):
+            if path and files.is_readable(path):
                 return path
     if offline:
         raise ModelError(
@@ -66,8 +68,7 @@ def fetch(
             " it; run once without --offline, or copy the model here and use local-dir:PATH."
         )
     hub = _Hub(repo, name)
-    if configured:
-        hub.require(files.CONFIG)
+    configs = hub.configs() if configured else []
     for part in (*safe, *pickled):
         size = hub.size(part)
         if size is None:
@@ -79,9 +80,9 @@ def fetch(
                 f"Downloading {name}: {size / 1e6:,.0f} MB, licence {hub.licence()}, into"
                 f" {_cache_folder()}."
             )
-        hub.download([files.CONFIG] if configured else [])
+        hub.download(configs)
         path = hub.download([part])
-        if files.is_open_clip(path):
+        if files.is_readable(path):
             return path
     raise ModelError(f"{name} has no weights on the hub that open_clip reads; take another model.")
 
@@ -145,13 +146,17 @@ class _Hub:
             raise self._unreachable(error) from None
         return answer.size or 0
 
-    def require(self, part: str) -> None:
-        """Raise `ModelError` if the repository doesn't have this file."""
-        if self.size(part) is None:
-            raise ModelError(
-                f"{self.name} has no {part} on the hub ({_endpoint()}): it is no open_clip model;"
-                " check the name, or take one of `fashiontag doctor`'s list."
-            )
+    def configs(self) -> list[str]:
+        """Return the names of the files that describe the model, open_clip's if it has one."""
+        if self.size(files.CONFIG) is not None:
+            return [files.CONFIG]
+        theirs = [transformers_clip.PICTURES, transformers_clip.CONFIG]
+        if all(self.size(part) is not None for part in theirs):
+            return theirs
+        raise ModelError(
+            f"{self.name} has no {files.CONFIG} at {_endpoint()}; check the name and the network,"
+            " or give a copy with local-dir:PATH."
+        )
 
     def licence(self) -> str:
         """Return the licence that the model's card names."""

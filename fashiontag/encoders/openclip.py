@@ -15,11 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
+from fashiontag.encoders import transformers_clip
 from fashiontag.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from fashiontag.encoders.files import ModelFiles
     from fashiontag.encoders.preprocess import Preprocess
@@ -56,7 +58,7 @@ class OpenClipModel:
         self._preprocess = preprocess
         self._device = _device(device)
         text = files.config["model_cfg"]["text_cfg"]
-        _import_open_clip(with_transformers="hf_model_name" in text)
+        import_open_clip(with_transformers=bool(text.get("hf_model_name")))
         try:
             self._model = _build(files)
             _load(self._model, files.weights)
@@ -303,6 +305,8 @@ def _load(model: Any, path: Path) -> None:  # noqa: ANN401
     state = factory.load_state_dict(str(path), device="cpu", weights_only=True)
     if not any(key.startswith("visual.") for key in state):  # a wrapper of transformers around it
         state = {key.removeprefix("model."): value for key, value in state.items()}
+    if any(key.startswith("vision_model.") for key in state):
+        state = transformers_clip.rename(state)
     state = convert_state_dict(model, state)
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
@@ -326,24 +330,22 @@ def _load(model: Any, path: Path) -> None:  # noqa: ANN401
     model.load_state_dict(state, strict=True)
 
 
-def _import_open_clip(*, with_transformers: bool) -> None:
+def import_open_clip(*, with_transformers: bool) -> ModuleType:
     """Import open_clip without transformers, unless a text tower is made of it.
 
-    open_clip imports it on sight for models that we may not have: 2.5 of 7.5 s on two cores.
+    open_clip imports it on sight for models that we may not have: 2 of 8 s on two busy cores.
     """
-    if with_transformers:
-        import open_clip.hf_model
-
-        if open_clip.hf_model.transformers is None:
-            importlib.reload(open_clip.hf_model)
-        return
-    if "open_clip" in sys.modules or "transformers" in sys.modules:
-        return
-    sys.modules["transformers"] = None  # type: ignore[assignment] # "not installed", says import
+    blocked = not (with_transformers or {"open_clip", "transformers"} & sys.modules.keys())
+    if blocked:
+        sys.modules["transformers"] = None  # type: ignore[assignment] # to import: "not installed"
     try:
-        importlib.import_module("open_clip")
+        open_clip = importlib.import_module("open_clip")
     finally:
-        del sys.modules["transformers"]
+        if blocked:
+            del sys.modules["transformers"]
+    if with_transformers and open_clip.hf_model.transformers is None:
+        importlib.reload(open_clip.hf_model)
+    return open_clip
 
 
 def _device(wanted: str) -> torch.device:

@@ -59,6 +59,13 @@ KNOWN = (
         "Apache-2.0",
         "its sibling on ViT-B-16, without transformers",
     ),
+    KnownModel(
+        "fashion-clip-2",
+        "hf-hub:patrickjohncyh/fashion-clip",
+        605,
+        "MIT",
+        "FashionCLIP 2.0 on ViT-B-32, converted from transformers' form",
+    ),
 )
 
 
@@ -101,8 +108,10 @@ def locate(
         allow_pickle=allow_pickle,
         announce=announce,
     )
-    where = name if config is not None else str(weights.parent / files.CONFIG)
-    config = files.checked_config(config or files.read_config(weights.parent / files.CONFIG), where)
+    if config is None:
+        config = files.read_config(weights.parent)
+    else:
+        config = files.checked_config(config, name)
     tokenizer = files.tokenizer_name(config)
     if tokenizer is None:
         return files.ModelFiles(name, config, weights, weights.parent)
@@ -116,8 +125,9 @@ def _builtin(name: str) -> tuple[str, str | None, dict[str, Any]]:
     configs = _architectures()
     if not architecture or architecture not in configs:
         raise _unknown(name, configs)
-    from open_clip import pretrained  # torch comes with it: only for these names
+    from fashiontag.encoders.openclip import import_open_clip  # torch too: only for these names
 
+    pretrained = import_open_clip(with_transformers=False).pretrained
     tags = pretrained.list_pretrained_tags_by_model(architecture)
     entry = pretrained.get_pretrained_cfg(architecture, tag)
     if not entry:

@@ -1,0 +1,144 @@
+"""CLIP as transformers stores it, turned into what open_clip reads.
+
+FashionCLIP 2.0 is published only in that form, and open_clip 3.3 has no converter for it. Both
+compute the same; the test compares them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from fashiontag.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+CONFIG = "config.json"
+PICTURES = "preprocessor_config.json"
+
+_LAYER = re.compile(r"(text|vision)_model\.encoder\.layers\.(\d+)\.(.+)")
+_IN_LAYER = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "self_attn.out_proj": "attn.out_proj",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}
+_OUTSIDE = {
+    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
+    "text_model.embeddings.position_embedding.weight": "positional_embedding",
+    "text_model.final_layer_norm.weight": "ln_final.weight",
+    "text_model.final_layer_norm.bias": "ln_final.bias",
+    "vision_model.embeddings.class_embedding": "visual.class_embedding",
+    "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
+    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
+    "vision_model.pre_layrnorm.weight": "visual.ln_pre.weight",  # their spelling
+    "vision_model.pre_layrnorm.bias": "visual.ln_pre.bias",
+    "vision_model.post_layernorm.weight": "visual.ln_post.weight",
+    "vision_model.post_layernorm.bias": "visual.ln_post.bias",
+}
+_PROJECTIONS = {
+    "text_projection.weight": "text_projection",
+    "visual_projection.weight": "visual.proj",
+}
+
+
+def read_config(folder: Path) -> dict[str, Any] | None:
+    """Return open_clip's configuration for a folder of transformers' CLIP, None if it is no such.
+
+    Raises
+    ------
+    ModelError
+        If it is one, and asks for something that open_clip's transform or towers don't do.
+    """
+    try:
+        given = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        pictures = json.loads((folder / PICTURES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(given, dict) or given.get("model_type") != "clip":
+        return None
+    # The file may leave out what equals transformers' defaults, and say some things twice.
+    from transformers.models.clip.configuration_clip import CLIPConfig
+
+    config = CLIPConfig.from_dict(given)
+    text: Any = config.text_config
+    vision: Any = config.vision_config
+    sides = {_side(pictures.get("size")), _side(pictures.get("crop_size")), vision.image_size}
+    filters = {2: "bilinear", 3: "bicubic"}
+    if (
+        len(sides) != 1
+        or not pictures.get("do_center_crop", True)
+        or pictures.get("resample", 3) not in filters
+        or text.hidden_act != vision.hidden_act
+        or vision.hidden_act not in {"gelu", "quick_gelu"}
+        or not text.layer_norm_eps == vision.layer_norm_eps == 1e-5
+    ):
+        raise ModelError(
+            f"{folder} holds a CLIP of transformers with settings that open_clip has no word for"
+            f" (see {CONFIG} and {PICTURES}); take a model in open_clip's form."
+        )
+    towers: dict[str, dict[str, Any]] = {
+        key: {
+            "layers": part.num_hidden_layers,
+            "width": part.hidden_size,
+            "mlp_ratio": part.intermediate_size / part.hidden_size,
+        }
+        for key, part in (("vision_cfg", vision), ("text_cfg", text))
+    }
+    towers["vision_cfg"] |= {
+        "image_size": vision.image_size,
+        "patch_size": vision.patch_size,
+        "head_width": vision.hidden_size // vision.num_attention_heads,
+    }
+    towers["text_cfg"] |= {
+        "context_length": text.max_position_embeddings,
+        "vocab_size": text.vocab_size,
+        "heads": text.num_attention_heads,
+    }
+    quick = vision.hidden_act == "quick_gelu"
+    return {
+        "model_cfg": {"embed_dim": config.projection_dim, "quick_gelu": quick, **towers},
+        "preprocess_cfg": {
+            "mean": pictures.get("image_mean"),
+            "std": pictures.get("image_std"),
+            "interpolation": filters[pictures.get("resample", 3)],
+            "resize_mode": "shortest",
+        },
+    }
+
+
+def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights under open_clip's names; queries, keys and values become one matrix."""
+    import torch
+
+    out: dict[str, Tensor] = {}
+    for key, value in state.items():
+        layer = _LAYER.fullmatch(key)
+        if layer:
+            tower = "visual." if layer[1] == "vision" else ""
+            place = f"{tower}transformer.resblocks.{layer[2]}"
+            module, kind = layer[3].rsplit(".", 1)
+            if module == "self_attn.q_proj":
+                parts = [state[key.replace("q_proj", f"{part}_proj")] for part in "qkv"]
+                out[f"{place}.attn.in_proj_{kind}"] = torch.cat(parts)
+            elif module not in {"self_attn.k_proj", "self_attn.v_proj"}:
+                out[f"{place}.{_IN_LAYER.get(module, module)}.{kind}"] = value
+        elif key in _PROJECTIONS:
+            out[_PROJECTIONS[key]] = value.T.contiguous()
+        elif not key.endswith("position_ids"):
+            out[_OUTSIDE.get(key, key)] = value
+    return out
+
+
+def _side(size: object) -> object:
+    """Return the one number of a size, in any form that transformers wrote over the years."""
+    if isinstance(size, dict):
+        numbers = {size[key] for key in ("shortest_edge", "height", "width") if key in size}
+        return numbers.pop() if len(numbers) == 1 else None
+    return size
