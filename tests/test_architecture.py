@@ -30,7 +30,10 @@ LEVELS = {
 
 HEAVY = {
     "metrics": {"sklearn"},
-    "catalog": {"pandas", "PIL", "pillow_heif", "datasets", "pyarrow", "charset_normalizer", "bs4"},
+    "catalog": {
+        "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
+        "huggingface_hub",
+    },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
         "huggingface_hub", "torchvision", "timm",

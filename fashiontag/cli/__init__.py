@@ -59,7 +59,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except typer.TyperException as error:
         message = error.format_message().strip()
         if message:  # none where the help was shown because nothing was typed
-            _complain(f"{message.rstrip('.')}. See: fashiontag --help")
+            asked = getattr(getattr(error, "ctx", None), "command_path", "fashiontag")
+            _complain(f"{message.rstrip('.')}. See: {asked} --help")
         return 2
     except FashiontagError as error:
         if debug:
@@ -90,4 +91,4 @@ def _complain(sentence: str) -> None:
     sys.stderr.write(f"error: {sentence}\n")
 
 
-from fashiontag.cli import doctor, labels, search, tag  # noqa: E402, F401 (they register commands)
+from fashiontag.cli import doctor, labels, tag  # noqa: E402, F401 (they register commands)

@@ -144,6 +144,20 @@ class ZeroShotTagger:
             )
 
 
+def index_entry(tagged: Tagged, item: Item, image_key: str | None) -> Entry:
+    """Return what the index keeps of a tagged item."""
+    return Entry(
+        id=item.id,
+        path=item.image.locator,
+        title=item.title,
+        text=item.text,
+        tags=tuple(f"{one.group}={one.label}" for one in tagged.tags),
+        fields=item.fields,
+        image_key=image_key,
+        text_key=text_key(item.text) if item.text else None,
+    )
+
+
 def tag(
     catalog: Catalog,
     encoder: Encoder,
@@ -207,17 +221,8 @@ def tag(
                 groups.update({one.group for one in tagged.tags})
                 for sink in sinks:
                     sink.write(tagged, item)
-                if key is not None and tagged.status == "ok":
-                    yield Entry(
-                        id=item.id,
-                        path=item.image.locator,
-                        title=item.title,
-                        text=item.text,
-                        tags=tuple(f"{one.group}={one.label}" for one in tagged.tags),
-                        fields=dict(item.fields),
-                        image_key=key,
-                        text_key=text_key(item.text) if item.text else None,
-                    )
+                if tagged.status == "ok":
+                    yield index_entry(tagged, item, key)
 
     if index is None:
         for _ in run():
