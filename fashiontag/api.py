@@ -189,19 +189,10 @@ class Tagger:
         QueryError
             The query or the filter can't be understood.
         """
-        with Index.open(self.workspace) as index:
-            return list(
-                search_workspace(
-                    index,
-                    self._open(),
-                    self.encoder,
-                    query=query,
-                    image=Path(image) if image is not None else None,
-                    minus=minus,
-                    where=where,
-                    k=k,
-                ).hits
-            )
+        result = search_workspace(
+            self.workspace, self.encoder, query=query, image=image, minus=minus, where=where, k=k
+        )
+        return list(result.hits)
 
     def _open(self) -> VectorStore:
         if self._store is None:
@@ -234,5 +225,5 @@ def _item(image: str | Path | Image.Image, place: int, title: str) -> Item:
     text = clean_title(title)
     if isinstance(image, str | Path):
         path = os.fspath(image)
-        return Item(path, path, title, text, {}, FileRef(Path(path).absolute()))
+        return Item(path, path, title, text, {}, FileRef(os.path.abspath(path))  # noqa: PTH100 (keeps links))
     return Item(str(place), "", title, text, {}, _PictureRef(image, f"memory:{place}"))

@@ -12,7 +12,7 @@ class FashiontagError(Exception):
 
 
 class UsageError(FashiontagError, ValueError):
-    """The call itself is wrong: an option, a missing source, an unknown label file, model or column."""
+    """The call itself is wrong: an option, a missing source, an unknown label file or model."""
 
     exit_code = 2
 

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fashiontag.errors import LabelFileError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 DEFAULT_LABELS = "fashion"
@@ -170,6 +169,8 @@ class LabelSpace:
     @property
     def visible(self) -> NDArray[np.bool_]:
         """Which labels a picture can show, shape (t,): false if the label or its group says so."""
+        import numpy as np  # here: checking a label file must not wait for it
+
         return np.array([g.visible and label.visible for g in self.groups for label in g.labels])
 
     def group(self, name: str) -> Group:
@@ -214,6 +215,8 @@ class LabelSpace:
 
     def multi_hot(self, rows: Sequence[Iterable[str]]) -> NDArray[np.bool_]:
         """Return a matrix of shape (n, t): true where a row holds a tag; implies nothing more."""
+        import numpy as np
+
         matrix = np.zeros((len(rows), self.size), dtype=np.bool_)
         for row, tags in zip(matrix, rows, strict=True):
             for tag in tags:
@@ -222,7 +225,7 @@ class LabelSpace:
 
     def tags_of(self, row: NDArray[np.bool_]) -> tuple[str, ...]:
         """Return the tags of one row of shape (t,), in column order; undoes `multi_hot`."""
-        return tuple(self.tags[column] for column in np.flatnonzero(row))
+        return tuple(self.tags[column] for column in row.nonzero()[0])
 
     def content(self) -> dict[str, Any]:
         """Return what a label file would hold, as plain data; `parse_labels` reads it back."""

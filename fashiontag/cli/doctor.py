@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 
 from fashiontag import __version__
 from fashiontag.cli import app, options, output
@@ -57,6 +56,8 @@ def doctor(
 
 
 def _versions() -> dict[str, str]:
+    from importlib import metadata
+
     found = {}
     for name in LIBRARIES:
         try:

@@ -30,6 +30,11 @@ def warn(sentence: str) -> None:
     talk.print(f"[yellow]warning:[/] {_plain(sentence)}", soft_wrap=True)
 
 
+def line(text: str) -> None:
+    """Print one line of a result as it is, for pipes."""
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+
+
 def document(value: Any) -> None:  # noqa: ANN401
     """Print the one JSON document of ``--json``."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -124,7 +124,7 @@ class ZeroShot:
         -------
         ndarray of shape (n, t), float32, in [-1, 1]
         """
-        return np.asarray(_centred(vectors, moments) @ self._prompts.T, np.float32)
+        return _cosines(_centred(vectors, moments), self._prompts)
 
     def background(self, images: Floats) -> Floats:
         """Return, per group, the cosine with the nearest background sentence.
@@ -138,7 +138,7 @@ class ZeroShot:
         ndarray of shape (n, g), float32, in [-1, 1]; -1 where a group has no background
         """
         centred = _centred(images, self.statistics.image)
-        nearest = [(centred @ one.T).max(axis=1, initial=-1.0) for one in self._backgrounds]
+        nearest = [_cosines(centred, one).max(axis=1, initial=-1.0) for one in self._backgrounds]
         return np.stack(nearest, axis=1).astype(np.float32)
 
     def standardise(self, cosines: Floats, moments: Moments | None) -> Floats:
@@ -231,6 +231,16 @@ class _PerRow:
             unknown=choose(constants.unknown, constants.unknown_alone),
             cut=choose(constants.cut, constants.cut_alone),
         )
+
+
+def _cosines(vectors: Floats, prompts: Floats) -> Floats:
+    """Multiply in double precision and round to a millionth.
+
+    A matrix product rounds differently with the number of its rows (by 1e-7 in single precision),
+    and a product's tags must not depend on how many others are scored with it.
+    """
+    products = vectors.astype(np.float64) @ prompts.T.astype(np.float64)
+    return np.round(products, 6).astype(np.float32)
 
 
 def _centred(vectors: Floats, moments: Moments | None) -> Floats:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder, Item, Pixels, Vectors
-    from fashiontag.store import VectorStore
+    from fashiontag.store import Kind, VectorStore
 
 WINDOW = 1024
 """Items looked up in the store at once: 21,000 items are 21 look-ups, a few milliseconds each."""
@@ -98,7 +98,7 @@ def embed_texts(texts: Sequence[str], encoder: Encoder, store: VectorStore) -> N
 
 
 def read_vectors(
-    store: VectorStore, kind: str, encoder: Encoder, rows: NDArray[np.int64]
+    store: VectorStore, kind: Kind, encoder: Encoder, rows: NDArray[np.int64]
 ) -> Vectors:
     """Return stored vectors as float32 of shape (n, d); zeros where a row is -1.
 

@@ -1,0 +1,167 @@
+"""``fashiontag search``: words, a picture, or both in; the nearest products out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fashiontag.cli import app, options, output
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from fashiontag.datamodels import Hit
+    from fashiontag.workflows.search import SearchResult
+
+BAR = 12
+"""Characters of a score bar; the best hit's is full."""
+
+
+@app.command()
+def search(
+    query: Annotated[
+        str | None, typer.Argument(metavar="[QUERY]", help="What to look for, in words.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")
+    ] = None,
+    minus: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What to turn away from.")
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPR",
+            help="Only items with these tags or fields: \"color = 'red' and table.price < 50\".",
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", help="The most hits.")] = 10,
+    fold: Annotated[
+        bool, typer.Option("--fold/--no-fold", help="Show one hit per family of products.")
+    ] = True,
+    min_score: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCORE|auto",
+            help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
+        ),
+    ] = None,
+    paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a gallery to look at.")
+    ] = None,
+    model: options.Model = None,
+    workspace: options.Workspace = options.DEFAULT_WORKSPACE,
+    device: options.Device = "auto",
+    offline: options.Offline = False,
+    allow_pickle: options.AllowPickle = False,
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Search what was tagged or indexed, by words, by picture, or by both at once."""
+    del debug
+    from fashiontag.encoders import resolve
+    from fashiontag.workflows import search as workflow
+
+    floor = _floor(min_score)
+    encoder = resolve(
+        model or workflow.indexed_model(workspace),
+        device=device,
+        offline=offline,
+        allow_pickle=allow_pickle,
+        announce=output.say,
+    )
+    result = workflow.search(
+        workspace,
+        encoder,
+        query=query,
+        image=image,
+        minus=minus,
+        where=where,
+        k=k,
+        fold=fold,
+        min_score=floor,
+    )
+    if html is not None:
+        from fashiontag.sinks.contactsheet import write_gallery
+
+        pictures = [_picture(hit) for hit in result.hits]
+        write_gallery(html, title=result.query, note=result.note, hits=result.hits, images=pictures)
+    if as_json:
+        output.document(_as_document(result))
+        return
+    if result.note:
+        output.say(result.note)
+    if paths:
+        for hit in result.hits:
+            output.line(hit.path)
+    elif result.hits:
+        _show(result)
+    if html is not None:
+        output.say(f"{len(result.hits)} hits → {html}")
+
+
+def _floor(text: str | None) -> float | Literal["auto"] | None:
+    from fashiontag.errors import UsageError
+
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--min-score is {text!r}; give a cosine from -1 to 1, or auto.") from None
+
+
+def _picture(hit: Hit) -> Image.Image | None:
+    from fashiontag.catalog import load_image
+    from fashiontag.errors import ImageError
+
+    try:
+        return load_image(Path(hit.path).read_bytes(), at_least=320)
+    except (ImageError, OSError):  # moved since it was indexed, or a row of a data set
+        return None
+
+
+def _show(result: SearchResult) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    best = max(hit.score for hit in result.hits)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", justify="right")
+    table.add_column("score", no_wrap=True)
+    table.add_column("picture", overflow="fold", max_width=30)
+    table.add_column("title", max_width=40)
+    table.add_column("tags")
+    for hit in result.hits:
+        filled = round(BAR * max(hit.score, 0) / best) if best > 0 else 0
+        score = Text(f"{hit.score:.2f} ").append("━" * filled, style="cyan")
+        more = f"  (+{hit.folded} alike)" if hit.folded else ""
+        labels = Text(" · ".join(tag.split("=", 1)[1] for tag in hit.tags), style="dim")
+        name = Text(hit.id).append(more, style="dim")
+        table.add_row(str(hit.rank), score, name, Text(hit.title), labels)
+    output.results.print(table)
+
+
+def _as_document(result: SearchResult) -> dict[str, object]:
+    return {
+        "query": result.query,
+        "hits": [
+            {
+                "rank": hit.rank,
+                "score": round(hit.score, 4),
+                "id": hit.id,
+                "path": hit.path,
+                "title": hit.title,
+                "tags": list(hit.tags),
+                "folded": hit.folded,
+            }
+            for hit in result.hits
+        ],
+        "note": result.note,
+    }
