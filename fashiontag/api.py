@@ -225,5 +225,6 @@ def _item(image: str | Path | Image.Image, place: int, title: str) -> Item:
     text = clean_title(title)
     if isinstance(image, str | Path):
         path = os.fspath(image)
-        return Item(path, path, title, text, {}, FileRef(os.path.abspath(path))  # noqa: PTH100 (keeps links))
+        file = os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links)
+        return Item(path, path, title, text, {}, FileRef(file))
     return Item(str(place), "", title, text, {}, _PictureRef(image, f"memory:{place}"))
