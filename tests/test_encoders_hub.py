@@ -118,6 +118,19 @@ def test_a_tokenizer_of_another_repository_comes_along(shelf, tmp_path, monkeypa
     assert encoder.encode_texts(["a red dress"]).windows.tolist() == [1]
 
 
+def test_what_another_tool_has_cached_is_completed(shelf, tmp_path):
+    folder = tmp_path / "hub" / "models--acme--clip"
+    snapshot = folder / "snapshots" / hub_standin.COMMIT
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(hub_standin.COMMIT)
+    (snapshot / "config.json").write_text('{"model_type": "clip"}')
+    shutil.copy(shelf["acme/clip"] / "open_clip_model.safetensors", snapshot)
+    with hub_standin.serve(shelf) as hub:
+        assert "--offline" in ask("hf-hub:acme/clip", hub.url, tmp_path, offline=True)["error"]
+        assert "fingerprint" in ask("hf-hub:acme/clip", hub.url, tmp_path)
+
+
 def test_pickled_weights_are_refused_before_they_are_fetched(shelf, tmp_path):
     with hub_standin.serve(shelf) as hub:
         answer = ask("hf-hub:acme/pickled", hub.url, tmp_path)

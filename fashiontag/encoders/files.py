@@ -127,16 +127,17 @@ def read_config(folder: Path) -> dict[str, Any]:
         If there is none, or it can't be read, or it leaves something to be guessed.
     """
     path = folder / CONFIG
+    if not is_described(folder):
+        raise ModelError(
+            f"{folder} holds no {CONFIG}, which says how the model is built and how its"
+            " pictures are prepared; copy it from where the weights came from."
+        )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        config = transformers_clip.read_config(folder)
-        if config is None:
-            raise ModelError(
-                f"{folder} holds no {CONFIG}, which says how the model is built and how its"
-                " pictures are prepared; copy it from where the weights came from."
-            ) from None
-        path = folder / transformers_clip.CONFIG
+        if path.is_file():
+            config = json.loads(path.read_text(encoding="utf-8"))
+        else:
+            path = folder / transformers_clip.CONFIG
+            config = transformers_clip.read_config(folder)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} can't be read as JSON ({error}); copy it again.") from None
     return checked_config(config, str(path))
@@ -204,6 +205,11 @@ def safetensors_header(path: Path) -> dict[str, Any]:
             " downloaded by half; delete it and get it again."
         )
     return header  # type: ignore[no-any-return]
+
+
+def is_described(folder: Path) -> bool:
+    """Whether a folder holds a configuration that `read_config` understands."""
+    return (folder / CONFIG).is_file() or transformers_clip.is_clip(folder)
 
 
 def is_readable(path: Path) -> bool:

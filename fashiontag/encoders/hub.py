@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 # says that there is no network, and name resolution knows no timeout at all.
 _DEADLINE = 4.0
 
-_CONFIGS = (files.CONFIG, transformers_clip.CONFIG)
-
 
 def fetch(
     repo: str,
@@ -57,11 +55,11 @@ def fetch(
     # Like open_clip: where a pickle is named, the safetensors of the same stem is better.
     safe = (str(Path(weights).with_suffix(".safetensors")),) if weights else files.SAFE_WEIGHTS
     pickled = (weights,) if weights else files.PICKLED_WEIGHTS
-    if not configured or any(_cached(repo, part) for part in _CONFIGS):
-        for part in (*safe, *(pickled if allow_pickle else ())):
-            path = _cached(repo, part)
-            if path and files.is_readable(path):
-                return path
+    for part in (*safe, *(pickled if allow_pickle else ())):
+        path = _cached(repo, part)
+        # Another tool may have cached the repository's weights without what we need beside them.
+        if path and (not configured or files.is_described(path.parent)) and files.is_readable(path):
+            return path
     if offline:
         raise ModelError(
             f"{name} is not in the model cache ({_cache_folder()}) and --offline forbids to fetch"
@@ -80,7 +78,8 @@ def fetch(
                 f"Downloading {name}: {size / 1e6:,.0f} MB, licence {hub.licence()}, into"
                 f" {_cache_folder()}."
             )
-        hub.download(configs)
+        if configured and not files.is_described(hub.download(configs).parent):
+            raise hub.undescribed()
         path = hub.download([part])
         if files.is_readable(path):
             return path
@@ -153,7 +152,11 @@ class _Hub:
         theirs = [transformers_clip.PICTURES, transformers_clip.CONFIG]
         if all(self.size(part) is not None for part in theirs):
             return theirs
-        raise ModelError(
+        raise self.undescribed()
+
+    def undescribed(self) -> ModelError:
+        """Return the error of a repository that is no CLIP."""
+        return ModelError(
             f"{self.name} has no {files.CONFIG} at {_endpoint()}; check the name and the network,"
             " or give a copy with local-dir:PATH."
         )

@@ -14,7 +14,8 @@ from fashiontag.errors import ModelError
 if TYPE_CHECKING:
     from fashiontag.datamodels import Pixels
 
-# Part of every fingerprint: raise it when `Preprocess` gives other pixels for the same picture.
+# Part of every fingerprint: raise it when `Preprocess` gives other pixels for the same picture, or
+# the cutting of long texts other windows.
 VERSION = 1
 
 _FILTERS = {

@@ -140,7 +140,7 @@ def _builtin(name: str) -> tuple[str, str | None, dict[str, Any]]:
     model = json.loads(configs[architecture].read_text(encoding="utf-8"))
     # The tag knows the activation that the weights were trained with; open_clip only warns where
     # the architecture's name says another one, and gives wrong vectors.
-    model["quick_gelu"] = bool(entry.get("quick_gelu"))
+    model["quick_gelu"] = bool(entry.get("quick_gelu") or model.get("quick_gelu"))
     keys = ("mean", "std", "interpolation", "resize_mode")
     repo, _, part = entry["hf_hub"].rpartition("/")
     return (

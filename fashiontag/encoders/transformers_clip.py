@@ -48,21 +48,27 @@ _PROJECTIONS = {
 }
 
 
-def read_config(folder: Path) -> dict[str, Any] | None:
-    """Return open_clip's configuration for a folder of transformers' CLIP, None if it is no such.
+def is_clip(folder: Path) -> bool:
+    """Whether a folder is described as a CLIP in transformers' way."""
+    try:
+        given = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    described = isinstance(given, dict) and given.get("model_type") == "clip"
+    return described and (folder / PICTURES).is_file()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return open_clip's configuration for a folder that `is_clip`.
 
     Raises
     ------
     ModelError
-        If it is one, and asks for something that open_clip's transform or towers don't do.
+        If it asks for something that open_clip's transform or towers don't do.
     """
-    try:
-        given = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        pictures = json.loads((folder / PICTURES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(given, dict) or given.get("model_type") != "clip":
-        return None
+    given, pictures = (
+        json.loads((folder / part).read_text(encoding="utf-8")) for part in (CONFIG, PICTURES)
+    )
     # The file may leave out what equals transformers' defaults, and say some things twice.
     from transformers.models.clip.configuration_clip import CLIPConfig
 
