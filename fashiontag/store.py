@@ -58,9 +58,9 @@ CREATE TABLE files (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a file that hasn't changed since: its content's hash, or why it has none.
+    """What is known of a file that hasn't changed since: its content's hash, and what is wrong.
 
-    A file whose bytes were read but not understood may have both.
+    ``hash`` is None only where the bytes couldn't be had; `VectorStore.remember` skips those.
     """
 
     hash: str | None
@@ -324,12 +324,14 @@ class VectorStore:
         A file written less than 2 s before this store was opened, or since, isn't remembered: its
         time may be too coarse to tell a further write from the one that was read (git calls such
         an entry racily clean). It is read again next time, and its vector is found by content.
+        Nor is an error without a hash: the bytes couldn't be had (no permission, a disk that is
+        away), and that may end without any change to the file.
         """
         decoders = _decoders()
         trusted = [
             (_text(locator), stamp, known.hash, known.error, decoders if known.error else None)
             for locator, stamp, known in rows
-            if not self._racy(locator)
+            if known.hash is not None and not self._racy(locator)
         ]
         if not trusted:
             return

@@ -122,7 +122,7 @@ def test_unchanged_files_are_known_and_changed_ones_are_not(store, tmp_path):
     store.remember(
         [
             (str(good), "1-100", Known("h1")),
-            (str(bad), "1-100", Known(None, "truncated file")),
+            (str(bad), "1-100", Known("h0", "truncated file")),
             ("hf:set/train/0", "0", Known("h2")),
         ]
     )
@@ -134,7 +134,7 @@ def test_unchanged_files_are_known_and_changed_ones_are_not(store, tmp_path):
         ("hf:set/train/0", "0"),
     ]
     assert store.contents(asked) == [
-        Known(None, "truncated file"),
+        Known("h0", "truncated file"),
         None,
         None,
         Known("h1"),
@@ -150,8 +150,14 @@ def test_a_file_written_a_moment_ago_is_read_again_next_time(store, tmp_path):
     assert store.contents([(str(fresh), "1-100")]) == [None]
 
 
+def test_a_file_that_could_not_be_opened_is_tried_again(store):
+    """`chmod` mends it and leaves size and time as they were."""
+    store.remember([("/x/a.jpg", "1-100", Known(None, "no permission"))])
+    assert store.contents([("/x/a.jpg", "1-100")]) == [None]
+
+
 def test_an_error_is_forgotten_when_the_decoders_change(store, monkeypatch):
-    store.remember([("a", "1", Known(None, "no decoder for HEIC")), ("b", "1", Known("h"))])
+    store.remember([("a", "1", Known("h0", "no decoder for HEIC")), ("b", "1", Known("h"))])
     monkeypatch.setattr("fashiontag.store._decoders", lambda: "pillow 99")
     assert store.contents([("a", "1"), ("b", "1")]) == [None, Known("h")]
 

@@ -1,0 +1,811 @@
+"""What can be searched, and how near it is to a query: the only place where a distance appears.
+
+The database holds items and, per tag and field value, the items that have it; vectors stay in the
+store and are handed in as its memory map. Search is exact: every stored vector is compared, in
+blocks, so memory doesn't grow with the catalogue beyond a few numbers per item.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from fashiontag.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Finder = Callable[[Literal["image", "text"], Sequence[str]], NDArray[np.int64]]
+
+Operator = Literal["=", "<", "<=", ">", ">="]
+
+DATABASE = "index.sqlite"
+FORMAT = 1
+FIELD = "table."
+"""What stands before a field's name where columns are named; tag groups stand alone."""
+
+_SCHEMA = """
+CREATE TABLE sources (
+    source INTEGER PRIMARY KEY AUTOINCREMENT, root TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL,
+    model TEXT NOT NULL, labels TEXT NOT NULL, updated REAL NOT NULL);
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, source INTEGER NOT NULL, id TEXT NOT NULL,
+    path TEXT NOT NULL, title TEXT NOT NULL, tags TEXT NOT NULL, fields TEXT NOT NULL,
+    image_key TEXT, text_key TEXT, family INTEGER NOT NULL, UNIQUE (source, id));
+CREATE TABLE vals (
+    val INTEGER PRIMARY KEY, name TEXT NOT NULL, value TEXT NOT NULL, numeric REAL,
+    UNIQUE (name, value));
+CREATE INDEX vals_by_number ON vals (name, numeric) WHERE numeric IS NOT NULL;
+CREATE TABLE facets (
+    val INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (val, number)) WITHOUT ROWID;
+CREATE TABLE placed (
+    fingerprint TEXT PRIMARY KEY, generation INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (generation INTEGER NOT NULL);
+INSERT INTO state VALUES (0)
+"""
+_STAGED = """
+CREATE TEMP TABLE staged (
+    id TEXT PRIMARY KEY, path TEXT, title TEXT, tags TEXT, fields TEXT, image_key TEXT,
+    text_key TEXT, family INTEGER) WITHOUT ROWID
+"""
+_BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
+_STAGE = 1000  # entries per statement while staging
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item as a source has it now.
+
+    Attributes
+    ----------
+    id, path, title : str
+        As in `Item`.
+    text : str
+        The title without markup.
+    tags : tuple of str or None
+        ``group=label`` each; None where nobody judged: what is known stays as long as picture and
+        title are the same.
+    fields : Mapping of str to str
+    image_key, text_key : str or None
+        Where the vectors are in the store; None where there is none.
+    """
+
+    id: str
+    path: str
+    title: str
+    text: str
+    tags: tuple[str, ...] | None
+    fields: Mapping[str, str]
+    image_key: str | None
+    text_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `Index.replace_source` did, in items."""
+
+    new: int
+    changed: int
+    renamed: int
+    gone: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One indexed source; ``updated`` is seconds since 1970."""
+
+    root: str
+    items: int
+    model: str
+    fingerprint: str
+    labels: str
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTitle:
+    """What the index knows an item's seller to have written."""
+
+    title: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedItem:
+    """One item as the output shows it."""
+
+    id: str
+    path: str
+    title: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The searchable items of one model, as five columns of length n, int64.
+
+    Attributes
+    ----------
+    numbers : ndarray
+        The index's own names of items, ascending.
+    families, pictures : ndarray
+        Equal where items show one product in several colours, or the very same picture.
+    images, texts : ndarray
+        Rows of the vectors in the store, -1 where there is none.
+    """
+
+    numbers: NDArray[np.int64]
+    families: NDArray[np.int64]
+    pictures: NDArray[np.int64]
+    images: NDArray[np.int64]
+    texts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One modality of a search.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (rows, d), float16
+        The store's vectors.
+    rows : ndarray of shape (n,), int64
+        Each item's row in it, -1 where it has none.
+    query : ndarray of shape (d,), float32
+        Unit length, centred already.
+    mean : ndarray of shape (d,), float32, or None
+        Subtracted from every stored vector, which is normalised again: cosines with pictures and
+        with titles are then of one scale. None leaves the vectors as they are.
+    weight : float
+        The part's say where an item has both.
+    """
+
+    matrix: NDArray[np.float16]
+    rows: NDArray[np.int64]
+    query: NDArray[np.float32]
+    mean: NDArray[np.float32] | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hits, best first: positions in the placement, their scores, and what folded into each."""
+
+    positions: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    folded: NDArray[np.int64]
+
+
+class Index:
+    """The items of a workspace. Open with `Index.open`; usable as a context manager."""
+
+    def __init__(self, workspace: Path, database: sqlite3.Connection) -> None:
+        self._workspace = workspace
+        self._database = database
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, workspace: Path) -> Index:
+        """Open the index of a workspace, creating both if need be.
+
+        Raises
+        ------
+        StoreError
+            If the folder can't be written, the file is no index, or a newer version made it.
+        """
+        try:
+            workspace.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(
+                workspace / DATABASE, timeout=60, isolation_level=None, check_same_thread=False
+            )
+            database.create_function("family_of", 2, _family, deterministic=True)
+            # One short transaction creates and later ones replace: no need for a write-ahead log.
+            if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+                database.execute("BEGIN IMMEDIATE")
+                if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in _SCHEMA.split(";"):
+                        database.execute(statement)
+                    database.execute(f"PRAGMA user_version = {FORMAT}")
+                database.execute("COMMIT")
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"The index in {workspace} can't be opened ({error}); make the folder writable or "
+                "name another one with --workspace."
+            ) from error
+        if version != FORMAT:
+            database.close()
+            raise StoreError(
+                f"The index in {workspace} has format {version}, this fashiontag reads {FORMAT}; "
+                "update fashiontag or name another workspace with --workspace."
+            )
+        return cls(workspace, database)
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- keeping ------------------------------------------------------------------------------
+
+    def replace_source(
+        self,
+        root: str,
+        entries: Iterable[Entry],
+        *,
+        fingerprint: str,
+        model: str,
+        labels: str,
+        complete: bool = True,
+    ) -> Changes:
+        """Make the index hold exactly these entries for one source, in one step.
+
+        The entries are taken one by one and kept beside the index (in SQLite's temporary file)
+        until the last has come: searches go on meanwhile, and if the iterable raises or the
+        process dies, the index is as it was.
+
+        Parameters
+        ----------
+        root : str
+            Which source: an absolute path, or ``hf:NAME``. Other sources aren't touched.
+        entries : iterable of Entry
+            With different ids.
+        fingerprint, model : str
+            What made the vectors, and what a user calls it.
+        labels : str
+            The label file that the tags come from; "" leaves what is known.
+        complete : bool
+            False where the entries are a part of the source (one picture, a glob): nothing of it
+            is then renamed or gone.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or not writable.
+        """
+        with self._lock, self._saying():
+            self._database.execute("DROP TABLE IF EXISTS temp.staged")
+            self._database.execute(_STAGED)
+            stream = iter(entries)
+        while block := list(islice(stream, _STAGE)):  # outside: what they raise is theirs
+            with self._lock, self._saying():
+                self._database.executemany(
+                    "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, 0)", map(_as_row, block)
+                )
+        with self._writing():
+            source = self._source(root, fingerprint, model, labels)
+            renamed = self._rename(source) if complete else set()
+            changes = self._apply(source, renamed, complete=complete)
+            self._database.execute("UPDATE state SET generation = generation + 1")
+            self._database.execute("DROP TABLE temp.staged")
+        return changes
+
+    def _source(self, root: str, fingerprint: str, model: str, labels: str) -> int:
+        (source,) = self._database.execute(
+            "INSERT INTO sources (root, fingerprint, model, labels, updated)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (root) DO UPDATE SET"
+            " fingerprint = excluded.fingerprint, model = excluded.model,"
+            " labels = coalesce(nullif(excluded.labels, ''), labels), updated = excluded.updated"
+            " RETURNING source",
+            (_text(root), fingerprint, model, labels, time.time()),
+        ).fetchone()
+        return int(source)
+
+    def _rename(self, source: int) -> set[int]:
+        """Give items whose id went the id that came with the same picture; return their numbers."""
+        went = defaultdict(list)
+        for number, key in self._database.execute(
+            "SELECT number, image_key FROM items AS i WHERE source = ? AND image_key IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM staged AS s WHERE s.id = i.id)"
+            " ORDER BY id DESC",
+            (source,),
+        ):
+            went[key].append(number)
+        if not went:
+            return set()
+        pairs = [
+            (item, went[key].pop())
+            for item, key in self._database.execute(
+                "SELECT id, image_key FROM staged AS s WHERE NOT EXISTS"
+                " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id) ORDER BY id",
+                (source,),
+            ).fetchall()
+            if went.get(key)
+        ]
+        self._database.executemany("UPDATE items SET id = ? WHERE number = ?", pairs)
+        return {number for _, number in pairs}
+
+    def _apply(self, source: int, renamed: set[int], *, complete: bool) -> Changes:
+        run = self._database.execute
+        # What nobody judged keeps its tags while picture and title are the same.
+        run(
+            "UPDATE staged SET tags = coalesce((SELECT i.tags FROM items AS i WHERE i.source = ?"
+            " AND i.id = staged.id AND i.image_key IS staged.image_key"
+            " AND i.text_key IS staged.text_key), '[]') WHERE tags IS NULL",
+            (source,),
+        )
+        run("UPDATE staged SET family = family_of(title, tags)")
+        gone = run(
+            "SELECT number, tags, fields FROM items AS i WHERE source = ? AND ?"
+            " AND NOT EXISTS (SELECT 1 FROM staged AS s WHERE s.id = i.id)",
+            (source, complete),
+        ).fetchall()
+        changed = run(
+            "SELECT i.number, i.tags, i.fields, i.id FROM items AS i JOIN staged AS s"
+            " ON s.id = i.id WHERE i.source = ? AND (i.path, i.title, i.tags, i.fields,"
+            " i.image_key, i.text_key, i.family) IS NOT (s.path, s.title, s.tags, s.fields,"
+            " s.image_key, s.text_key, s.family)",
+            (source,),
+        ).fetchall()
+        kept = run("SELECT count(*) FROM items WHERE source = ?", (source,)).fetchone()[0]
+        kept -= len(gone)
+        for number, tags, fields, *_ in (*gone, *changed):
+            self._database.executemany(
+                "DELETE FROM facets WHERE number = ? AND val ="
+                " (SELECT val FROM vals WHERE name = ? AND value = ?)",
+                [(number, *pair) for pair in _pairs(tags, fields)],
+            )
+        self._database.executemany(
+            "DELETE FROM items WHERE number = ?", [(number,) for number, *_ in gone]
+        )
+        self._database.executemany(
+            "UPDATE items SET (path, title, tags, fields, image_key, text_key, family) ="
+            " (SELECT path, title, tags, fields, image_key, text_key, family FROM staged"
+            " WHERE staged.id = items.id) WHERE number = ?",
+            [(number,) for number, *_ in changed],
+        )
+        last = run("SELECT coalesce(max(number), 0) FROM items").fetchone()[0]
+        new = run(
+            "INSERT INTO items (source, id, path, title, tags, fields, image_key, text_key, family)"
+            " SELECT ?, id, path, title, tags, fields, image_key, text_key, family"
+            " FROM staged AS s WHERE NOT EXISTS"
+            " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
+            (source, source),
+        ).rowcount
+        facets = _Facets(self._database)
+        for number, *_ in changed:
+            facets.add(
+                *run(
+                    "SELECT number, tags, fields FROM items WHERE number = ?", (number,)
+                ).fetchone()
+            )
+        for row in run("SELECT number, tags, fields FROM items WHERE number > ?", (last,)):
+            facets.add(*row)
+        facets.flush()
+        if gone or changed:
+            run("DELETE FROM vals WHERE NOT EXISTS (SELECT 1 FROM facets WHERE val = vals.val)")
+        touched = {number for number, *_ in changed} | renamed
+        return Changes(
+            new=new,
+            changed=len(touched - renamed),
+            renamed=len(renamed),
+            gone=len(gone),
+            unchanged=kept - len(touched),
+        )
+
+    # -- what is there ------------------------------------------------------------------------
+
+    def sources(self) -> tuple[SourceStatus, ...]:
+        """Return what is indexed, the source updated last first."""
+        with self._lock, self._saying():
+            return tuple(
+                SourceStatus(*row)
+                for row in self._database.execute(
+                    "SELECT root, (SELECT count(*) FROM items AS i WHERE i.source = s.source),"
+                    " model, fingerprint, labels, updated FROM sources AS s ORDER BY updated DESC"
+                )
+            )
+
+    def titles(self, root: str) -> dict[str, KnownTitle]:
+        """Return what is known of each id of a source."""
+        with self._lock, self._saying():
+            return {
+                item: KnownTitle(title, json.loads(fields))
+                for item, title, fields in self._database.execute(
+                    "SELECT id, title, fields FROM items JOIN sources USING (source)"
+                    " WHERE root = ?",
+                    (_text(root),),
+                )
+            }
+
+    def titles_of_pictures(
+        self, root: str, keys: Sequence[str]
+    ) -> dict[str, dict[str, KnownTitle]]:
+        """Return, for each of these pictures that a source has, what is known by id."""
+        found: dict[str, dict[str, KnownTitle]] = defaultdict(dict)
+        with self._lock, self._saying():
+            for key, item, title, fields in self._database.execute(
+                "SELECT image_key, id, title, fields FROM items JOIN sources USING (source)"
+                " WHERE root = ? AND image_key IN (SELECT value FROM json_each(?))",
+                (_text(root), json.dumps(list(keys))),
+            ):
+                found[key][item] = KnownTitle(title, json.loads(fields))
+        return found
+
+    def columns(self) -> tuple[str, ...]:
+        """Return what `matching` can be asked for: tag groups, then ``table.NAME`` of fields."""
+        with self._lock, self._saying():
+            # one seek per name, where SELECT DISTINCT would read every value there is
+            names = [
+                name
+                for (name,) in self._database.execute(
+                    "WITH RECURSIVE names (name) AS (SELECT min(name) FROM vals UNION ALL"
+                    " SELECT (SELECT min(v.name) FROM vals AS v WHERE v.name > names.name)"
+                    " FROM names WHERE names.name IS NOT NULL)"
+                    " SELECT name FROM names WHERE name IS NOT NULL"
+                )
+            ]
+        return tuple(sorted(names, key=lambda name: (name.startswith(FIELD), name)))
+
+    def matching(self, column: str, operator: Operator, value: str | float) -> NDArray[np.int64]:
+        """Return the numbers of items that have a value so related to ``value``, any order.
+
+        Numbers compare with numeric values only, text with the text as it is written, in any case;
+        ``<`` and its like need a number, or text that both sides aren't a number in.
+
+        Parameters
+        ----------
+        column : str
+            One of `columns`.
+        operator : {"=", "<", "<=", ">", ">="}
+        value : str or float
+        """
+        if isinstance(value, float):
+            condition = f"v.numeric {operator} ?"  # one of the five above, never what was typed
+        elif operator == "=":
+            condition = "v.value = ?"
+        else:
+            condition = f"v.numeric IS NULL AND v.value {operator} ?"
+        bound = value if isinstance(value, float) else _fold(value)
+        with self._lock, self._saying():
+            rows = self._database.execute(
+                "SELECT f.number FROM vals AS v CROSS JOIN facets AS f ON f.val = v.val"  # noqa: S608
+                f" WHERE v.name = ? AND {condition}",
+                (column, bound),
+            ).fetchall()
+        return np.array(rows, dtype=np.int64).reshape(-1)
+
+    def items(self, numbers: Sequence[int]) -> list[IndexedItem]:
+        """Return these items, in this order."""
+        with self._lock, self._saying():
+            found = {
+                number: IndexedItem(item, path, title, tuple(json.loads(tags)))
+                for number, item, path, title, tags in self._database.execute(
+                    "SELECT number, id, path, title, tags FROM items"
+                    " WHERE number IN (SELECT value FROM json_each(?))",
+                    (json.dumps([int(number) for number in numbers]),),
+                )
+            }
+        return [found[int(number)] for number in numbers]
+
+    def placement(self, fingerprint: str, find: Finder) -> Placement:
+        """Return where the items of one model have their vectors; kept until the index changes.
+
+        Parameters
+        ----------
+        fingerprint : str
+        find : callable
+            ``find(kind, keys)`` gives the store's rows of n keys, shape (n,), int64, -1 for none.
+        """
+        with self._lock, self._saying():
+            generation = self._generation()
+            kept = self._database.execute(
+                "SELECT data FROM placed WHERE fingerprint = ? AND generation = ?",
+                (fingerprint, generation),
+            ).fetchone()
+            if kept:
+                return Placement(*np.frombuffer(kept[0], dtype="<i8").reshape(5, -1))
+            rows = self._database.execute(
+                "SELECT number, family, image_key, text_key FROM items JOIN sources USING (source)"
+                " WHERE fingerprint = ? ORDER BY number",
+                (fingerprint,),
+            ).fetchall()
+        data = np.empty((5, len(rows)), dtype="<i8")
+        data[0] = [row[0] for row in rows]
+        data[1] = [row[1] or -row[0] for row in rows]  # no title: a family of its own
+        data[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
+        data[3] = find("image", [row[2] or "" for row in rows])
+        data[4] = find("text", [row[3] or "" for row in rows])
+        with self._writing():
+            if self._generation() == generation:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO placed VALUES (?, ?, ?)",
+                    (fingerprint, generation, data.tobytes()),
+                )
+        return Placement(*data)
+
+    def _generation(self) -> int:
+        return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock, self._saying():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _saying(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(
+                f"The index in {self._workspace} can't be used ({error}); make room or name "
+                "another workspace with --workspace, the index is as it was before."
+            ) from error
+
+
+# -- distances ------------------------------------------------------------------------------------
+
+
+def nearest(
+    placement: Placement,
+    parts: Sequence[Part],
+    k: int,
+    *,
+    among: NDArray[np.int64] | None = None,
+    fold: bool = True,
+    floor: float | Literal["auto"] | None = None,
+) -> Found:
+    """Return the k items nearest to a query, exactly.
+
+    An item's score is the weighted mean of its parts' cosines, over the parts it has.
+
+    Parameters
+    ----------
+    placement : Placement
+    parts : sequence of Part
+        Rows as in the placement.
+    k : int
+        Hits wanted; fewer come back where there are fewer.
+    among : ndarray of shape (m,), int64, optional
+        Numbers of the only items that may be hits.
+    fold : bool
+        Whether items of one family or picture count as one hit, the best of them.
+    floor : float, "auto" or None
+        The lowest score of a hit; ``"auto"`` takes `chance_level` of this query's scores.
+    """
+    allowed = np.arange(len(placement.numbers))
+    if among is not None:
+        allowed = np.flatnonzero(np.isin(placement.numbers, among))
+    # The query's own distribution is that over everything, or a filter would move the cut.
+    compared = np.arange(len(placement.numbers)) if floor == "auto" else allowed
+    scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
+    scores[compared] = _fused(parts, compared)
+    if floor == "auto":
+        floor = chance_level(scores[~np.isnan(scores)])
+    with np.errstate(invalid="ignore"):
+        kept = scores[allowed] >= (-np.inf if floor is None else floor)
+    allowed = allowed[kept]  # comparing with nan is false: what has no vector is no hit
+    chosen = _best(scores, allowed, placement, k, fold=fold)
+    folded = np.zeros(len(chosen), dtype=np.int64)
+    if fold:
+        families, pictures = placement.families[allowed], placement.pictures[allowed]
+        for place, one in enumerate(chosen):
+            same = (families == placement.families[one]) | (pictures == placement.pictures[one])
+            folded[place] = same.sum() - 1
+    return Found(chosen, scores[chosen], folded)
+
+
+def chance_level(scores: NDArray[np.float32]) -> float:
+    """Return the score that the best of n unrelated items would be expected to reach.
+
+    That is ``median + s * sqrt(2 ln n)``, the growth of the largest of n normal draws, with the
+    spread s taken from the lower half (median less 16th percentile), which hits don't widen.
+    -inf below 50 scores, which show no distribution.
+    """
+    if len(scores) < 50:
+        return -np.inf
+    low, middle = np.percentile(scores, [15.87, 50.0])
+    return float(middle + (middle - low) * np.sqrt(2 * np.log(len(scores))))
+
+
+def _fused(parts: Sequence[Part], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    total = np.zeros(len(positions), dtype=np.float32)
+    weights = np.zeros(len(positions), dtype=np.float32)
+    for part in parts:
+        rows = part.rows[positions]
+        there = np.flatnonzero(rows >= 0)
+        total[there] += part.weight * _cosines(part, rows[there])
+        weights[there] += part.weight
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total / weights)
+
+
+def _cosines(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Compare stored vectors x with the query q: cos(x - mean, q), shape (n,), float32.
+
+    With unit x it is (x·q - mean·q) / sqrt(1 - 2 x·mean + mean·mean): both products come from one
+    pass over x, which is what costs.
+    """
+    mean = part.mean
+    against = part.query[:, None] if mean is None else np.stack([part.query, mean], axis=1)
+    products = np.empty((len(rows), against.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = _widen(part.matrix[rows[start : start + _BLOCK]])
+        np.matmul(block, against, out=products[start : start + _BLOCK])
+    if mean is None:
+        return products[:, 0]
+    length = 1 - 2 * products[:, 1] + float(mean @ mean)
+    cosines = (products[:, 0] - float(mean @ part.query)) / np.sqrt(np.maximum(length, 1e-6))
+    return np.asarray(cosines, dtype=np.float32)
+
+
+def _widen(block: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Return float16 as float32, exactly, for finite numbers: 5 times as fast as ``astype``.
+
+    Sign and the other 15 bits move to their places in a float32, whose exponent counts from 112
+    further down; inf and nan would not survive, and unit vectors have none.
+    """
+    bits = block.view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= np.int32(-0x70002000)
+    wide = bits.view(np.float32)
+    wide *= np.float32(2.0**112)
+    return wide
+
+
+def _best(
+    scores: NDArray[np.float32],
+    allowed: NDArray[np.int64],
+    placement: Placement,
+    k: int,
+    *,
+    fold: bool,
+) -> NDArray[np.int64]:
+    """Return up to k positions, best first, equal scores in the index's order."""
+    candidates = min(len(allowed), 4 * k)
+    while True:
+        chosen: list[int] = []
+        families: set[int] = set()
+        pictures: set[int] = set()
+        for position in _top(scores, allowed, candidates).tolist():
+            family, picture = int(placement.families[position]), int(placement.pictures[position])
+            if fold and (family in families or picture in pictures):
+                continue
+            families.add(family)
+            pictures.add(picture)
+            chosen.append(position)
+            if len(chosen) == k:
+                break
+        if len(chosen) == k or candidates == len(allowed):
+            return np.array(chosen, dtype=np.int64)
+        candidates = min(len(allowed), 8 * candidates)
+
+
+def _top(scores: NDArray[np.float32], allowed: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    falling = -scores[allowed]
+    if 0 < count < len(allowed):
+        worst = np.partition(falling, count - 1)[count - 1]
+        allowed = allowed[falling <= worst]
+        falling = -scores[allowed]
+    return allowed[np.argsort(falling, kind="stable")]
+
+
+# -- entries --------------------------------------------------------------------------------------
+
+# What sellers vary within one style: with these and digits gone, colourways have one title.
+_COLOUR = re.compile(
+    "aqua|beige|black|blue|brown|bronze|burgundy|camel|charcoal|copper|coral|cream|fuchsia|gold"
+    "|golden|gray|green|grey|indigo|ivory|khaki|lavender|lemon|lime|magenta|maroon|mauve|melange"
+    "|mint|multi|multicolou?r|mustard|navy|nude|ochre|off|olive|orange|peach|pink|plum|purple|red"
+    "|rose|rust|salmon|sand|silver|tan|taupe|teal|turquoise|violet|white|wine|yellow"
+    "|light|dark|bright|pale|deep"
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_CATEGORIES = ("category", "articleType", "audience", "gender")
+
+
+def _family(title: str, tags: str) -> int:
+    """Return what a style's colourways have in common, as 63 bits; of its own without a title."""
+    words = [word for word in _WORD.findall(title.casefold()) if not _COLOUR.fullmatch(word)]
+    if not words:
+        return 0
+    kinds = [tag for tag in json.loads(tags) if tag.split("=", 1)[0] in _CATEGORIES]
+    return _short("\n".join([" ".join(words), *sorted(kinds)]))
+
+
+def _short(text: str) -> int:
+    """Return 62 bits of a text's hash, never negative and never 0."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 2) | 1
+
+
+def _as_row(entry: Entry) -> tuple[str | None, ...]:
+    return (
+        _text(entry.id),
+        _text(entry.path),
+        _text(entry.title),
+        None if entry.tags is None else _json(list(entry.tags)),
+        _json(dict(entry.fields)),
+        entry.image_key,
+        entry.text_key,
+    )
+
+
+def _json(value: object) -> str:
+    return _text(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
+def _text(text: str) -> str:
+    """Make a text that isn't valid Unicode (a lone surrogate) one that SQLite takes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _pairs(tags: str, fields: str) -> set[tuple[str, str]]:
+    """Return an item's (column, value) pairs, values as they are compared."""
+    named = [tag.split("=", 1) for tag in json.loads(tags)]
+    pairs = {(group, _fold(label)) for group, label in named}
+    return pairs | {(FIELD + name, _fold(value)) for name, value in json.loads(fields).items()}
+
+
+def _fold(value: str) -> str:
+    return value.strip().casefold()
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+
+
+def number(text: str) -> float | None:
+    """Return the number that a text is, None for anything else (``nan`` and ``1,5`` are text)."""
+    return float(text) if _NUMBER.fullmatch(text.strip().lower()) else None
+
+
+class _Facets:
+    """Writes which item has which value, a few thousand rows at a time."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._vals: dict[tuple[str, str], int] = {}
+        self._rows: list[tuple[int, int]] = []
+
+    def add(self, item: int, tags: str, fields: str) -> None:
+        self._rows += [(self._val(*pair), item) for pair in _pairs(tags, fields)]
+        if len(self._rows) > 20_000:
+            self.flush()
+
+    def flush(self) -> None:
+        # sorted: the key begins with the value, and neighbours on disk are cheap
+        self._database.executemany("INSERT OR IGNORE INTO facets VALUES (?, ?)", sorted(self._rows))
+        self._rows.clear()
+        if len(self._vals) > 200_000:  # a column of ids has as many values as items
+            self._vals.clear()
+
+    def _val(self, name: str, value: str) -> int:
+        known = self._vals.get((name, value))
+        if known is None:
+            row = self._database.execute(
+                "INSERT INTO vals (name, value, numeric) VALUES (?, ?, ?)"
+                " ON CONFLICT (name, value) DO UPDATE SET name = name RETURNING val",
+                (name, value, number(value)),
+            ).fetchone()
+            known = self._vals[name, value] = int(row[0])
+        return known

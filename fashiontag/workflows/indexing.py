@@ -1,0 +1,157 @@
+"""``fashiontag index``: the index made to match a source, without tagging."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fashiontag.catalog import clean_title
+from fashiontag.index import DATABASE, Entry, Index
+from fashiontag.workflows.embed import BATCH_SIZE, Embedded, embed, text_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from fashiontag.catalog import Catalog
+    from fashiontag.datamodels import Encoder, Item
+    from fashiontag.index import Changes, KnownTitle, SourceStatus
+    from fashiontag.store import VectorStore
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """What a run did.
+
+    Attributes
+    ----------
+    root, model : str
+        The source, as the index names it, and the encoder.
+    changes : Changes
+        New, changed, renamed, gone and unchanged items.
+    errors, encoded, titled : int
+        Pictures that can't be read, so aren't indexed; pictures that had to be encoded; indexed
+        items with a title.
+    reasons : Mapping of str to int
+        Why pictures couldn't be read.
+    seconds : float
+    """
+
+    root: str
+    model: str
+    changes: Changes
+    errors: int
+    encoded: int
+    titled: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def index_source(
+    catalog: Catalog,
+    encoder: Encoder,
+    store: VectorStore,
+    index: Index,
+    *,
+    keep_titles: bool,
+    batch_size: int = BATCH_SIZE,
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> IndexSummary:
+    """Make the index match a catalogue: new, changed, renamed and gone items; no tagging.
+
+    Tags that an item has stay as long as its picture and its title do.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    encoder : Encoder
+    store : VectorStore
+    index : Index
+    keep_titles : bool
+        Whether items that come without a title keep the one that is known, also under a new name:
+        true where no titles table was given.
+    batch_size, workers, progress
+        As in `embed`.
+    """
+    started = time.monotonic()
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    items = catalog.items
+    if keep_titles:
+        known = index.titles(catalog.root)
+        items = [_titled(item, known.get(item.id)) for item in items]
+    ids = {item.id for item in items}
+
+    def run() -> Iterator[Entry]:
+        for embedded in embed(
+            items, encoder, store, batch_size=batch_size, workers=workers, progress=progress
+        ):
+            counts["encoded"] += embedded.encoded
+            reasons.update(error for error in embedded.errors if error)
+            kept: Sequence[Item] = embedded.items
+            if keep_titles:
+                kept = _follow(index, catalog.root, ids, embedded)
+            for item, key, error in zip(kept, embedded.image_keys, embedded.errors, strict=True):
+                if error or key is None:
+                    continue
+                counts["titled"] += bool(item.text)
+                yield Entry(
+                    id=item.id,
+                    path=item.image.locator,
+                    title=item.title,
+                    text=item.text,
+                    tags=None,
+                    fields=dict(item.fields),
+                    image_key=key,
+                    text_key=text_key(item.text) if item.text else None,
+                )
+
+    changes = index.replace_source(
+        catalog.root, run(), fingerprint=encoder.fingerprint, model=encoder.name, labels=""
+    )
+    return IndexSummary(
+        root=catalog.root,
+        model=encoder.name,
+        changes=changes,
+        errors=reasons.total(),
+        encoded=counts["encoded"],
+        titled=counts["titled"],
+        reasons=dict(reasons.most_common()),
+        seconds=time.monotonic() - started,
+    )
+
+
+def index_status(workspace: Path) -> tuple[SourceStatus, ...]:
+    """Return what is indexed in a workspace, the source updated last first; () if nothing is."""
+    if not (workspace / DATABASE).is_file():
+        return ()
+    with Index.open(workspace) as index:
+        return index.sources()
+
+
+def _titled(item: Item, known: KnownTitle | None) -> Item:
+    if known is None or item.title or item.fields:
+        return item
+    return replace(item, title=known.title, text=clean_title(known.title), fields=known.fields)
+
+
+def _follow(index: Index, root: str, ids: set[str], embedded: Embedded) -> Sequence[Item]:
+    """Give untitled items the title that their picture had under a name that is gone.
+
+    Its vector is in the store already: it was embedded under the old name.
+    """
+    bare = [
+        key or ""
+        for item, key in zip(embedded.items, embedded.image_keys, strict=True)
+        if not item.title
+    ]
+    known = index.titles_of_pictures(root, bare) if any(bare) else {}
+    followed = []
+    for item, key in zip(embedded.items, embedded.image_keys, strict=True):
+        before = known.get(key or "", {})
+        gone = [title for old, title in sorted(before.items()) if old not in ids]
+        followed.append(_titled(item, gone[0]) if gone and item.id not in before else item)
+    return followed

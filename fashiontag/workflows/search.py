@@ -1,0 +1,249 @@
+"""Words, a picture or both in; the nearest products of the whole catalogue out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from fashiontag.catalog import load_image
+from fashiontag.datamodels import Hit
+from fashiontag.errors import (
+    CatalogError,
+    ForeignEncoderError,
+    ImageError,
+    QueryError,
+    StoreError,
+    UsageError,
+)
+from fashiontag.heads.statistics import Statistics
+from fashiontag.index import DATABASE, Index, Part, nearest
+from fashiontag.store import VectorStore
+from fashiontag.workflows import where as filters
+from fashiontag.workflows.embed import content_key, embed_texts, read_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fashiontag.datamodels import Encoder, Vectors
+    from fashiontag.index import Placement, SourceStatus
+
+IMAGE_WEIGHT = 0.5
+"""The pictures' say in a query of words, where an item has a title; 1 less it is the title's."""
+
+JOINT_IMAGE_WEIGHT = 0.75
+"""The same where a picture is part of the query: only half of such a query can speak to titles."""
+
+MINUS_WEIGHT = 0.5
+"""How much of ``--minus`` is taken away: all of it would leave little of a query that is near."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to one search: ``query`` as understood, hits best first, and what to know."""
+
+    query: str
+    hits: tuple[Hit, ...]
+    note: str = ""
+
+
+def indexed_model(workspace: Path) -> str:
+    """Return the model that a workspace's index was built with, the last one if there are several.
+
+    Raises
+    ------
+    CatalogError
+        If nothing is indexed.
+    """
+    if (workspace / DATABASE).is_file():
+        with Index.open(workspace) as index:
+            for source in index.sources():
+                if source.items:
+                    return source.model
+    raise _nothing(workspace)
+
+
+def search(
+    workspace: Path,
+    encoder: Encoder,
+    *,
+    query: str | None = None,
+    image: str | Path | None = None,
+    minus: str | None = None,
+    where: str | None = None,
+    k: int = 10,
+    fold: bool = True,
+    min_score: float | Literal["auto"] | None = None,
+) -> SearchResult:
+    """Search everything that is indexed with this encoder.
+
+    Pictures and titles are both compared with words, pictures alone with a picture; each modality
+    is centred with the means that ship with the model, so that their cosines are of one scale.
+
+    Parameters
+    ----------
+    workspace : Path
+    encoder : Encoder
+        Asked only for vectors that the store doesn't have: words that were searched before, or a
+        picture of the catalogue, need no model.
+    query : str, optional
+        What to look for, in words.
+    image : path, optional
+        What to look for, as a picture; with ``query`` they are one joint query.
+    minus : str, optional
+        What to turn away from.
+    where : str, optional
+        A filter, as `fashiontag.workflows.where` defines it; applied before the cut to k.
+    k : int
+        Hits wanted.
+    fold : bool
+        Whether products of one family, or of one picture, are one hit.
+    min_score : float, "auto" or None
+        The lowest score of a hit; "auto" is what chance would give on this query's own scores.
+
+    Raises
+    ------
+    QueryError, UsageError
+        If there is nothing to search for, k is below 1, or filter or picture can't be read.
+    CatalogError
+        If nothing is indexed.
+    ForeignEncoderError
+        If what is indexed was encoded by another model.
+    """
+    words, less = (query or "").strip(), (minus or "").strip()
+    if not words and image is None:
+        raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
+    if k < 1:
+        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
+    condition = None if where is None else filters.parse(where)
+    if not (workspace / DATABASE).is_file():
+        raise _nothing(workspace)
+    with Index.open(workspace) as index, VectorStore.open(workspace) as store:
+        note = _check(workspace, index.sources(), encoder)
+        placement = index.placement(
+            encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
+        )
+        among = None
+        if condition is not None:
+            among = filters.select(condition, index, placement.numbers)
+        parts = _parts(words, image, less, encoder, store, placement)
+        found = nearest(placement, parts, k, among=among, fold=fold, floor=min_score)
+        items = index.items(placement.numbers[found.positions].tolist())
+    ranked = zip(items, found.scores.tolist(), found.folded.tolist(), strict=True)
+    hits = tuple(
+        Hit(rank, score, item.id, item.path, item.title, item.tags, folded)
+        for rank, (item, score, folded) in enumerate(ranked, start=1)
+    )
+    if among is not None and not len(among):
+        note = f"Nothing that is indexed satisfies --where {where}. {note}".strip()
+    elif not hits:
+        note = f"No good match: nothing scores as high as --min-score asks. {note}".strip()
+    shown = " + ".join(part for part in (words, str(image) if image is not None else "") if part)
+    return SearchResult(f"{shown} - {less}" if less else shown, hits, note)
+
+
+def _nothing(workspace: Path) -> CatalogError:
+    return CatalogError(
+        f"Nothing is indexed in {workspace}; run fashiontag tag or fashiontag index on a folder of "
+        "pictures first, or name another --workspace."
+    )
+
+
+def _check(workspace: Path, sources: Sequence[SourceStatus], encoder: Encoder) -> str:
+    """Refuse an index of another model; return a sentence on sources that must be left out."""
+    filled = [source for source in sources if source.items]
+    if not filled:
+        raise _nothing(workspace)
+    foreign = [source for source in filled if source.fingerprint != encoder.fingerprint]
+    if not foreign:
+        return ""
+    one = foreign[0]
+    # The same name with other weights is no way out for a search, only a new index is.
+    again = f"fashiontag index {one.root} --model {encoder.name}"
+    if len(foreign) == len(filled):
+        way = f"search with --model {one.model}, or " if one.model != encoder.name else ""
+        raise ForeignEncoderError(
+            f"The index in {workspace} was built with {one.model} ({one.fingerprint[:12]}), not "
+            f"with {encoder.name} ({encoder.fingerprint[:12]}); {way}run: {again}"
+        )
+    left_out = sum(source.items for source in foreign)
+    return f"{left_out} items indexed with {one.model} are left out; to include them run: {again}"
+
+
+def _parts(
+    words: str,
+    image: str | Path | None,
+    less: str,
+    encoder: Encoder,
+    store: VectorStore,
+    placement: Placement,
+) -> list[Part]:
+    statistics = Statistics.load(encoder.folder, encoder.dim)
+    image_mean = statistics.image.mean if statistics.image else None
+    title_mean = statistics.title.mean if statistics.title else None
+    texts = [text for text in (words, less) if text]
+    vectors = read_vectors(store, "text", encoder, embed_texts(texts, encoder, store))
+    centred = dict(zip(texts, _centre(vectors, statistics.prompt_mean), strict=True))
+    direction = np.zeros(encoder.dim, dtype=np.float32)
+    if words:
+        direction += centred[words]
+    if less:
+        direction -= MINUS_WEIGHT * centred[less]
+    to_titles = direction if words else None
+    if image is not None:
+        direction = direction + _centre(_picture(image, encoder, store), image_mean)[0]
+    weight = 1.0 if not words else IMAGE_WEIGHT if image is None else JOINT_IMAGE_WEIGHT
+    pictures = store.matrix("image", encoder.fingerprint)
+    titles = store.matrix("text", encoder.fingerprint)
+    _check_rows(pictures, placement.images)
+    _check_rows(titles, placement.texts)
+    parts = [Part(pictures, placement.images, _unit(direction), image_mean, weight)]
+    if to_titles is not None:
+        parts.append(Part(titles, placement.texts, _unit(to_titles), title_mean, 1 - weight))
+    return parts
+
+
+def _check_rows(matrix: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
+    if rows.max(initial=-1) >= len(matrix):
+        raise StoreError(
+            "The vectors that the index counts on were pruned; run fashiontag index on the source "
+            "again."
+        )
+
+
+def _picture(path: str | Path, encoder: Encoder, store: VectorStore) -> Vectors:
+    """Return the vector of a picture file, shape (1, d), encoding it only if it is new."""
+    try:
+        data = Path(path).read_bytes()
+        key = content_key(data)
+        rows = store.find("image", encoder.fingerprint, [key])
+        if rows[0] < 0:
+            pixels = encoder.prepare(load_image(data, at_least=encoder.image_size))
+            vectors = encoder.encode_images([pixels])
+            rows = store.add("image", encoder.fingerprint, [key], vectors)
+    except (ImageError, OSError) as error:
+        if isinstance(error, StoreError):
+            raise
+        reason = str(error) if isinstance(error, ImageError) else error.strerror
+        raise UsageError(
+            f"--image {path} can't be read ({reason}); give a picture file, such as a JPEG or PNG."
+        ) from error
+    return read_vectors(store, "image", encoder, rows)
+
+
+def _centre(vectors: Vectors, mean: NDArray[np.float32] | None) -> Vectors:
+    if mean is None:
+        return vectors
+    moved = vectors - mean
+    return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6))
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(vector))
+    if length < 1e-3:
+        raise QueryError("--minus takes away all of the query; leave it out, or say it otherwise.")
+    return np.asarray(vector / length, dtype=np.float32)

@@ -1,0 +1,352 @@
+"""The index: it matches its source, filters by what items have, and finds the nearest exactly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fashiontag.errors import StoreError
+from fashiontag.index import (
+    Entry,
+    Index,
+    Part,
+    Placement,
+    _widen,
+    chance_level,
+    nearest,
+)
+
+
+def entry(item, *, title="", tags=(), fields=None, image=None):
+    return Entry(
+        id=item,
+        path=f"/shop/{item}",
+        title=title,
+        text=title,
+        tags=tags,
+        fields=fields or {},
+        image_key=image or f"picture of {item}",
+        text_key=f"text of {title}" if title else None,
+    )
+
+
+@pytest.fixture
+def index(tmp_path):
+    with Index.open(tmp_path) as opened:
+        yield opened
+
+
+def replace(index, entries, root="/shop", fingerprint="m"):
+    return index.replace_source(root, entries, fingerprint=fingerprint, model="M", labels="L")
+
+
+def numbers(index, fingerprint="m"):
+    return index.placement(fingerprint, lambda _, keys: np.zeros(len(keys), np.int64)).numbers
+
+
+def contents(index):
+    return {item.id: item for item in index.items(numbers(index).tolist())}
+
+
+# -- matching a source ----------------------------------------------------------------------------
+
+
+def test_changes_are_told_apart(index):
+    replace(index, [entry(x) for x in ("same", "edited", "moved", "went")])
+    changes = replace(
+        index,
+        [
+            entry("same"),
+            entry("edited", image="another picture"),
+            entry("moved away", image="picture of moved"),
+            entry("came"),
+        ],
+    )
+    assert (changes.new, changes.changed, changes.renamed, changes.gone, changes.unchanged) == (
+        1, 1, 1, 1, 1,
+    )  # fmt: skip
+    assert set(contents(index)) == {"same", "edited", "moved away", "came"}
+    assert contents(index)["moved away"].path == "/shop/moved away"
+
+
+def test_a_source_is_replaced_alone(index):
+    replace(index, [entry("a")], root="/one")
+    replace(index, [entry("a"), entry("b")], root="/two")
+    replace(index, [], root="/two")
+    assert [(s.root, s.items, s.model) for s in index.sources()] == [
+        ("/two", 0, "M"),
+        ("/one", 1, "M"),
+    ]
+
+
+def test_a_part_of_a_source_leaves_the_rest(index):
+    replace(index, [entry("a"), entry("b")])
+    changes = index.replace_source(
+        "/shop",
+        [entry("b", title="New"), entry("c", image="picture of a")],
+        fingerprint="m",
+        model="M",
+        labels="L",
+        complete=False,
+    )
+    assert (changes.new, changes.changed, changes.gone, changes.unchanged) == (1, 1, 0, 1)
+    assert set(contents(index)) == {"a", "b", "c"}
+
+
+def test_entries_that_fail_halfway_leave_the_index_as_it_was(index):
+    replace(index, [entry("a")])
+
+    def broken():
+        yield entry("b")
+        raise RuntimeError("the source is gone")
+
+    with pytest.raises(RuntimeError, match="gone"):
+        replace(index, broken())
+    assert set(contents(index)) == {"a"}
+    replace(index, [entry("c")])  # and the next attempt starts clean
+    assert set(contents(index)) == {"c"}
+
+
+def test_tags_nobody_judged_stay_as_long_as_picture_and_title_do(index):
+    tags = ("color=red",)
+    replace(
+        index, [entry(x, title="T", tags=tags) for x in ("same", "moved", "retitled", "new pic")]
+    )
+    replace(
+        index,
+        [
+            entry("same", title="T", tags=None),
+            entry("moved 2", title="T", tags=None, image="picture of moved"),
+            entry("retitled", title="U", tags=None),
+            entry("new pic", title="T", tags=None, image="other"),
+        ],
+    )
+    assert {item: one.tags for item, one in contents(index).items()} == {
+        "same": tags,
+        "moved 2": tags,
+        "retitled": (),
+        "new pic": (),
+    }
+    assert len(index.matching("color", "=", "red")) == 2
+
+
+item_lists = st.lists(
+    st.tuples(st.sampled_from("abcdef"), st.sampled_from("xyz"), st.sampled_from("rgb")),
+    max_size=6,
+    unique_by=lambda one: one[0],
+)
+
+
+@given(st.lists(item_lists, min_size=1, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_after_any_sequence_the_index_holds_exactly_the_last_source(tmp_path_factory, states):
+    with Index.open(tmp_path_factory.mktemp("ws")) as index:
+        before = {}
+        for state in states:
+            now = {item: (picture, color) for item, picture, color in state}
+            changes = replace(
+                index,
+                [
+                    entry(item, image=picture, tags=(f"color={color}",), fields={"c": color})
+                    for item, (picture, color) in now.items()
+                ],
+            )
+            held = contents(index)
+            assert {item: one.tags for item, one in held.items()} == {
+                item: (f"color={color}",) for item, (_, color) in now.items()
+            }
+            for color in "rgb":
+                wanted = sum(one[1] == color for one in now.values())
+                assert len(index.matching("color", "=", color)) == wanted
+                assert len(index.matching("table.c", "=", color)) == wanted
+            assert changes.unchanged == sum(before.get(item) == one for item, one in now.items())
+            assert changes.unchanged + changes.changed + changes.renamed + changes.gone == len(
+                before
+            )
+            assert changes.unchanged + changes.changed + changes.renamed + changes.new == len(now)
+            before = now
+
+
+def test_placement_is_found_anew_only_after_a_change(index):
+    asked = []
+
+    def find(kind, keys):
+        asked.append(kind)
+        return np.arange(len(keys))
+
+    replace(index, [entry("a"), entry("b", title="T")])
+    for _ in range(2):
+        placement = index.placement("m", find)
+    assert asked == ["image", "text"]
+    assert placement.images.tolist() == [0, 1]
+    replace(index, [entry("b")])
+    assert index.placement("m", find).numbers.tolist() == placement.numbers[1:].tolist()
+    assert len(asked) == 4
+
+
+def test_known_titles_are_found_by_id_and_by_picture(index):
+    replace(index, [entry("a", title="One", fields={"sku": "007"}), entry("b")])
+    assert index.titles("/shop")["a"].title == "One"
+    found = index.titles_of_pictures("/shop", ["picture of a", "unheard of"])
+    assert found["picture of a"]["a"].fields == {"sku": "007"}
+    assert index.titles("/elsewhere") == {}
+
+
+def test_a_file_that_is_no_index_is_one_sentence(tmp_path):
+    (tmp_path / "index.sqlite").write_text("no database, " * 100)
+    with pytest.raises(StoreError, match="--workspace"):
+        Index.open(tmp_path)
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+def test_values_match_as_numbers_or_as_text(index):
+    prices = {"a": "9", "b": "50.0", "c": "120", "d": "on request", "e": "nan", "f": ""}
+    replace(index, [entry(item, fields={"price": price}) for item, price in prices.items()])
+    by_number = dict(zip(numbers(index).tolist(), prices, strict=True))
+
+    def having(operator, value):
+        found = index.matching("table.price", operator, value)
+        return "".join(sorted(by_number[number] for number in found.tolist()))
+
+    assert having("<", 60.0) == "ab"
+    assert having(">=", 50.0) == "bc"
+    assert having("=", 50.0) == "b"
+    assert having("=", "50.0") == "b"
+    assert having("=", "50") == ""
+    assert having("=", "On Request") == "d"
+    assert having(">", "o") == "d"
+    assert having("=", "") == "f"
+
+
+def test_columns_go_with_their_last_value(index):
+    replace(index, [entry("a", tags=("color=red", "color=blue"), fields={"Price": "5"})])
+    assert index.columns() == ("color", "table.Price")
+    replace(index, [entry("a")])
+    assert index.columns() == ()
+
+
+# -- distances ------------------------------------------------------------------------------------
+
+
+def unit(array):
+    return (array / np.linalg.norm(array, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def placed(images, texts=None, families=None, pictures=None):
+    n = len(images)
+    own = -np.arange(1, n + 1)
+    return Placement(
+        numbers=np.arange(1, n + 1) * 10,
+        families=own if families is None else np.array(families),
+        pictures=own if pictures is None else np.array(pictures),
+        images=np.array(images),
+        texts=np.full(n, -1) if texts is None else np.array(texts),
+    )
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+def test_widening_is_exact_for_every_finite_half():
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16)
+    finite = halves[np.isfinite(halves)].reshape(1, -1)
+    assert (_widen(finite).view(np.int32) == finite.astype(np.float32).view(np.int32)).all()
+
+
+def test_nearest_agrees_with_brute_force(random):
+    """Both modalities, centred, one item in three without a title, rows in any order."""
+    pictures = unit(random.normal(size=(3000, 16))).astype(np.float16)
+    titles = unit(random.normal(size=(3000, 16)) + 1).astype(np.float16)
+    mean = titles.astype(np.float32).mean(axis=0)
+    query = unit(random.normal(size=16))
+    images = random.permutation(3000)
+    texts = np.where(np.arange(3000) % 3 == 0, -1, random.permutation(3000))
+    parts = [
+        Part(pictures, images, query, None, 0.4),
+        Part(titles, texts, query, mean, 0.6),
+    ]
+    found = nearest(placed(images, texts), parts, 25)
+
+    by_picture = pictures[images].astype(np.float64) @ query
+    by_title = unit(titles[texts].astype(np.float64) - mean) @ query
+    scores = np.where(texts < 0, by_picture, 0.4 * by_picture + 0.6 * by_title)
+    assert found.positions.tolist() == np.argsort(-scores)[:25].tolist()
+    # 1e-4: what halves, which aren't quite of unit length, cost the one-pass formula
+    assert found.scores == pytest.approx(scores[found.positions], abs=1e-4)
+
+
+def test_a_filter_is_applied_before_the_cut(random):
+    pictures = unit(random.normal(size=(500, 8))).astype(np.float16)
+    query = unit(random.normal(size=8))
+    rows = np.arange(500)
+    among = np.array([50, 70, 4990])  # numbers; in no sense near
+    found = nearest(placed(rows), [Part(pictures, rows, query, None, 1.0)], 10, among=among)
+    expected = sorted([4, 6, 498], key=lambda row: -(pictures[row].astype(np.float32) @ query))
+    assert found.positions.tolist() == expected
+
+
+def test_items_without_a_vector_are_no_hits():
+    pictures = np.eye(3, dtype=np.float16)
+    part = Part(pictures, np.array([0, -1, 2]), np.float32([0, 1, 0]), None, 1.0)
+    assert nearest(placed([0, -1, 2]), [part], 5).positions.tolist() == [0, 2]
+
+
+def test_families_and_equal_pictures_fold_into_their_best():
+    vectors = unit(np.array([[1, 0.1 * i] for i in range(6)])).astype(np.float16)
+    rows = np.arange(6)
+    part = Part(vectors, rows, np.float32([1, 0]), None, 1.0)
+    placement = placed(rows, families=[7, 8, 7, -4, 8, 7], pictures=[1, 2, 3, 4, 5, 4])
+    folded = nearest(placement, [part], 10)
+    assert folded.positions.tolist() == [0, 1, 3]
+    assert folded.folded.tolist() == [2, 1, 1]
+    assert nearest(placement, [part], 2).positions.tolist() == [0, 1]
+    assert nearest(placement, [part], 10, fold=False).positions.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_hundreds_of_copies_do_not_crowd_out_the_rest():
+    vectors = np.ones((1001, 2), dtype=np.float16)
+    vectors[1000] = [1, 0]
+    rows = np.arange(1001)
+    part = Part(vectors, rows, np.float32([1, 1]), None, 1.0)
+    placement = placed(rows, pictures=[5] * 1000 + [6])
+    assert nearest(placement, [part], 2).positions.tolist() == [0, 1000]
+
+
+def test_auto_keeps_what_chance_would_not_give(random):
+    noise = unit(random.normal(size=(2000, 64)))
+    query = unit(random.normal(size=64))
+    rows = np.arange(2000)
+
+    def hits(vectors):
+        part = Part(vectors.astype(np.float16), rows, query, None, 1.0)
+        return nearest(placed(rows), [part], 10, floor="auto").positions.tolist()
+
+    assert hits(noise) == []
+    noise[[7, 1500]] = unit(query + 0.5 * unit(random.normal(size=(2, 64))))
+    assert sorted(hits(noise)) == [7, 1500]
+
+
+def test_few_scores_show_no_distribution():
+    assert chance_level(np.linspace(0, 1, 49, dtype=np.float32)) == -np.inf
+
+
+def test_a_floor_is_inclusive():
+    part = Part(np.eye(2, dtype=np.float16), np.array([0, 1]), np.float32([1, 0]), None, 1.0)
+    assert nearest(placed([0, 1]), [part], 5, floor=1.0).positions.tolist() == [0]
+
+
+def test_family_ignores_colour_case_and_digits(index):
+    titles = ["Nike Red Tee 7", "nike BLUE tee", "Nike Tee Women", "Red", "Blue"]
+    replace(index, [entry(str(i), title=title) for i, title in enumerate(titles)])
+    families = index.placement("m", lambda _, keys: np.zeros(len(keys))).families.tolist()
+    assert families[0] == families[1]
+    assert len(set(families)) == 4
+
+
+def test_one_title_in_two_categories_is_two_families(index):
+    replace(index, [entry(x, title="Nike", tags=(f"category={x}",)) for x in ("bag", "shoe")])
+    assert len(set(index.placement("m", lambda _, keys: np.zeros(len(keys))).families)) == 2

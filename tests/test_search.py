@@ -1,0 +1,371 @@
+"""Search and index from end to end, with an encoder that can be read by eye."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from fakes import ColorEncoder, color_picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fashiontag.catalog import read_catalog
+from fashiontag.errors import (
+    CatalogError,
+    FashiontagError,
+    ForeignEncoderError,
+    QueryError,
+    StoreError,
+    UsageError,
+)
+from fashiontag.index import Index
+from fashiontag.store import VectorStore
+from fashiontag.workflows import where as filters
+from fashiontag.workflows.indexing import index_source, index_status
+from fashiontag.workflows.search import indexed_model, search
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Six pictures of one colour each; the titles say it, but for the misleading one."""
+    folder = tmp_path / "shop"
+    for color in ("red", "green", "blue", "yellow", "black"):
+        color_picture(folder / f"{color}.png", color)
+    color_picture(folder / "sub" / "untitled red.png", (250, 5, 5))
+    old = time.time() - 60  # or the store would not trust the files' times
+    for path in folder.rglob("*.png"):
+        os.utime(path, (old, old))
+    (tmp_path / "titles.csv").write_text(
+        "image,title,price,brand\n"
+        "red.png,Red dress,50,Zara's\n"
+        "green.png,Green dress,9,O\n"
+        "blue.png,Blue shirt,120,O\n"
+        "yellow.png,Blue bag,15.5,O\n"
+        "black.png,Black shirt,n/a,O\n"
+    )
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return tmp_path / "ws"
+
+
+@pytest.fixture
+def encoder():
+    return ColorEncoder()
+
+
+def index(shop, workspace, encoder, titles=True, source=None):
+    table = shop.parent / "titles.csv" if titles else None
+    catalog = read_catalog(str(source or shop), table)
+    with VectorStore.open(workspace) as store, Index.open(workspace) as opened:
+        return index_source(catalog, encoder, store, opened, keep_titles=not titles)
+
+
+@pytest.fixture
+def indexed(shop, workspace, encoder):
+    index(shop, workspace, encoder)
+    return workspace
+
+
+def ids(result):
+    return [hit.id for hit in result.hits]
+
+
+# -- queries --------------------------------------------------------------------------------------
+
+
+def test_words_find_pictures_and_titles(indexed, encoder):
+    """Picture and title that agree beat either; a blue title lifts yellow over red and green."""
+    result = search(indexed, encoder, query="something blue", k=3, fold=False)
+    assert ids(result) == ["blue.png", "black.png", "yellow.png"]
+    assert [hit.rank for hit in result.hits] == [1, 2, 3]
+    assert result.hits[0].title == "Blue shirt"
+    assert result.query == "something blue"
+
+
+def test_a_picture_finds_pictures(indexed, encoder, tmp_path):
+    path = color_picture(tmp_path / "query.png", (240, 240, 10))
+    assert ids(search(indexed, encoder, image=path, k=1)) == ["yellow.png"]
+
+
+def test_like_this_but_in_that_colour(indexed, encoder, shop):
+    """Like the red picture, but in yellow: yellow comes before what is only as near to red."""
+    path = shop / "red.png"
+    joint = ids(search(indexed, encoder, query="yellow", image=path, fold=False))
+    assert joint[:3] == ["sub/untitled red.png", "red.png", "yellow.png"]
+    words = search(indexed, encoder, query="yellow", fold=False)
+    assert ids(words)[:3] != joint[:3]
+    assert search(indexed, encoder, query="yellow", image=path).query == f"yellow + {path}"
+
+
+def test_minus_turns_away(indexed, encoder, shop):
+    kept = search(indexed, encoder, image=shop / "yellow.png", minus="green", k=3, fold=False)
+    assert ids(kept)[0] == "yellow.png"
+    assert "green.png" not in ids(kept)
+    assert "green.png" in ids(search(indexed, encoder, image=shop / "yellow.png", k=3, fold=False))
+
+
+def test_the_second_search_for_the_same_encodes_nothing(indexed, shop):
+    first, second = ColorEncoder(), ColorEncoder()
+    for encoder in (first, second):
+        search(indexed, encoder, query="blue", image=shop / "red.png", minus="green")
+    assert first.texts_seen == ["blue", "green"]
+    assert (second.texts_seen, second.images_seen, first.images_seen) == ([], 0, 0)
+
+
+def test_one_style_in_two_colours_is_one_hit(indexed, encoder):
+    """'Red dress' and 'Green dress' are one family; so are the shirts and the bag is none."""
+    result = search(indexed, encoder, query="red", k=10)
+    folded = {hit.id: hit.folded for hit in result.hits}
+    assert folded["red.png"] == 1
+    assert "green.png" not in folded
+    assert len(result.hits) == 4
+    assert len(search(indexed, encoder, query="red", k=10, fold=False).hits) == 6
+
+
+def test_more_than_there_is_is_all_there_is(indexed, encoder):
+    assert len(search(indexed, encoder, query="red", k=1000, fold=False).hits) == 6
+
+
+def test_a_score_to_reach_can_leave_nothing_and_says_so(indexed, encoder):
+    result = search(indexed, encoder, query="red", min_score=1.01)
+    assert result.hits == ()
+    assert "No good match" in result.note
+
+
+@pytest.mark.parametrize("query", [None, "", "  \t"])
+def test_an_empty_query_is_one_sentence(indexed, encoder, query):
+    with pytest.raises(QueryError, match="nothing to search for"):
+        search(indexed, encoder, query=query, minus="red")
+
+
+def test_less_than_one_hit_is_refused(indexed, encoder):
+    with pytest.raises(UsageError, match="-k is 0"):
+        search(indexed, encoder, query="red", k=0)
+
+
+def test_a_query_minus_itself_is_one_sentence(indexed, encoder, monkeypatch):
+    monkeypatch.setattr("fashiontag.workflows.search.MINUS_WEIGHT", 1.0)
+    with pytest.raises(QueryError, match="--minus"):
+        search(indexed, encoder, query="red", minus="red")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture"])
+def test_a_picture_that_cannot_be_read_is_one_sentence(indexed, encoder, tmp_path, content):
+    path = tmp_path / "query.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"--image .*query\.jpg can't be read \(.+\)"):
+        search(indexed, encoder, image=path)
+
+
+def test_nothing_indexed_is_one_sentence_and_makes_no_workspace(workspace, encoder):
+    for ask in (lambda: search(workspace, encoder, query="red"), lambda: indexed_model(workspace)):
+        with pytest.raises(CatalogError, match="fashiontag index"):
+            ask()
+    assert not workspace.exists()
+    assert index_status(workspace) == ()
+
+
+# -- models ---------------------------------------------------------------------------------------
+
+
+def test_an_index_of_another_model_is_refused_by_naming_both(indexed, shop):
+    """clip-retrieval's filter used ViT-B/32 whatever built the index."""
+    assert indexed_model(indexed) == "color"
+    with pytest.raises(ForeignEncoderError) as caught:
+        search(indexed, ColorEncoder("other", "0ther"), query="red")
+    for part in ("color", "c0105", "other", "0ther", f"fashiontag index {shop} --model other"):
+        assert part in str(caught.value)
+
+
+def test_sources_of_another_model_are_left_out_and_named(indexed, shop, tmp_path):
+    color_picture(tmp_path / "second" / "teal.png", "teal")
+    other = ColorEncoder("other", "0ther")
+    index(shop, indexed, other, titles=False, source=tmp_path / "second")
+    result = search(indexed, other, query="red")
+    assert ids(result) == ["teal.png"]
+    assert "6 items indexed with color are left out" in result.note
+    assert indexed_model(indexed) == "other"
+
+
+def test_vectors_that_were_pruned_are_said_not_guessed(indexed, encoder):
+    search(indexed, encoder, query="red")
+    with VectorStore.open(indexed) as store:
+        store.prune(keep=())
+    with pytest.raises(StoreError, match="fashiontag index"):
+        search(indexed, encoder, query="red")
+
+
+# -- filters --------------------------------------------------------------------------------------
+
+
+def wanting(indexed, encoder, where):
+    return sorted(ids(search(indexed, encoder, query="red", where=where, fold=False)))
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("table.price < 50", ["green", "yellow"]),
+        ("table.price <= 50.0", ["green", "red", "yellow"]),
+        ("table.price > '9'", ["blue", "red", "yellow"]),
+        ("table.price = 50", ["red"]),
+        ("table.price != 50", ["black", "blue", "green", "sub/untitled red", "yellow"]),
+        ("table.price = 'N/A'", ["black"]),
+        ("TABLE.Price=9", ["green"]),
+        ("table.brand = 'Zara''s'", ["red"]),
+        ('table.brand = "zara\'s"', ["red"]),
+        ("table.price in (9, 120) and not table.price = 9", ["blue"]),
+        ("table.price not in (9, 120, '15.5') and table.brand = o", ["black"]),
+        ("table.price = 9 or table.price = 50 and table.brand = O", ["green"]),
+        ("(table.price = 9 or table.price = 50) and table.brand = O", ["green"]),
+        ("not (table.brand = O)", ["red", "sub/untitled red"]),
+        ("table.price > 1e6", []),
+    ],
+)
+def test_a_filter_holds_what_it_says(indexed, encoder, where, expected):
+    assert wanting(indexed, encoder, where) == sorted(f"{name}.png" for name in expected)
+
+
+def test_a_tag_group_of_several_labels_contains(indexed, encoder, shop):
+    with Index.open(indexed) as opened:
+        entries = [_tagged(opened, name, tags) for name, tags in TAGS.items()]
+        opened.replace_source(
+            str(shop), entries, fingerprint="c0105", model="color", labels="fashion"
+        )
+    assert wanting(indexed, encoder, "style = boho") == ["blue.png", "red.png"]
+    assert wanting(indexed, encoder, "style = 'boho' and style = 'smart'") == ["red.png"]
+    assert wanting(indexed, encoder, "style != boho") == ["green.png"]
+
+
+TAGS = {
+    "red.png": ("style=boho", "style=smart"),
+    "blue.png": ("style=boho",),
+    "green.png": (),
+}
+
+
+def _tagged(opened, name, tags):
+    from fashiontag.index import Entry
+    from fashiontag.workflows.embed import content_key
+
+    root = opened.sources()[0].root
+    key = content_key(Path(root, name).read_bytes())
+    return Entry(name, f"{root}/{name}", "", "", tags, {}, key, None)
+
+
+def test_a_filter_that_nothing_satisfies_says_so(indexed, encoder):
+    result = search(indexed, encoder, query="red", where="table.price = 1")
+    assert (result.hits, result.note) == (
+        (),
+        "Nothing that is indexed satisfies --where table.price = 1.",
+    )
+
+
+def test_an_unknown_column_names_those_there_are(indexed, encoder):
+    with pytest.raises(QueryError, match=r"'table\.prize'.*table\.price.*table\.brand, table\.pri"):
+        wanting(indexed, encoder, "table.prize < 50")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        "table.price",
+        "table.price <",
+        "table.price < 50 and",
+        "table.price < 50 table.price",
+        "table.price in ()",
+        "table.price in (9",
+        "(table.price = 9",
+        "= 9",
+        "table. = 9",
+        "not",
+        "and = 9",
+        "table.price = 'open",
+        "table.price = 9; DROP TABLE items",
+        "table.price = 9 -- comment",
+        "(" * 500 + "table.price = 9" + ")" * 500,
+        "not " * 5000 + "table.price = 9",
+    ],
+)
+def test_what_is_no_filter_is_one_sentence(indexed, encoder, where):
+    with pytest.raises(QueryError, match="--where"):
+        wanting(indexed, encoder, where)
+
+
+def test_a_value_is_never_taken_for_sql(indexed, encoder):
+    assert wanting(indexed, encoder, 'table.brand = "\' OR 1=1 --"') == []
+    with pytest.raises(QueryError, match="no column"):
+        wanting(indexed, encoder, "number = 1")  # a column of the database, not of the index
+    assert len(search(indexed, encoder, query="red", fold=False).hits) == 6
+
+
+@given(st.text("ab'\"()=<>!,. \tinotrd19-", max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_a_filter_or_a_sentence(text):
+    try:
+        filters.parse(text)
+    except FashiontagError as error:
+        assert str(error).startswith("--where")  # noqa: PT017 (either outcome is right)
+
+
+# -- index ----------------------------------------------------------------------------------------
+
+
+def counts(summary):
+    c = summary.changes
+    return c.new, c.changed, c.renamed, c.gone, c.unchanged
+
+
+def test_an_index_follows_its_folder(indexed, shop, encoder):
+    color_picture(shop / "new.png", "teal")
+    color_picture(shop / "green.png", "white")
+    (shop / "blue.png").rename(shop / "azure.png")
+    (shop / "yellow.png").unlink()
+    summary = index(shop, indexed, encoder, titles=False)
+    assert counts(summary) == (1, 1, 1, 1, 3)
+    assert summary.encoded == 2
+    titles = {hit.id: hit.title for hit in search(indexed, encoder, query="red", fold=False).hits}
+    assert titles == {
+        "new.png": "",
+        "green.png": "Green dress",
+        "azure.png": "Blue shirt",  # known titles stay, also under a new name
+        "red.png": "Red dress",
+        "black.png": "Black shirt",
+        "sub/untitled red.png": "",
+    }
+    assert wanting(indexed, encoder, "table.price = 120") == ["azure.png"]
+
+
+def test_an_unchanged_folder_encodes_and_changes_nothing(indexed, shop):
+    again = ColorEncoder()
+    for titles in (True, False):
+        summary = index(shop, indexed, again, titles=titles)
+        assert counts(summary) == (0, 0, 0, 0, 6)
+        assert (summary.encoded, summary.titled) == (0, 5)
+    assert (again.images_seen, again.texts_seen) == (0, [])
+
+
+def test_a_titles_table_that_lost_a_row_takes_the_title_away(indexed, shop, encoder):
+    table = shop.parent / "titles.csv"
+    table.write_text(table.read_text().replace("black.png,Black shirt,n/a,O\n", ""))
+    assert counts(index(shop, indexed, encoder)) == (0, 1, 0, 0, 5)
+    assert wanting(indexed, encoder, "table.price = 'n/a'") == []
+
+
+def test_what_cannot_be_read_is_counted_and_not_indexed(indexed, shop, encoder):
+    (shop / "bad.jpg").write_bytes(b"no picture")
+    (shop / "red.png").write_bytes(b"no picture now")
+    summary = index(shop, indexed, encoder)
+    assert (summary.errors, counts(summary)) == (2, (0, 0, 0, 1, 5))
+    assert sum(summary.reasons.values()) == 2
+
+
+def test_status_tells_what_is_indexed(indexed, shop):
+    (source,) = index_status(indexed)
+    assert (source.root, source.items, source.model) == (str(shop), 6, "color")
+    assert abs(source.updated - time.time()) < 60
