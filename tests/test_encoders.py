@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from fashiontag.datamodels import Encoder
-from fashiontag.encoders import known_models, registry, resolve
+from fashiontag.encoders import devices, known_models, registry, resolve
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 
@@ -544,9 +544,52 @@ def test_an_unknown_or_absent_device_is_a_usage_error(clip, device):
     sentence(error)
 
 
+def test_every_device_that_is_named_encodes(clip):
+    assert next(iter(devices())) == "cpu"
+    for device in devices():
+        vectors = resolve(f"local-dir:{clip}", device=device).encode_texts(TEXTS).vectors
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+
+
 def test_known_models_say_size_licence_and_source():
     assert [model.name for model in known_models()][:1] == ["mini"]
     for model in known_models():
         assert model.megabytes > 0
         assert model.licence in {"Apache-2.0", "MIT"}
         assert model.source == "embedded" or model.source.startswith("hf-hub:")
+        assert f"{model.megabytes} MB, {model.licence}, {model.source}" in model.description
+
+
+# --- the embedded model
+
+MINI = registry.EMBEDDED_FOLDER
+needs_mini = pytest.mark.skipif(
+    not (MINI / "open_clip_model.safetensors").is_file(), reason="the embedded model is not here"
+)
+
+
+@needs_mini
+def test_the_embedded_model_is_small_and_tests_itself():
+    assert sum(path.stat().st_size for path in MINI.rglob("*") if path.is_file()) < 40e6
+    assert (MINI / "selftest.json").is_file()
+    encoder = resolve(device="cpu")
+    assert (encoder.name, encoder.folder) == ("mini", MINI)
+    assert encoder.encode_texts(["a red dress"]).vectors.shape == (1, encoder.dim)
+    assert resolve("mini").fingerprint == encoder.fingerprint
+
+
+@needs_mini
+def test_the_embedded_model_is_an_ordinary_folder_of_open_clip():
+    import open_clip
+    import torch
+
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{MINI}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{MINI}")
+    encoder = resolve(device="cpu")
+    with torch.no_grad():
+        texts = model.eval().encode_text(tokenizer(TEXTS), normalize=True).numpy()
+        batch = torch.stack([transform(picture) for picture in pictures()])
+        images = model.encode_image(batch, normalize=True).numpy()
+    pixels = [encoder.prepare(picture) for picture in pictures()]
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS).vectors, texts, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_images(pixels), images, atol=1e-5)

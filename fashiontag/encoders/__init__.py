@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fashiontag.encoders.files import ModelFiles
     from fashiontag.encoders.openclip import OpenClipModel
 
-__all__ = ["KnownModel", "LazyEncoder", "known_models", "resolve"]
+__all__ = ["KnownModel", "LazyEncoder", "devices", "known_models", "resolve"]
 
 
 def resolve(
@@ -67,6 +67,13 @@ def resolve(
 def known_models() -> tuple[KnownModel, ...]:
     """Return the models with short names, the embedded one first."""
     return registry.KNOWN
+
+
+def devices() -> dict[str, str]:
+    """Return what `resolve` can take as ``device`` here, with a description; imports torch."""
+    from fashiontag.encoders import openclip
+
+    return openclip.devices()
 
 
 class LazyEncoder:

@@ -55,11 +55,9 @@ def fetch(
     # Like open_clip: where a pickle is named, the safetensors of the same stem is better.
     safe = (str(Path(weights).with_suffix(".safetensors")),) if weights else files.SAFE_WEIGHTS
     pickled = (weights,) if weights else files.PICKLED_WEIGHTS
-    for part in (*safe, *(pickled if allow_pickle else ())):
-        path = _cached(repo, part)
-        # Another tool may have cached the repository's weights without what we need beside them.
-        if path and (not configured or files.is_described(path.parent)) and files.is_readable(path):
-            return path
+    path = cached(repo, (*safe, *(pickled if allow_pickle else ())), configured=configured)
+    if path is not None:
+        return path
     if offline:
         raise ModelError(
             f"{name} is not in the model cache ({_cache_folder()}) and --offline forbids to fetch"
@@ -86,14 +84,26 @@ def fetch(
     raise ModelError(f"{name} has no weights on the hub that open_clip reads; take another model.")
 
 
+def cached(repo: str, weights: Iterable[str], *, configured: bool) -> Path | None:
+    """Return the first of these weights that the cache holds, with a configuration if asked for.
+
+    Another tool may have cached a repository's weights without what we need beside them.
+    """
+    for part in weights:
+        path = _cached(repo, part)
+        if path and (not configured or files.is_described(path.parent)) and files.is_readable(path):
+            return path
+    return None
+
+
 def fetch_tokenizer(
     repo: str, *, name: str, offline: bool, announce: Callable[[str], None] | None
 ) -> Path:
     """Return the cached folder of a tokenizer's repository; parameters as in `fetch`."""
     for known in files.VOCABULARIES:
-        cached = _cached(repo, known)
-        if cached:
-            return cached.parent
+        path = _cached(repo, known)
+        if path:
+            return path.parent
     if offline:
         raise ModelError(
             f"The tokenizer {repo} of {name} is not in the model cache ({_cache_folder()}) and"

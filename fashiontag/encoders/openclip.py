@@ -348,17 +348,26 @@ def import_open_clip(*, with_transformers: bool) -> ModuleType:
     return open_clip
 
 
+def devices() -> dict[str, str]:
+    """Return the devices that torch sees, the processor first."""
+    found = {"cpu": f"{torch.get_num_threads()} threads"}
+    for number in range(torch.cuda.device_count()):
+        found[f"cuda:{number}"] = torch.cuda.get_device_name(number)
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found
+
+
 def _device(wanted: str) -> torch.device:
+    here = devices()
     if wanted == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, number = wanted.partition(":")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
-    if int(number or 0) >= there[kind]:
+        wanted = next((name for name in ("cuda:0", "mps") if name in here), "cpu")
+    elif wanted == "cuda":
+        wanted = "cuda:0"
+    if wanted not in here:
         raise UsageError(
-            f"The device {wanted} is not here (CUDA devices: {torch.cuda.device_count()});"
-            " leave --device out to take what there is."
+            f"The device {wanted} is not here (torch sees {', '.join(here)}); leave --device out to"
+            " take what there is."
         )
     return torch.device(wanted)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.encoders import files, hub
-from fashiontag.errors import UsageError
+from fashiontag.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,6 +41,22 @@ class KnownModel:
     megabytes: int
     licence: str
     note: str
+
+    @property
+    def description(self) -> str:
+        """Everything about the model in a line, and whether it is on this machine."""
+        here = "on this machine" if self.is_here() else "not downloaded"
+        return f"{self.note}; {self.megabytes} MB, {self.licence}, {self.source}, {here}"
+
+    def is_here(self) -> bool:
+        """Whether the model can be used without a network."""
+        if self.source == "embedded":
+            return (EMBEDDED_FOLDER / files.CONFIG).is_file()
+        repo = self.source.removeprefix("hf-hub:")
+        try:
+            return hub.cached(repo, files.SAFE_WEIGHTS, configured=True) is not None
+        except ModelError:  # cached, but damaged
+            return False
 
 
 KNOWN = (
