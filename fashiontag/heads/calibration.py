@@ -1,0 +1,301 @@
+"""Scores of several heads → probabilities, thresholds, and a promise of precision.
+
+Everything is fitted on left-out scores (see `linear`): a row's own family never speaks for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Floats = NDArray[np.float32]
+
+OFFSET_FROM = 8
+"""Positives from which a label gets an offset of its own."""
+SHRINK = 10
+"""Positives at which a label's own threshold weighs as much as the global one."""
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One weight per head and group, one offset per label.
+
+    Logits are ``Σ_m weights[g, m] · scores_m + offsets``; an exclusive group takes their softmax,
+    beside ``none``, the logit of having no label of the group; an open group their sigmoid.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (g, m), float32, at least 0
+    offsets : ndarray of shape (t,), float32
+    none : ndarray of shape (g,), float32
+        -inf where every annotated product has a label of the group.
+    """
+
+    weights: Floats
+    offsets: Floats
+    none: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        scores: Sequence[Floats],
+        targets: NDArray[np.int8],
+        spans: Sequence[slice],
+        exclusive: Sequence[bool],
+        default: Sequence[float],
+        rates: Floats | None = None,
+        *,
+        fixed: bool = False,
+    ) -> Stack:
+        """Fit by maximum likelihood with a prior at the default weights.
+
+        Parameters
+        ----------
+        scores : sequence of m ndarrays of shape (n, t)
+            Left-out scores of each head.
+        targets : ndarray of shape (n, t), int8
+        spans, exclusive
+            Columns and kind of each group.
+        default : sequence of m float
+            Weights to be drawn to.
+        rates : ndarray of shape (t,), float32, or None
+            How often labels really occur, where the rows were picked to be balanced.
+        fixed : bool
+            Keep the default weights: too few families to learn from.
+        """
+        weights = np.tile(np.asarray(default, np.float32), (len(spans), 1))
+        offsets = np.zeros(targets.shape[1], np.float32)
+        none = np.full(len(spans), -np.inf, np.float32)
+        for number, (span, one) in enumerate(zip(spans, exclusive, strict=True)):
+            rows = (targets[:, span] >= 0).any(axis=1)
+            mine = [block[rows][:, span] for block in scores]
+            expected = None if rates is None else rates[span]
+            if rows.any():
+                fit = _GroupFit(mine, targets[rows][:, span], one, default, expected)
+                weights[number], offsets[span], none[number] = fit.solve(fixed=fixed)
+        return cls(weights, offsets, none)
+
+    def logits(self, scores: Sequence[Floats], spans: Sequence[slice]) -> Floats:
+        """Return the weighted sum of the heads' scores, shape (n, t)."""
+        out = np.tile(self.offsets, (len(scores[0]), 1))
+        for number, span in enumerate(spans):
+            for weight, block in zip(self.weights[number], scores, strict=True):
+                out[:, span] += weight * block[:, span]
+        return out
+
+    def probabilities(
+        self, logits: Floats, spans: Sequence[slice], exclusive: Sequence[bool]
+    ) -> Floats:
+        """Return probabilities of shape (n, t), in [0, 1]."""
+        out = np.empty_like(logits)
+        for number, (span, one) in enumerate(zip(spans, exclusive, strict=True)):
+            out[:, span] = (
+                _softmax(logits[:, span], float(self.none[number]))
+                if one
+                else _sigmoid(logits[:, span])
+            )
+        return out
+
+
+class _GroupFit:
+    """The likelihood of one group's weights and offsets."""
+
+    def __init__(
+        self,
+        scores: Sequence[Floats],
+        targets: NDArray[np.int8],
+        exclusive: bool,
+        default: Sequence[float],
+        rates: Floats | None,
+    ) -> None:
+        self.exclusive = exclusive
+        self.default = np.asarray(default, np.float64)
+        self.scores = np.stack(scores).astype(np.float64)
+        self.y = (targets == 1).astype(np.float64)
+        self.known = (targets >= 0).astype(np.float64)
+        self.has_none = exclusive and bool((self.known.all(axis=1) & ~self.y.any(axis=1)).any())
+        positives = self.y.sum(axis=0)
+        self.free = positives >= OFFSET_FROM
+        self.count = len(targets)
+        if rates is not None and self.count:
+            self.known = self.known * self._importance(rates)
+
+    def _importance(self, rates: Floats) -> NDArray[np.float64]:
+        """Weigh balanced rows as they would occur; bounded, or one rare row would decide all."""
+        seen = self.known.sum(axis=0)
+        share = np.clip(self.y.sum(axis=0) / np.maximum(seen, 1), 1e-3, 1 - 1e-3)
+        rates = np.clip(rates, 1e-4, 1 - 1e-4)
+        if self.exclusive:
+            each = self.y @ (rates / share) + (1 - self.y.max(axis=1, initial=0))
+            weight = np.clip(each, 0.1, 10.0)[:, None]
+        else:
+            weight = np.clip(
+                np.where(self.y > 0, rates / share, (1 - rates) / (1 - share)), 0.1, 10.0
+            )
+        scaled: NDArray[np.float64] = weight / np.average(np.broadcast_to(weight, self.y.shape))
+        return scaled
+
+    def solve(self, *, fixed: bool) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Return weights, offsets and the logit of none.
+
+        The last parameter is what all labels share: the logit of none in an exclusive group, the
+        common offset in an open one.
+        """
+        from scipy.optimize import minimize
+
+        m, t = len(self.default), self.y.shape[1]
+        # Heads differ in scale: searching in units of the default makes one step fit all.
+        start = np.concatenate([np.ones(m), np.zeros(t + 1)])
+        shared = self.has_none or not self.exclusive
+        bounds: list[tuple[float | None, float | None]]
+        bounds = [(1.0, 1.0) if fixed else (0.0, None)] * m
+        bounds += [(None, None) if free and not fixed else (0.0, 0.0) for free in self.free]
+        bounds += [(None, None) if shared else (0.0, 0.0)]
+        found = minimize(
+            self._loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}
+        ).x
+        last = float(found[-1])
+        weights, offsets = found[:m] * self.default, found[m:-1]
+        if self.exclusive:
+            return weights, offsets, last if self.has_none else -np.inf
+        return weights, offsets + last, -np.inf
+
+    def _loss(self, at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        m = len(self.default)
+        logits = np.tensordot(at[:m] * self.default, self.scores, axes=1) + at[m:-1]
+        if self.exclusive:
+            none = np.full((self.count, 1), at[-1] if self.has_none else -np.inf)
+            full = np.hstack([logits, none])
+            truth = np.hstack([self.y, 1 - self.y.max(axis=1, keepdims=True)])
+            if not self.has_none:
+                truth[:, -1] = 0.0
+            top = full.max(axis=1, keepdims=True)
+            shares = np.exp(full - top)
+            total = shares.sum(axis=1, keepdims=True)
+            weight = self.known.max(axis=1, keepdims=True) * truth.sum(axis=1, keepdims=True)
+            told = (truth * np.where(np.isfinite(full), full, 0.0)).sum(axis=1, keepdims=True)
+            value = float((weight * (top + np.log(total) - told)).sum())
+            slope = weight * (shares / total - truth)
+            shared_slope = float(slope[:, -1].sum()) if self.has_none else 0.0
+            slope = slope[:, :-1]
+        else:
+            logits = logits + at[-1]
+            value = float((self.known * (np.logaddexp(0.0, logits) - self.y * logits)).sum())
+            slope = self.known * (1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))) - self.y)
+            shared_slope = float(slope.sum())
+        # Five products' worth of belief in the default weights, one in equal offsets.
+        drawn = at[:m] - 1.0
+        value += 2.5 * float(drawn @ drawn) + 0.5 * float(at[m:-1] @ at[m:-1])
+        value += 0.01 * at[-1] ** 2
+        by_head = np.tensordot(self.scores, slope, axes=([1, 2], [0, 1])) * self.default
+        return value, np.concatenate(
+            [by_head + 5.0 * drawn, slope.sum(axis=0) + at[m:-1], [shared_slope + 0.02 * at[-1]]]
+        )
+
+
+def candidates(probabilities: Floats, spans: Sequence[slice], exclusive: Sequence[bool]) -> Floats:
+    """Return what may be given: probabilities, 0 for all but the best of an exclusive group."""
+    out = probabilities.copy()
+    for span, one in zip(spans, exclusive, strict=True):
+        if one and out[:, span].shape[1] > 1:
+            values = probabilities[:, span]
+            best = values.argmax(axis=1)[:, None]
+            out[:, span] = 0.0
+            np.put_along_axis(out[:, span], best, np.take_along_axis(values, best, 1), axis=1)
+    return out
+
+
+def f1_thresholds(offered: Floats, targets: NDArray[np.int8], spans: Sequence[slice]) -> Floats:
+    """Return per label the lowest probability at which it is given, shape (t,), in [0, 1].
+
+    The label's own best threshold for F1, drawn to its group's: n/(n + 10) with n positives.
+    """
+    out = np.full(offered.shape[1], 0.5, np.float32)
+    for span in spans:
+        both = (offered[:, span].reshape(-1, 1), targets[:, span].reshape(-1, 1))
+        shared = _best_f1(both[0][:, 0], both[1][:, 0])
+        for column in range(offered.shape[1])[span]:
+            positives = int((targets[:, column] == 1).sum())
+            own = _best_f1(offered[:, column], targets[:, column]) if positives else shared
+            weight = positives / (positives + SHRINK)
+            out[column] = weight * own + (1 - weight) * shared
+    return out
+
+
+def _best_f1(scores: Floats, targets: NDArray[np.int8]) -> float:
+    known = targets >= 0
+    order = np.argsort(-scores[known], kind="stable")
+    values, hits = scores[known][order], np.cumsum(targets[known][order] == 1)
+    if not len(hits) or not hits[-1]:
+        return 0.5
+    last = np.append(values[1:] != values[:-1], True) & (values > 0)
+    f1 = np.where(last, 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1]), -1.0)
+    best = int(f1.argmax())
+    # Halfway to the next score: a threshold on a training score itself would miss its twin.
+    below = values[best + 1] if best + 1 < len(values) else 0.0
+    return float(values[best] + below) / 2
+
+
+def promise_thresholds(
+    offered: Floats,
+    targets: NDArray[np.int8],
+    families: NDArray[np.int64],
+    precision: float,
+) -> Floats:
+    """Return per label the lowest probability from which a promise of precision holds.
+
+    A family counts once, and is wrong if one of its products is. The bound is Clopper and
+    Pearson's (1934), one-sided at 95 %; 59 families without an error are the least that promise
+    95 %.
+
+    Parameters
+    ----------
+    offered : ndarray of shape (n, t), float32
+        From `candidates`, on left-out scores.
+    targets : ndarray of shape (n, t), int8
+    families : ndarray of shape (n,), int64
+    precision : float in (0, 1)
+
+    Returns
+    -------
+    ndarray of shape (t,), float32; inf for a label that can't be promised
+    """
+    from scipy.stats import beta
+
+    out = np.full(offered.shape[1], np.inf, np.float32)
+    least = int(np.ceil(np.log(1 - CONFIDENCE) / np.log(precision)))
+    for column in range(offered.shape[1]):
+        rows = np.flatnonzero((targets[:, column] >= 0) & (offered[:, column] > 0))
+        order = rows[np.argsort(-offered[rows, column], kind="stable")]
+        wrong_families = np.unique(families[order[targets[order, column] == 0]])
+        # A family enters with its surest member.
+        order = order[np.sort(np.unique(families[order], return_index=True)[1])]
+        if len(order) < least:
+            continue
+        # Few sizes are tried, for every further one is another chance to be lucky.
+        sizes = np.unique(np.geomspace(least, len(order), 12).astype(np.int64))
+        wrong = np.cumsum(np.isin(families[order], wrong_families))[sizes - 1]
+        bounds = beta.ppf(1 - CONFIDENCE, sizes - wrong, wrong + 1)
+        kept = np.flatnonzero(bounds >= precision)
+        if len(kept):
+            out[column] = offered[order[sizes[kept[-1]] - 1], column]
+    return out
+
+
+def _softmax(logits: Floats, none: float) -> Floats:
+    top = np.maximum(logits.max(axis=1, keepdims=True), none)
+    shares = np.exp(logits - top)
+    return np.asarray(
+        shares / (shares.sum(axis=1, keepdims=True) + np.exp(none - top)), logits.dtype
+    )
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))), logits.dtype)

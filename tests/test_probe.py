@@ -1,0 +1,151 @@
+"""The probe as an estimator: scikit-learn's contract, exactness, families, missing titles."""
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fashiontag.heads.calibration import candidates, f1_thresholds, promise_thresholds
+from fashiontag.heads.fusion import FUSIONS
+from fashiontag.heads.linear import Block, fit_head
+from fashiontag.heads.probe import Prior, ProbeClassifier
+
+
+@parametrize_with_checks(
+    [
+        ProbeClassifier(),
+        ProbeClassifier(head="logistic"),
+        ProbeClassifier(head="gda"),
+        ProbeClassifier(fusion="concat"),
+    ]
+)
+def test_scikit_learns_contract(estimator, check):
+    check(estimator)
+
+
+def bits(seed=0, n=60, labels=5, dims=12):
+    """Products of five kinds in families of one to three, as vectors around their kind."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, labels, n)
+    x = rng.normal(size=(labels, dims))[kind] + rng.normal(size=(n, dims))
+    families = np.sort(rng.integers(0, n // 2, n))
+    return x.astype(np.float32), (kind[:, None] == np.arange(labels)).astype(np.int8), families
+
+
+def with_one(x):
+    return np.hstack([x, np.ones((len(x), 1), np.float32)])
+
+
+@pytest.mark.parametrize("dims", [12, 200], ids=["primal", "dual"])
+def test_left_out_scores_are_those_of_a_fit_without_the_family(dims):
+    x, y, families = bits(dims=dims)
+    prior = np.random.default_rng(1).normal(size=(dims + 1, 5)).astype(np.float32)
+    everyone = np.arange(len(x))
+    block = Block(with_one(x), np.ones(len(x), bool), prior)
+    head = fit_head("ridge", block, y, (slice(0, 5),), families, everyone)
+    chosen = head.setting
+    for family in np.unique(families)[:6]:
+        out = families == family
+        z, prior_z = block.x[~out], chosen.prior * prior
+        gram = z.T @ z + chosen.penalty * np.eye(dims + 1)
+        coef = prior_z + np.linalg.solve(gram, z.T @ (y[~out] - z @ prior_z))
+        assert block.x[out] @ coef == pytest.approx(head.left_out[out], abs=2e-3)
+
+
+def test_rows_unknown_in_a_group_take_no_part_in_it():
+    x, y, families = bits()
+    more = np.vstack([x, 100 * np.ones((3, x.shape[1]))])
+    unknown = np.vstack([y, -np.ones((3, 5))])
+    groups = [(5, True)]
+    with_them = ProbeClassifier(groups=groups).fit(more, unknown)
+    without = ProbeClassifier(groups=groups).fit(x, y)
+    assert with_them.predict_proba(x) == pytest.approx(without.predict_proba(x), abs=1e-3)
+
+
+def two_sides(seed=0, n=120):
+    """Kinds that the picture tells half of, and the title the other half; every fifth untitled."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 4, n)
+    image = rng.normal(size=(2, 8))[kind // 2] + 0.5 * rng.normal(size=(n, 8))
+    title = rng.normal(size=(2, 8))[kind % 2] + 0.5 * rng.normal(size=(n, 8))
+    words = np.eye(2)[kind % 2]
+    titled = np.arange(n) % 5 > 0
+    x = np.hstack([image, title * titled[:, None], words * titled[:, None]]).astype(np.float32)
+    return x, (kind[:, None] == np.arange(4)).astype(np.int8), titled
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_fusion_fits_and_judges_untitled_products_by_their_picture_alone(fusion):
+    x, y, titled = two_sides()
+    options = {"widths": (8, 8, 2), "groups": [(4, True)]}
+    fused = ProbeClassifier(fusion=fusion, **options).fit(x, y)
+    image = ProbeClassifier(fusion="image", **options).fit(x, y)
+    found, alone = fused.predict_proba(x), image.predict_proba(x)
+    assert found.shape == (120, 4)
+    assert found.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert np.array_equal(found[~titled], alone[~titled])
+    if fusion not in {"image", "title", "product"}:
+        right = (found.argmax(1) == y.argmax(1))[titled].mean()
+        assert right > (alone.argmax(1) == y.argmax(1))[titled].mean() + 0.1
+
+
+def test_with_one_shot_products_unlike_all_labelled_ones_differ_as_zero_shot_says():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(9, 3)).astype(np.float32)
+    prior = Prior(np.zeros((11, 3), np.float32), logits, logits)
+    x = rng.normal(size=(3, 8)).astype(np.float32)
+    far = np.linalg.svd(x)[2][3:].astype(np.float32)  # orthogonal to all that was labelled
+    probe = ProbeClassifier(groups=[(3, True)]).fit(x, np.eye(3, dtype=np.int8), prior=prior)
+    zero = far @ logits[:-1] + logits[-1]
+    found = probe.decision_function(far)
+    assert found - found[0] == pytest.approx(zero - zero[0], abs=1e-4)
+
+
+def test_setfit_thresholds_overfit_rare_labels_and_ours_are_drawn_to_the_group():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((400, 2)) < [0.5, 0.005]).astype(np.int8)
+    truth[0, 1] = 1
+    offered = np.clip(0.5 * truth + 0.5 * rng.random((400, 2)), 0, 1).astype(np.float32)
+    offered[truth[:, 1] == 1, 1] = 0.99
+    cuts = f1_thresholds(offered, truth, [slice(0, 2)])
+    assert abs(cuts[1] - cuts[0]) < 0.15
+
+
+def test_a_promise_needs_59_families_without_an_error():
+    truth = np.ones((200, 1), np.int8)
+    offered = np.linspace(1, 0.5, 200, dtype=np.float32)[:, None]
+    each_its_own, in_pairs = np.arange(200), np.arange(200) // 4
+    assert promise_thresholds(offered[:58], truth[:58], each_its_own[:58], 0.95)[0] == np.inf
+    assert promise_thresholds(offered[:59], truth[:59], each_its_own[:59], 0.95)[0] == offered[58]
+    assert promise_thresholds(offered, truth, in_pairs, 0.95)[0] == np.inf
+    truth[100:] = 0
+    assert 0.7 < promise_thresholds(offered, truth, each_its_own, 0.95)[0] < 0.8
+
+
+def test_only_the_best_of_an_exclusive_group_is_a_candidate():
+    chances = np.array([[0.5, 0.3, 0.9, 0.8]], np.float32)
+    found = candidates(chances, [slice(0, 2), slice(2, 4)], [True, False])
+    assert found.tolist() == [[0.5, 0.0, chances[0, 2], chances[0, 3]]]
+
+
+def test_all_negative_rows_of_an_exclusive_group_become_a_chance_of_none():
+    x, y, _ = bits(n=200)
+    y = y[:, :4]  # the fifth kind has no label
+    probe = ProbeClassifier(groups=[(4, True)]).fit(x, y)
+    left = 1 - probe.predict_proba(x).sum(axis=1)
+    assert left[y.sum(1) == 0].mean() > 0.5 > 2 * left[y.sum(1) == 1].mean()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"fusion": "magic"}, "heads, concat"),
+        ({"head": "tree"}, "ridge, logistic"),
+        ({"precision": 1.5}, "between 0 and 1"),
+        ({"groups": [(3, True)]}, "3 labels in all, y has 5"),
+        ({"widths": (5, 5, 5)}, "12 columns"),
+    ],
+)
+def test_wrong_parameters_are_named(options, says):
+    x, y, _ = bits()
+    with pytest.raises(ValueError, match=says):
+        ProbeClassifier(**options).fit(x, y)
