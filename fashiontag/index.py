@@ -60,7 +60,7 @@ INSERT INTO state VALUES (0)
 _STAGED = """
 CREATE TEMP TABLE staged (
     id TEXT PRIMARY KEY, path TEXT, title TEXT, tags TEXT, fields TEXT, image_key TEXT,
-    text_key TEXT, family INTEGER) WITHOUT ROWID
+    text_key TEXT) WITHOUT ROWID
 """
 _BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
 _STAGE = 1000  # entries per statement while staging
@@ -289,9 +289,9 @@ class Index:
             self._database.execute(_STAGED)
             stream = iter(entries)
         while block := list(islice(stream, _STAGE)):  # outside: what they raise is theirs
-            with self._lock, self._saying():
+            with self._writing("DEFERRED"):  # locks nothing but the temporary file
                 self._database.executemany(
-                    "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, 0)", map(_as_row, block)
+                    "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)", map(_as_row, block)
                 )
         with self._writing():
             source = self._source(root, fingerprint, model, labels)
@@ -345,7 +345,6 @@ class Index:
             " AND i.text_key IS staged.text_key), '[]') WHERE tags IS NULL",
             (source,),
         )
-        run("UPDATE staged SET family = family_of(title, tags)")
         gone = run(
             "SELECT number, tags, fields FROM items AS i WHERE source = ? AND ?"
             " AND NOT EXISTS (SELECT 1 FROM staged AS s WHERE s.id = i.id)",
@@ -354,8 +353,8 @@ class Index:
         changed = run(
             "SELECT i.number, i.tags, i.fields, i.id FROM items AS i JOIN staged AS s"
             " ON s.id = i.id WHERE i.source = ? AND (i.path, i.title, i.tags, i.fields,"
-            " i.image_key, i.text_key, i.family) IS NOT (s.path, s.title, s.tags, s.fields,"
-            " s.image_key, s.text_key, s.family)",
+            " i.image_key, i.text_key) IS NOT (s.path, s.title, s.tags, s.fields, s.image_key,"
+            " s.text_key)",
             (source,),
         ).fetchall()
         kept = run("SELECT count(*) FROM items WHERE source = ?", (source,)).fetchone()[0]
@@ -371,14 +370,14 @@ class Index:
         )
         self._database.executemany(
             "UPDATE items SET (path, title, tags, fields, image_key, text_key, family) ="
-            " (SELECT path, title, tags, fields, image_key, text_key, family FROM staged"
-            " WHERE staged.id = items.id) WHERE number = ?",
+            " (SELECT path, title, tags, fields, image_key, text_key, family_of(title, tags)"
+            " FROM staged WHERE staged.id = items.id) WHERE number = ?",
             [(number,) for number, *_ in changed],
         )
         last = run("SELECT coalesce(max(number), 0) FROM items").fetchone()[0]
         new = run(
             "INSERT INTO items (source, id, path, title, tags, fields, image_key, text_key, family)"
-            " SELECT ?, id, path, title, tags, fields, image_key, text_key, family"
+            " SELECT ?, id, path, title, tags, fields, image_key, text_key, family_of(title, tags)"
             " FROM staged AS s WHERE NOT EXISTS"
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
@@ -539,9 +538,9 @@ class Index:
         return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
         with self._lock, self._saying():
-            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute(f"BEGIN {kind}")
             try:
                 yield
                 self._database.execute("COMMIT")
@@ -751,8 +750,11 @@ def _as_row(entry: Entry) -> tuple[str | None, ...]:
     )
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
 def _json(value: object) -> str:
-    return _text(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    return _text(_encode(value))
 
 
 def _text(text: str) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fashiontag.catalog import load_image
 from fashiontag.datamodels import Hit
 from fashiontag.errors import (
     CatalogError,
@@ -217,6 +216,8 @@ def _check_rows(matrix: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
 
 def _picture(path: str | Path, encoder: Encoder, store: VectorStore) -> Vectors:
     """Return the vector of a picture file, shape (1, d), encoding it only if it is new."""
+    from fashiontag.catalog import load_image  # Pillow: words alone must not wait for it
+
     try:
         data = Path(path).read_bytes()
         key = content_key(data)
