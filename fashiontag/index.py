@@ -428,18 +428,17 @@ class Index:
                 )
             }
 
-    def titles_of_pictures(
-        self, root: str, keys: Sequence[str]
-    ) -> dict[str, dict[str, KnownTitle]]:
-        """Return, for each of these pictures that a source has, what is known by id."""
-        found: dict[str, dict[str, KnownTitle]] = defaultdict(dict)
-        with self._lock, self._saying():
-            for key, item, title, fields in self._database.execute(
-                "SELECT image_key, id, title, fields FROM items JOIN sources USING (source)"
-                " WHERE root = ? AND image_key IN (SELECT value FROM json_each(?))",
-                (_text(root), json.dumps(list(keys))),
-            ):
-                found[key][item] = KnownTitle(title, json.loads(fields))
+    def names_of_pictures(self, root: str, keys: Sequence[str]) -> dict[str, list[str]]:
+        """Return the ids under which a source has these pictures, in order."""
+        found: dict[str, list[str]] = defaultdict(list)
+        if keys:
+            with self._lock, self._saying():
+                for key, item in self._database.execute(
+                    "SELECT image_key, id FROM items JOIN sources USING (source)"
+                    " WHERE root = ? AND image_key IN (SELECT value FROM json_each(?)) ORDER BY id",
+                    (_text(root), json.dumps(list(keys))),
+                ):
+                    found[key].append(item)
         return found
 
     def columns(self) -> tuple[str, ...]:

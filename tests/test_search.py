@@ -191,8 +191,10 @@ def test_sources_of_another_model_are_left_out_and_named(indexed, shop, tmp_path
     assert indexed_model(indexed) == "other"
 
 
-def test_vectors_that_were_pruned_are_said_not_guessed(indexed, encoder):
-    search(indexed, encoder, query="red")
+@pytest.mark.parametrize("searched_before", [True, False])
+def test_vectors_that_were_pruned_are_said_not_guessed(indexed, encoder, searched_before):
+    if searched_before:
+        search(indexed, encoder, query="red")
     with VectorStore.open(indexed) as store:
         store.prune(keep=())
     with pytest.raises(StoreError, match="fashiontag index"):

@@ -12,7 +12,7 @@ from fashiontag.index import DATABASE, Entry, Index
 from fashiontag.workflows.embed import BATCH_SIZE, Embedded, embed, text_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence, Set
     from pathlib import Path
 
     from fashiontag.catalog import Catalog
@@ -79,11 +79,9 @@ def index_source(
     started = time.monotonic()
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    items = catalog.items
-    if keep_titles:
-        known = index.titles(catalog.root)
-        items = [_titled(item, known.get(item.id)) for item in items]
-    ids = {item.id for item in items}
+    known = index.titles(catalog.root) if keep_titles else {}
+    items = [_titled(item, known.get(item.id)) for item in catalog.items]
+    gone = known.keys() - {item.id for item in items}
 
     def run() -> Iterator[Entry]:
         for embedded in embed(
@@ -92,8 +90,8 @@ def index_source(
             counts["encoded"] += embedded.encoded
             reasons.update(error for error in embedded.errors if error)
             kept: Sequence[Item] = embedded.items
-            if keep_titles:
-                kept = _follow(index, catalog.root, ids, embedded)
+            if gone:
+                kept = _follow(index, catalog.root, gone, known, embedded)
             for item, key, error in zip(kept, embedded.image_keys, embedded.errors, strict=True):
                 if error or key is None:
                     continue
@@ -138,20 +136,24 @@ def _titled(item: Item, known: KnownTitle | None) -> Item:
     return replace(item, title=known.title, text=clean_title(known.title), fields=known.fields)
 
 
-def _follow(index: Index, root: str, ids: set[str], embedded: Embedded) -> Sequence[Item]:
-    """Give untitled items the title that their picture had under a name that is gone.
+def _follow(
+    index: Index,
+    root: str,
+    gone: Set[str],
+    known: Mapping[str, KnownTitle],
+    embedded: Embedded,
+) -> Sequence[Item]:
+    """Give new items the title that their picture had under a name that is gone.
 
     Its vector is in the store already: it was embedded under the old name.
     """
-    bare = [
-        key or ""
+    keys = [
+        "" if item.id in known else key or ""
         for item, key in zip(embedded.items, embedded.image_keys, strict=True)
-        if not item.title
     ]
-    known = index.titles_of_pictures(root, bare) if any(bare) else {}
+    before = index.names_of_pictures(root, [key for key in keys if key])
     followed = []
-    for item, key in zip(embedded.items, embedded.image_keys, strict=True):
-        before = known.get(key or "", {})
-        gone = [title for old, title in sorted(before.items()) if old not in ids]
-        followed.append(_titled(item, gone[0]) if gone and item.id not in before else item)
+    for item, key in zip(embedded.items, keys, strict=True):
+        old = next((name for name in before.get(key, ()) if name in gone), "")
+        followed.append(_titled(item, known.get(old)))
     return followed

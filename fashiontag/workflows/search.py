@@ -198,20 +198,17 @@ def _parts(
     weight = 1.0 if not words else IMAGE_WEIGHT if image is None else JOINT_IMAGE_WEIGHT
     pictures = store.matrix("image", encoder.fingerprint)
     titles = store.matrix("text", encoder.fingerprint)
-    _check_rows(pictures, placement.images)
-    _check_rows(titles, placement.texts)
-    parts = [Part(pictures, placement.images, _unit(direction), image_mean, weight)]
-    if to_titles is not None:
-        parts.append(Part(titles, placement.texts, _unit(to_titles), title_mean, 1 - weight))
-    return parts
-
-
-def _check_rows(matrix: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
-    if rows.max(initial=-1) >= len(matrix):
+    if placement.images.max(initial=-1) not in range(len(pictures)) or (
+        placement.texts.max(initial=-1) >= len(titles)
+    ):
         raise StoreError(
             "The vectors that the index counts on were pruned; run fashiontag index on the source "
             "again."
         )
+    parts = [Part(pictures, placement.images, _unit(direction), image_mean, weight)]
+    if to_titles is not None:
+        parts.append(Part(titles, placement.texts, _unit(to_titles), title_mean, 1 - weight))
+    return parts
 
 
 def _picture(path: str | Path, encoder: Encoder, store: VectorStore) -> Vectors:
