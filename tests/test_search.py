@@ -359,6 +359,14 @@ def test_a_titles_table_that_lost_a_row_takes_the_title_away(indexed, shop, enco
     assert wanting(indexed, encoder, "table.price = 'n/a'") == []
 
 
+@pytest.mark.parametrize("part", ["blue.png", "b*.png"])
+def test_one_picture_or_a_glob_leaves_the_rest_of_its_folder(indexed, shop, encoder, part):
+    color_picture(shop / "blue.png", "teal")
+    summary = index(shop, indexed, encoder, titles=False, source=shop / part)
+    assert (summary.changes.changed, summary.changes.gone) == (1, 0)
+    assert index_status(indexed)[0].items == 6
+
+
 def test_what_cannot_be_read_is_counted_and_not_indexed(indexed, shop, encoder):
     (shop / "bad.jpg").write_bytes(b"no picture")
     (shop / "red.png").write_bytes(b"no picture now")
