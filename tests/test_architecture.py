@@ -26,6 +26,7 @@ LEVELS = {
     "api": 4,
     "cli": 5,
     "server": 5,
+    "__main__": 6,
 }
 
 HEAVY = {

@@ -67,11 +67,6 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             raise
         _complain(str(error))
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        if debug:
-            raise
-        _complain("interrupted; what was done is kept, and the same command goes on from there.")
-        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough, as `head` does.
         sys.stderr.close()
@@ -84,6 +79,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             "same command with --debug shows where."
         )
         return 1
+    if status == INTERRUPTED:  # typer turns Ctrl-C into this status, without a word
+        _complain("interrupted; what was done is kept, and the same command goes on from there.")
     return status if isinstance(status, int) else 0
 
 

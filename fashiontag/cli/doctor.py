@@ -69,27 +69,15 @@ def _versions() -> dict[str, str]:
 
 
 def _devices() -> dict[str, str]:
-    import os
+    from fashiontag.encoders import devices
 
-    import torch
-
-    found = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for the model"}
-    for number in range(torch.cuda.device_count()):
-        found[f"cuda:{number}"] = torch.cuda.get_device_name(number)
-    if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
-    return found
+    return devices()
 
 
 def _faiss() -> dict[str, str]:
-    import faiss
+    from fashiontag.index import engine
 
-    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
-    return {
-        "version": faiss.__version__,
-        "active": f"{gpus} GPUs" if gpus else "CPU",
-        "instructions": faiss.get_compile_options().strip() or "generic",
-    }
+    return engine()
 
 
 def _models() -> dict[str, str]:
@@ -104,4 +92,10 @@ def _workspace(workspace: options.Workspace) -> dict[str, str]:
     if not workspace.is_dir():
         return {str(workspace): "nothing yet; `fashiontag tag` makes it"}
     with VectorStore.open(workspace) as store:
-        return {str(workspace): str(store.status())}
+        status = store.status()
+    found = {
+        f"{shard.kind} vectors": f"{shard.rows:,} of {shard.dim} numbers by "
+        f"{shard.model or shard.fingerprint[:12]}"
+        for shard in status.shards
+    }
+    return {str(workspace): f"{status.bytes / 1e6:,.1f} MB, {status.files:,} files known", **found}

@@ -63,8 +63,11 @@ def search(
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
     del debug
     from fashiontag.encoders import resolve
+    from fashiontag.errors import QueryError
     from fashiontag.workflows import search as workflow
 
+    if not query and image is None:  # said before the index is looked for
+        raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
     floor = _floor(min_score)
     encoder = resolve(
         model or workflow.indexed_model(workspace),

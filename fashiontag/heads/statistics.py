@@ -96,13 +96,14 @@ class GroupConstants:
 _NEUTRAL_EXCLUSIVE = GroupConstants(
     image_alone=100.0, unknown_alone=-50.0, image=100.0, title=20.0, words=5.0, unknown=-50.0
 )
-# z is standardised over all prompts of the label file, for one picture: beyond 2.5 deviations.
+# z is standardised over all prompts of the label file, for one picture: beyond 2.5 deviations. A
+# word in the title carries its label against anything but the strongest doubt.
 _NEUTRAL_OPEN = GroupConstants(
     image_alone=2.0,
     unknown_alone=5.0,
     image=1.0,
     title=1.0,
-    words=5.0,
+    words=10.0,
     unknown=5.0,
     cut_alone=0.5,
     cut=0.5,

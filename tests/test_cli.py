@@ -1,0 +1,226 @@
+"""The command line as a user meets it: by subprocess, with a tiny model of random weights."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from encoder_folders import write_clip
+from fakes import color_picture
+
+LABELS = """\
+[groups.colour]
+labels = ["red", "blue"]
+[groups.material]
+exclusive = false
+visible = false
+labels = ["silk", "wool"]
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    return f"local-dir:{write_clip(tmp_path_factory.mktemp('model') / 'tiny')}"
+
+
+def draw_shop(folder: Path) -> Path:
+    for name in ("red", "green", "blue"):
+        color_picture(folder / "shop" / f"{name}.png", name)
+    (folder / "few.toml").write_text(LABELS)
+    (folder / "titles.csv").write_text("image;title\nred.png;A red silk dress\n")
+    return folder / "shop"
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory, model) -> Path:
+    """Return a workspace that holds all vectors: torch is loaded once, not in every test."""
+    folder = tmp_path_factory.mktemp("warm")
+    shop = draw_shop(folder)
+    call(*tag(shop, model), "--titles", "titles.csv", cwd=folder)
+    call("search", "red", cwd=folder)
+    return folder / ".fashiontag"
+
+
+@pytest.fixture
+def shop(tmp_path, warm) -> Path:
+    shutil.copytree(warm, tmp_path / ".fashiontag")
+    (tmp_path / ".fashiontag/index.sqlite").unlink()
+    return draw_shop(tmp_path)
+
+
+def tag(shop: Path | str, model: str) -> tuple[object, ...]:
+    return ("tag", shop, "--labels", "few.toml", "--model", model)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "fashiontag", *map(str, arguments)]
+
+
+def call(*arguments: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*arguments), cwd=cwd, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tag_then_search(shop, tmp_path, model) -> None:
+    done = call(*tag(shop, model), "--titles", "titles.csv", cwd=tmp_path)
+    assert "3 items, 0 errors, 0 newly encoded" in done.stdout
+    table = rows(tmp_path / "tags.csv")
+    assert [row["id"] for row in table] == ["blue.png", "green.png", "red.png"]
+    assert table[2]["material"] == "silk"
+    found = call("search", "red", "--json", cwd=tmp_path)
+    assert len(json.loads(found.stdout)["hits"]) == 3
+    only = call("search", "red", "--where", "material = silk", "--paths", cwd=tmp_path)
+    assert only.stdout.splitlines() == [str(shop / "red.png")]
+
+
+def test_a_repeated_run_writes_the_same_bytes(shop, tmp_path, model) -> None:
+    outputs = []
+    for _ in range(2):
+        call(*tag(shop, model), "--out", "t.jsonl", "--scores", cwd=tmp_path)
+        outputs.append((tmp_path / "t.jsonl").read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_stdout_is_csv_and_nothing_else(shop, tmp_path, model) -> None:
+    done = call(*tag(shop, model), "--out", "-", cwd=tmp_path)
+    table = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["status"] for row in table] == ["ok"] * 3
+    assert "3 items" in done.stderr
+
+
+def test_json_is_one_document(shop, tmp_path, model) -> None:
+    (shop / "empty.png").touch()
+    done = call(*tag(shop, model), "--json", cwd=tmp_path)
+    summary = json.loads(done.stdout)
+    assert (summary["items"], summary["ok"], summary["errors"]) == (4, 3, 1)
+    assert summary["reasons"] == {"empty file": 1}
+    assert summary["probabilities"] is False
+
+
+def test_strict_fails_on_an_unreadable_picture(shop, tmp_path, model) -> None:
+    (shop / "empty.png").touch()
+    call(*tag(shop, model), "--strict", cwd=tmp_path, code=1)
+    assert len(rows(tmp_path / "tags.csv")) == 4
+
+
+def test_a_report_is_one_file_with_inert_titles(shop, tmp_path, model) -> None:
+    title = "<i>A</i> red silk dress"  # without markup it is a title that is encoded already
+    (tmp_path / "t.csv").write_text(f'image,title\nred.png,"{title}"\n')
+    call(*tag(shop, model), "--titles", "t.csv", "--html", "r.html", cwd=tmp_path)
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "<i>A" not in page
+    assert "/9j/" in page, "no JPEG thumbnail in the page"
+
+
+MISUSE = {
+    "no command": ((), 2, ""),
+    "unknown option": (("tag", "shop", "--colour"), 2, "--colour"),
+    "missing source": (("tag", "nowhere"), 2, "nowhere"),
+    "unknown label file": (("tag", "shop", "--labels", "fashon"), 2, "fashion"),
+    "unknown model": (("tag", "shop", "--model", "fashion-siglib"), 2, "fashion-siglip"),
+    "missing model folder": (("tag", "shop", "--model", "local-dir:nowhere"), 1, "nowhere"),
+    "unknown title column": (
+        ("tag", "shop", "--titles", "t.csv", "--title-column", "nom"),
+        2,
+        "nom",
+    ),
+    "missing titles": (("tag", "shop", "--titles", "none.csv"), 2, "none.csv"),
+    "empty folder": (("tag", "void"), 1, "void"),
+    "unreadable table": (("tag", "shop", "--titles", "void.csv"), 1, "void.csv"),
+    "unknown output format": (("tag", "shop", "--out", "tags.doc"), 2, ".parquet"),
+    "unwritable output": (("tag", "shop", "--out", "none/tags.csv"), 1, "none/tags.csv"),
+    "scores without a place": (("tag", "shop", "--scores"), 2, ".jsonl"),
+    "workspace that is a file": (("tag", "shop", "--workspace", "t.csv"), 1, "t.csv"),
+    "bad device": (("tag", "shop", "--device", "gpu"), 2, "cuda"),
+    "search without index": (("search", "dress"), 1, "fashiontag tag"),
+    "search for nothing": (("search",), 2, "words"),
+    "label file that breaks a rule": (("labels", "bad.toml"), 1, "bad.toml"),
+}
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".fashiontag")
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), MISUSE.values(), ids=MISUSE)
+def test_misuse_gets_one_sentence_and_leaves_nothing(
+    arguments, code, said, shop, tmp_path, model
+) -> None:
+    (tmp_path / "void").mkdir()
+    (tmp_path / "void.csv").touch()
+    (tmp_path / "t.csv").write_text("image,title\nred.png,Red\n")
+    (tmp_path / "bad.toml").write_text("[groups.a]\nlabels = ['x', 'x']\n")
+    before = visible(tmp_path)
+    given = list(arguments)
+    if given[:1] == ["tag"] and "--model" not in given:
+        given += ["--model", model]
+    done = call(*given, cwd=tmp_path, code=code)
+    if said:
+        (sentence,) = done.stderr.strip().splitlines()
+        assert sentence.startswith("error: ")
+        assert said in sentence
+    assert visible(tmp_path) == before
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, model) -> None:
+    (tmp_path / "few.toml").write_text(LABELS)
+    for number in range(400):
+        color_picture(tmp_path / f"shop/{number:03}.png", (number % 256, number // 2, 9))
+    with subprocess.Popen(
+        command(*tag("shop", model), "--batch-size", 1),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        vectors = tmp_path / ".fashiontag/vectors"
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not any(
+            path.stat().st_size for path in vectors.glob("*")
+        ):
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("the run was done before it could be interrupted")
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    assert not (tmp_path / "tags.csv").exists()
+    call(*tag("shop", model), cwd=tmp_path)
+    assert len(rows(tmp_path / "tags.csv")) == 400
+
+
+def test_labels_and_version_answer() -> None:
+    shown = call("labels", "fashion-products", cwd=Path.cwd())
+    assert "articleType" in shown.stdout
+    assert call("--version", cwd=Path.cwd()).stdout.startswith("fashiontag 0.")
+
+
+def test_debug_shows_where(tmp_path) -> None:
+    done = subprocess.run(
+        command("tag", "nowhere", "--debug"), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Traceback" in done.stderr
+
+
+def test_doctor_names_versions_and_devices(tmp_path) -> None:
+    facts = json.loads(call("doctor", "--json", cwd=tmp_path).stdout)
+    assert facts["libraries"]["torch"]
+    assert "cpu" in facts["devices"]
+    assert facts["faiss"]["active"]
+    assert not list(tmp_path.iterdir())
