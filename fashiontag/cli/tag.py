@@ -31,6 +31,13 @@ def tag(
     source: options.Source,
     titles: options.Titles = None,
     labels: options.Labels = None,
+    probe: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder of `fashiontag probe-train`: it judges the labels that it knows.",
+        ),
+    ] = None,
     model: options.Model = None,
     out: Annotated[
         str,
@@ -76,6 +83,7 @@ def tag(
     from fashiontag.workflows import tag as workflow
     from fashiontag.workflows.embed import BATCH_SIZE
 
+    options.go_offline(offline)
     space = load_labels(labels)
     to_stdout = out == "-"
     if to_stdout and as_json:
@@ -98,10 +106,22 @@ def tag(
         allow_pickle=allow_pickle,
         announce=output.say,
     )
+    trained = None
+    if probe is not None:
+        from fashiontag.heads.artefact import Probe
+
+        trained = Probe.load(probe)
+        trained.manifest.check_encoder(encoder, f"The probe {probe}")
+        space = trained.merge(space)
     preview = _Preview()
     with ExitStack() as stack:
         table = stack.enter_context(
-            open_table(None if to_stdout else Path(out), space.names, scores=scores)
+            open_table(
+                None if to_stdout else Path(out),
+                space.names,
+                scores=scores,
+                promised=trained is not None and trained.promised,
+            )
         )
         sinks: list[workflow.Sink] = [_TableRows(table), preview]
         if html is not None:
@@ -125,6 +145,7 @@ def tag(
                 space,
                 store,
                 index,
+                probe=trained,
                 sinks=sinks,
                 scores=scores,
                 batch_size=batch_size or BATCH_SIZE,

@@ -93,7 +93,7 @@ class Fusion:
         if self.name == "add":
             return [image + title]
         if self.name == "average":
-            return [(image + title) / 2]
+            return [np.float32(0.5) * (image + title)]
         if self.name == "product":
             # Numbers of about 1/sqrt(d) have products of 1/d: scaled back to unit rows.
             return [image * title * np.float32(np.sqrt(self.widths.image))]

@@ -193,6 +193,17 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.settings_ = (*(head.setting for head in more), *self.settings_)
         return self
 
+    def restore(self, fusion: Fusion, alone: Side, titled: Side, *, fuses: bool) -> Self:
+        """Take the learned state of a saved probe, all but the left-out scores."""
+        columns = len(alone.thresholds)
+        self._single = False
+        self.classes_ = np.arange(columns)
+        self._spans, self._exclusive = self._layout(columns)
+        width = fusion.widths
+        self.n_features_in_ = width.image + width.title + width.words
+        self.fusion_, self.alone_, self.titled_, self.fuses_ = fusion, alone, titled, fuses
+        return self
+
     def decision_function(self, X: ArrayLike) -> NDArray[np.floating[Any]]:  # noqa: N803
         """Return logits of shape (n, t), or (n,) for two classes."""
         logits = self._judge(self._checked(X), probabilities=False)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashiontag.datamodels import Source, TagScore
+from fashiontag.datamodels import Decision, Source, TagScore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.labels import LabelSpace
@@ -22,6 +24,9 @@ class Decider:
     cut; in an open group every label that reaches the cut. A label that implies a parent is given
     only where that parent is among the two best of its group, and then brings the parent along:
     a sandal is footwear, whatever the picture's second glance says.
+
+    Where a precision was promised, a tag is to ``publish`` if its score reaches its promise, else
+    to ``review``; the best label of an exclusive group that gives none is shown as ``abstain``.
     """
 
     def __init__(self, space: LabelSpace) -> None:
@@ -38,25 +43,27 @@ class Decider:
             values = scores.labels[row, self._spans[position]]
             if group.name in settled:
                 continue
+            cuts = self._cuts(scores, row, position)
             if group.exclusive:
                 best = int(values.argmax())
-                sure = values[best] >= max(
-                    scores.unknown[row, position], scores.cuts[row, position]
-                )
+                sure = values[best] >= max(scores.unknown[row, position], cuts[best])
                 chosen = [best] if sure else []
             else:
-                chosen = np.flatnonzero(values >= scores.cuts[row, position]).tolist()
+                chosen = np.flatnonzero(values >= cuts).tolist()
             for index in chosen:
                 label, score = group.labels[index].name, float(values[index])
                 tag = f"{group.name}={label}"
                 if self._parents_plausible(scores, row, tag):
                     given[group.name][label] = score
                     settled |= self._bring_parents(given, scores, row, tag, score)
-        return tuple(
-            TagScore(group, label, score, self._source(scores, row, f"{group}={label}"))
+        tags = [
+            self._tag(scores, row, group, label, score)
             for group, labels in given.items()
             for label, score in sorted(labels.items(), key=lambda pair: (-pair[1], pair[0]))
-        )
+        ]
+        if scores.promises is not None:
+            tags += self._abstained(scores, row, given)
+        return tuple(tags)
 
     def all_scores(self, scores: Scores, row: int) -> Mapping[str, Mapping[str, float]]:
         """Return every label's score of one row, with "unknown" in exclusive groups."""
@@ -69,6 +76,54 @@ class Decider:
             if group.exclusive:
                 table[group.name]["unknown"] = float(scores.unknown[row, position])
         return table
+
+    def _cuts(self, scores: Scores, row: int, position: int) -> NDArray[np.float32]:
+        """Return the cuts of one group's labels: their own, or the group's; a promise is enough."""
+        span = self._spans[position]
+        cuts = np.full(len(self._space.groups[position].labels), scores.cuts[row, position])
+        if scores.label_cuts is not None:
+            own = scores.label_cuts[row, span]
+            cuts = np.where(np.isnan(own), cuts, own)
+        if scores.promises is not None:
+            cuts = np.minimum(cuts, scores.promises[row, span])
+        return cuts
+
+    def _tag(
+        self,
+        scores: Scores,
+        row: int,
+        group: str,
+        label: str,
+        score: float,
+        decision: Decision | None = None,
+    ) -> TagScore:
+        tag = f"{group}={label}"
+        column = self._space.column(tag)
+        probed = scores.probed is not None and bool(scores.probed[column])
+        if scores.promises is not None and decision is None:
+            kept = scores.labels[row, column] >= scores.promises[row, column]
+            decision = "publish" if kept else "review"
+        return TagScore(
+            group,
+            label,
+            score,
+            self._source(scores, row, tag),
+            "probe" if probed else "zero-shot",
+            decision,
+        )
+
+    def _abstained(
+        self, scores: Scores, row: int, given: Mapping[str, Mapping[str, float]]
+    ) -> list[TagScore]:
+        """Return the best guess of each exclusive group that gives nothing."""
+        guesses = []
+        for position, group in enumerate(self._space.groups):
+            if group.exclusive and not given[group.name]:
+                values = scores.labels[row, self._spans[position]]
+                best = int(values.argmax())
+                label, score = group.labels[best].name, float(values[best])
+                guesses.append(self._tag(scores, row, group.name, label, score, "abstain"))
+        return guesses
 
     def _parents_plausible(self, scores: Scores, row: int, tag: str) -> bool:
         for parent in self._parents[tag]:

@@ -59,6 +59,13 @@ class Scores:
         Whether the picture alone, or the title alone, speaks for the label.
     cuts : ndarray of shape (n, g), float32
         The lowest score at which a label of the group is given.
+    probed : ndarray of shape (t,), bool, or None
+        Labels whose scores come from a probe.
+    label_cuts : ndarray of shape (n, t), float32, or None
+        Their own cuts; NaN where the group's holds.
+    promises : ndarray of shape (n, t), float32, or None
+        Score from which a label may be published, inf where nothing can be promised; None where
+        no precision was promised at all.
     """
 
     labels: Floats
@@ -66,6 +73,9 @@ class Scores:
     by_image: NDArray[np.bool_]
     by_title: NDArray[np.bool_]
     cuts: Floats
+    probed: NDArray[np.bool_] | None = None
+    label_cuts: Floats | None = None
+    promises: Floats | None = None
 
 
 def ensemble(sentences: Sequence[Floats]) -> Floats:
@@ -110,6 +120,11 @@ class ZeroShot:
         self._prompts = unit(prompts - mean)
         self._backgrounds = [unit(one - mean) for one in backgrounds]
         self._visible = space.visible
+
+    @property
+    def prompts(self) -> Floats:
+        """Centred prompt vectors, one unit row per label, shape (t, d)."""
+        return self._prompts
 
     def cosines(self, vectors: Floats, moments: Moments | None) -> Floats:
         """Return centred cosines with every label.

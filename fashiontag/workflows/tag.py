@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder, Item, Vectors
+    from fashiontag.heads.artefact import Probe
     from fashiontag.labels import LabelSpace
     from fashiontag.store import VectorStore
 
@@ -92,6 +93,9 @@ def embed_prompts(encoder: Encoder, space: LabelSpace, store: VectorStore) -> Pr
 class ZeroShotTagger:
     """Decides on stored vectors, with prompts, the model's constants and a title matcher.
 
+    With a probe, the labels that it knows are judged by it, and `space` has to hold them
+    (`Probe.merge`).
+
     Parameters
     ----------
     encoder : Encoder
@@ -99,6 +103,8 @@ class ZeroShotTagger:
     store : VectorStore
     statistics : Statistics or None
         None takes those that the model's folder holds.
+    probe : Probe or None
+        Made with this encoder; `Manifest.check_encoder` tells.
     """
 
     def __init__(
@@ -107,7 +113,9 @@ class ZeroShotTagger:
         space: LabelSpace,
         store: VectorStore,
         statistics: Statistics | None = None,
+        probe: Probe | None = None,
     ) -> None:
+        self._probe = probe
         self._encoder = encoder
         self._store = store
         prompts = embed_prompts(encoder, space, store)
@@ -131,7 +139,12 @@ class ZeroShotTagger:
 
     def tag(self, embedded: Embedded, *, scores: bool = False) -> Iterator[Tagged]:
         """Yield one row per item of a window, error rows included, in order."""
-        scored = self.head.score(self.evidence(embedded))
+        evidence = self.evidence(embedded)
+        scored = self.head.score(evidence)
+        if self._probe is not None:
+            texts = [item.text for item in embedded.items]
+            features = self._probe.features.transform(evidence.images, evidence.titles, texts)
+            scored = self._probe.overlay(scored, self.head.space, features)
         for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True)):
             yield Tagged(
                 id=item.id,
@@ -165,13 +178,14 @@ def tag(
     store: VectorStore,
     index: Index | None = None,
     *,
+    probe: Probe | None = None,
     sinks: Sequence[Sink] = (),
     scores: bool = False,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TagSummary:
-    """Tag every item of a catalogue, zero-shot.
+    """Tag every item of a catalogue, zero-shot but for what a probe knows.
 
     Parameters
     ----------
@@ -182,6 +196,8 @@ def tag(
         Where vectors are kept: what is in it is not encoded again.
     index : Index or None
         Made to match the catalogue, so that it can be searched.
+    probe : Probe or None
+        Judges the labels that it knows; `space` has to hold them (`Probe.merge`).
     sinks : sequence of Sink
         Each gets one row per item, whatever happened to it.
     scores : bool
@@ -190,7 +206,7 @@ def tag(
         As in `embed`.
     """
     started = time.monotonic()
-    tagger = ZeroShotTagger(encoder, space, store)
+    tagger = ZeroShotTagger(encoder, space, store, probe=probe)
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     groups = Counter(dict.fromkeys(space.names, 0))

@@ -1,0 +1,634 @@
+"""Few-shot: labelled products in, a fitted probe and its report out; the same on held-out ones."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fashiontag.catalog.families import draw_shots, find_families
+from fashiontag.catalog.titles import first_few
+from fashiontag.errors import CatalogError
+from fashiontag.heads.artefact import KIND, Features, Probe, Training, moments, zero_shot_prior
+from fashiontag.heads.calibration import candidates
+from fashiontag.heads.probe import ProbeClassifier
+from fashiontag.heads.statistics import Statistics
+from fashiontag.heads.zeroshot import ZeroShot
+from fashiontag.labels import LabelSpace, parse_labels
+from fashiontag.manifest import Manifest
+from fashiontag.metrics import (
+    average_precision_score,
+    brier_score,
+    calibration_error,
+    coverage_at_precision,
+    f1_score,
+    label_ranking_average_precision_score,
+    macro,
+    micro_average_precision,
+    precision_at,
+)
+from fashiontag.workflows.embed import embed, read_vectors
+from fashiontag.workflows.tag import embed_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from fashiontag.catalog import Catalog
+    from fashiontag.catalog.annotations import Annotations
+    from fashiontag.datamodels import Encoder
+    from fashiontag.heads.fusion import FusionName
+    from fashiontag.heads.linear import HeadName
+    from fashiontag.store import VectorStore
+
+    Floats = NDArray[np.float32]
+
+SHOWN_MISTAKES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReport:
+    """One label: support, ranking by picture, title and both, decisions.
+
+    ``published`` and ``right`` count what the promise would publish and what of it holds; figures
+    that nothing defines are NaN.
+    """
+
+    group: str
+    label: str
+    support: int
+    image: float
+    title: float
+    fused: float
+    f1: float
+    threshold: float
+    promise: float
+    published: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """One attribute group; its macro figures count labels that have a positive.
+
+    Attributes
+    ----------
+    products : int
+        Products annotated in the group.
+    image, title, fused : float
+        Macro average precision.
+    top1, coverage, calibration : float
+        Of an exclusive group's best label: how often it is right, the share of products that can
+        be decided at 95 % precision, and the calibration error of its probability.
+    brier, brier_base : float
+        Mean squared error of the probabilities, and of always saying the label's rate.
+    published, precision : float
+        What the promise covers, as a share of the products, and how much of it is right.
+    reliability, tradeoff : tuple of (float, float) pairs
+        Mean probability and share right, per bin; coverage and precision, surest first.
+    """
+
+    group: str
+    exclusive: bool
+    products: int
+    image: float
+    title: float
+    fused: float
+    macro_f1: float
+    top1: float
+    coverage: float
+    calibration: float
+    brier: float
+    brier_base: float
+    published: float
+    precision: float
+    reliability: tuple[tuple[float, float], ...] = ()
+    tradeoff: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A product of which the probe was sure, and wrong by its annotation."""
+
+    id: str
+    title: str
+    group: str
+    said: str
+    annotated: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """How good a probe is, and on what that was found.
+
+    Attributes
+    ----------
+    products, families : int
+        Products that were judged, and how many differ.
+    basis : str
+        What they are: training products judged by fits without their family, or held-out ones.
+    """
+
+    basis: str
+    products: int
+    families: int
+    macro_ap: float
+    micro_ap: float
+    lrap: float
+    precision_at_3: float
+    groups: tuple[GroupReport, ...]
+    labels: tuple[LabelReport, ...]
+    mistakes: tuple[Mistake, ...] = field(repr=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted probe, its report, and what to say about the data."""
+
+    probe: Probe
+    report: ProbeReport
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def gather(
+    catalog: Catalog,
+    annotations: Annotations,
+    encoder: Encoder,
+    store: VectorStore,
+    *,
+    progress: Callable[[int], None] | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+) -> tuple[Training, tuple[str, ...]]:
+    """Return the labelled products with their vectors, and what to say of those left out."""
+    items = [catalog.items[row] for row in annotations.rows]
+    windows = list(
+        embed(items, encoder, store, batch_size=batch_size, workers=workers, progress=progress)
+    )
+    images = np.concatenate([one.images for one in windows])
+    texts = np.concatenate([one.texts for one in windows])
+    keys = [key for one in windows for key in one.image_keys]
+    kept = np.flatnonzero(images >= 0)
+    broken = [items[row].id for row in np.flatnonzero(images < 0)]
+    said = (
+        (f"{len(broken)} labelled pictures can't be read: {first_few(broken)}.",) if broken else ()
+    )
+    if not len(kept):
+        raise CatalogError(f"None of the {len(items)} labelled pictures can be read.")
+    training = Training(
+        ids=tuple(items[row].id for row in kept),
+        image_keys=tuple(keys[row] or "" for row in kept),
+        texts=tuple(items[row].text for row in kept),
+        images=read_vectors(store, "image", encoder, images[kept]).astype(np.float16),
+        titles=read_vectors(store, "text", encoder, texts[kept]).astype(np.float16),
+        space=annotations.space,
+        targets=annotations.targets[kept],
+    )
+    return training, said
+
+
+def train_probe(
+    training: Training,
+    encoder: Encoder,
+    store: VectorStore,
+    *,
+    fusion: FusionName = "heads",
+    head: HeadName = "ridge",
+    shots: int | None = None,
+    seed: int = 0,
+    precision: float | None = None,
+    report: bool = True,
+) -> Trained:
+    """Fit a probe and report on it by scores that leave each product's family out.
+
+    Parameters
+    ----------
+    training : Training
+        From `gather`, or `combined` with an older probe's.
+    encoder, store
+        What made the vectors, and where prompts are kept.
+    fusion, head : str
+        As of `ProbeClassifier`.
+    shots, seed : int
+        Draw this many products per label, one per family; None takes all.
+    precision : float or None
+        The precision to promise.
+    report : bool
+        False saves the extra fit on titles alone that the report shows.
+
+    Raises
+    ------
+    CatalogError
+        Nothing can be learned: no label has both a product that has it and one that hasn't.
+    """
+    started = time.monotonic()
+    warnings: list[str] = []
+    families = find_families([key or None for key in training.image_keys], training.texts)
+    if shots is not None:
+        rates = _rates(training.targets)
+        rows = draw_shots(training.targets, families, shots, seed)
+        training = replace(select(training, rows), rates=rates)
+        families = families[rows]
+        warnings += _realised(training, shots)
+    training = _learnable(training, families, warnings)
+    statistics = Statistics.load(encoder.folder, encoder.dim)
+    features = Features.fit(training, statistics)
+    x = features.transform(training.images, training.titles, training.texts)
+    prompts = embed_prompts(encoder, training.space, store)
+    zero = ZeroShot(training.space, prompts.labels, prompts.backgrounds, statistics)
+    image, title = moments(training, statistics)
+    prior = zero_shot_prior(features, zero.prompts, statistics, image, title)
+    groups = [(len(group.labels), group.exclusive) for group in training.space.groups]
+    options: dict[str, Any] = {"head": head, "widths": features.widths, "groups": groups}
+    extra: dict[str, Any] = {"families": families, "prior": prior, "rates": training.rates}
+    model = ProbeClassifier(fusion, precision=precision, **options)
+    model.fit(x, training.targets, **extra)
+    seconds = time.monotonic() - started
+    title_only = np.full_like(model.left_out_, np.nan)
+    if report and model.fuses_:
+        title_only = ProbeClassifier("title", **options).fit(x, training.targets, **extra).left_out_
+    rows = model.sample_
+    told = _report(
+        "training products, each judged by a fit without its family",
+        select(training, rows),
+        families[rows],
+        (model.left_out_alone_, title_only, model.left_out_),
+        *_cuts(model, model.titled(x[rows])),
+    )
+    manifest = Manifest(
+        KIND,
+        model=encoder.name,
+        fingerprint=encoder.fingerprint,
+        dim=encoder.dim,
+        labels=training.space.name,
+        labels_hash=training.space.hash,
+        training_hash=training.hash,
+        metrics={
+            "products": len(training.ids),
+            "families": int(families.max()) + 1,
+            "macro_average_precision": told.macro_ap,
+            "micro_average_precision": told.micro_ap,
+        },
+        settings={
+            "fusion": fusion,
+            "head": head,
+            "shots": shots,
+            "seed": seed,
+            "precision": precision,
+            "blocks": [[one.prior, one.penalty] for one in model.settings_],
+        },
+    )
+    return Trained(Probe(manifest, features, model, training), told, tuple(warnings), seconds)
+
+
+def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple[str, ...]]:
+    """Judge labelled products that the probe wasn't trained on.
+
+    Returns the report and what to say: products that were in the training, or labels that the
+    probe doesn't know, are left out and counted.
+    """
+    seen = set(probe.training.image_keys)
+    fresh = np.array([key not in seen for key in held_out.image_keys])
+    warnings = []
+    if not fresh.all():
+        warnings.append(
+            f"{(~fresh).sum()} of {len(fresh)} products were in the probe's training and are left "
+            "out."
+        )
+    if not fresh.any():
+        raise CatalogError(
+            f"All {len(fresh)} labelled products were in the probe's training; give others."
+        )
+    held_out = select(held_out, np.flatnonzero(fresh))
+    unknown = [tag for tag in held_out.space.tags if tag not in set(probe.space.tags)]
+    lost = [tag for tag in unknown if (held_out.targets[:, held_out.space.column(tag)] == 1).any()]
+    if lost:
+        warnings.append(
+            f"{len(lost)} labels that the probe doesn't know are left out: {first_few(lost)}."
+        )
+    held_out = on_space(held_out, probe.space)
+    if not (held_out.targets >= 0).any():
+        raise CatalogError("The table annotates none of the labels that the probe knows.")
+    x = probe.features.transform(held_out.images, held_out.titles, held_out.texts)
+    model = probe.classifier
+    told = _report(
+        "held-out products",
+        held_out,
+        find_families([key or None for key in held_out.image_keys], held_out.texts),
+        (*(_by_side(model, x)), model.predict_proba(x)),
+        *_cuts(model, model.titled(x)),
+    )
+    return told, tuple(warnings)
+
+
+def combined(old: Training, new: Training) -> Training:
+    """Return the products of both; what the newer table says of a product and group counts."""
+    content: dict[str, Any] = old.space.content()
+    groups = content["groups"]
+    for group in new.space.groups:
+        added = new.space.content()["groups"][group.name]
+        if group.name not in groups:
+            groups[group.name] = added
+            continue
+        there = {label["name"] for label in groups[group.name]["labels"]}
+        groups[group.name]["labels"] += [
+            label for label in added["labels"] if label["name"] not in there
+        ]
+        groups[group.name]["exclusive"] &= group.exclusive
+    space = parse_labels(content, new.space.name, "the labels of both trainings")
+    first, second = on_space(old, space), on_space(new, space)
+    place = {key: row for row, key in enumerate(first.image_keys)}
+    targets = first.targets.copy()
+    fresh = []
+    for row, key in enumerate(second.image_keys):
+        if key not in place:
+            fresh.append(row)
+            continue
+        mine = targets[place[key]]
+        for group in space.groups:
+            span = space.span(group.name)
+            told = second.targets[row, span]
+            mine[span] = np.where(told >= 0, told, mine[span])
+    second = select(second, np.array(fresh, np.int64))
+    return Training(
+        ids=first.ids + second.ids,
+        image_keys=first.image_keys + second.image_keys,
+        texts=first.texts + second.texts,
+        images=np.concatenate([first.images, second.images]),
+        titles=np.concatenate([first.titles, second.titles]),
+        space=space,
+        targets=np.concatenate([targets, second.targets]),
+    )
+
+
+def select(training: Training, rows: NDArray[np.int64]) -> Training:
+    """Return some products of a training set."""
+    return replace(
+        training,
+        ids=tuple(training.ids[row] for row in rows),
+        image_keys=tuple(training.image_keys[row] for row in rows),
+        texts=tuple(training.texts[row] for row in rows),
+        images=training.images[rows],
+        titles=training.titles[rows],
+        targets=training.targets[rows],
+    )
+
+
+def on_space(training: Training, space: LabelSpace) -> Training:
+    """Return a training set over other labels.
+
+    Labels that it didn't have are unknown, or, where its group is exclusive and one of its labels
+    holds, known not to hold.
+    """
+    targets = np.full((len(training.ids), space.size), -1, np.int8)
+    rates = None if training.rates is None else np.zeros(space.size, np.float32)
+    for group in space.groups:
+        span = space.span(group.name)
+        if group.name not in training.space.names:
+            continue
+        own = training.space.span(group.name)
+        settled = (training.targets[:, own] == 1).any(axis=1)
+        if group.exclusive:
+            targets[settled, span] = 0
+        for tag in set(space.tags[span]) & set(training.space.tags[own]):
+            targets[:, space.column(tag)] = training.targets[:, training.space.column(tag)]
+            if rates is not None and training.rates is not None:
+                rates[space.column(tag)] = training.rates[training.space.column(tag)]
+        lost = set(training.space.tags[own]) - set(space.tags[span])
+        if group.exclusive and lost:
+            # A product of a label that is gone is, of all others, known to be none.
+            gone = [training.space.column(tag) for tag in lost]
+            targets[(training.targets[:, gone] == 1).any(axis=1), span] = -1
+    return replace(training, space=space, targets=targets, rates=rates)
+
+
+def subspace(space: LabelSpace, tags: set[str]) -> LabelSpace:
+    """Return only these tags of a label space; implications to others are dropped."""
+    content: dict[str, Any] = space.content()
+    for name, group in list(content["groups"].items()):
+        group["labels"] = [
+            {**label, "implies": [parent for parent in label["implies"] if parent in tags]}
+            for label in group["labels"]
+            if f"{name}={label['name']}" in tags
+        ]
+        if not group["labels"]:
+            del content["groups"][name]
+    return parse_labels(content, space.name, space.name)
+
+
+# -- what can be learned ----------------------------------------------------------------------
+
+
+def _rates(targets: NDArray[np.int8]) -> Floats:
+    known = np.maximum((targets >= 0).sum(axis=0), 1)
+    return np.asarray((targets == 1).sum(axis=0) / known, np.float32)
+
+
+def _realised(training: Training, shots: int) -> list[str]:
+    positives = (training.targets == 1).sum(axis=0)
+    short = [
+        f"{tag} ({count})"
+        for tag, count in zip(training.space.tags, positives, strict=True)
+        if 0 < count < shots
+    ]
+    said = [
+        f"{len(training.ids)} products were drawn at {shots} a label; a label has "
+        f"{int(np.median(positives[positives > 0]))} positives in the middle, "
+        f"{int(positives.max())} at most."
+    ]
+    if short:
+        said.append(f"{len(short)} labels have fewer families than {shots}: {first_few(short)}.")
+    return said
+
+
+def _learnable(training: Training, families: NDArray[np.int64], warnings: list[str]) -> Training:
+    """Keep the labels that some products have and others haven't; say which are refused."""
+    del families
+    positives = (training.targets == 1).sum(axis=0)
+    negatives = (training.targets == 0).sum(axis=0)
+    tags = np.array(training.space.tags)
+    refused = [f"{tag} (0)" for tag in tags[positives == 0]]
+    if refused:
+        warnings.append(
+            f"{len(refused)} labels have no positive product and stay zero-shot: "
+            f"{first_few(refused)}."
+        )
+    everywhere = [f"{tag} ({n})" for tag, n in zip(tags, positives, strict=True)]
+    everywhere = [everywhere[i] for i in np.flatnonzero((positives > 0) & (negatives == 0))]
+    if everywhere:
+        warnings.append(
+            f"{len(everywhere)} labels hold for every annotated product, which teaches nothing, "
+            f"and stay zero-shot: {first_few(everywhere)}."
+        )
+    kept = set(tags[(positives > 0) & (negatives > 0)].tolist())
+    if not kept:
+        raise CatalogError(
+            f"{len(training.ids)} labelled products teach nothing: no label has both a product "
+            "that has it and one that hasn't; label at least two products differently."
+        )
+    single = tags[(positives == 1) & (negatives > 0)].tolist()
+    if single:
+        warnings.append(
+            f"{len(single)} labels have one positive product, which moves them little beyond "
+            f"zero-shot and gives them no threshold of their own: {first_few(single)}."
+        )
+    space = subspace(training.space, kept)
+    return training if space.tags == training.space.tags else on_space(training, space)
+
+
+# -- report -----------------------------------------------------------------------------------
+
+
+def _cuts(model: ProbeClassifier, titled: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return each product's thresholds and promises, shape (n, t) twice."""
+    sides = model.alone_, model.titled_
+    thresholds = np.where(titled[:, None], sides[1].thresholds, sides[0].thresholds)
+    promises = np.where(titled[:, None], sides[1].promises, sides[0].promises)
+    return thresholds, promises
+
+
+def _by_side(model: ProbeClassifier, x: Floats) -> tuple[Floats, Floats]:
+    """Return what picture and title say alone, as scores that rank."""
+    image, title = model.by_part(x)
+    nothing = np.full_like(title, np.nan)
+    return image, title if model.fuses_ and model.fusion == "heads" else nothing
+
+
+def _report(
+    basis: str,
+    rows: Training,
+    families: NDArray[np.int64],
+    sides: tuple[Floats, Floats, Floats],
+    thresholds: Floats,
+    promises: Floats,
+) -> ProbeReport:
+    space, truth = rows.space, rows.targets
+    image, title, fused = sides
+    spans = [space.span(name) for name in space.names]
+    offered = candidates(fused, spans, [group.exclusive for group in space.groups])
+    given = offered >= np.minimum(thresholds, promises)
+    published = offered >= promises
+    precision = [average_precision_score(truth, one) for one in (image, fused)]
+    titled = average_precision_score(truth, title) if not np.isnan(title).all() else None
+    by_title = np.full(space.size, np.nan) if titled is None else titled
+    f1 = f1_score(truth, given)
+    labels = tuple(
+        LabelReport(
+            group=tag.split("=", 1)[0],
+            label=tag.split("=", 1)[1],
+            support=int((truth[:, column] == 1).sum()),
+            image=float(precision[0][column]),
+            title=float(by_title[column]),
+            fused=float(precision[1][column]),
+            f1=float(f1[column]),
+            threshold=float(np.median(thresholds[:, column])),
+            promise=float(np.median(promises[:, column])),
+            published=int((published[:, column] & (truth[:, column] >= 0)).sum()),
+            right=int((published[:, column] & (truth[:, column] == 1)).sum()),
+        )
+        for column, tag in enumerate(space.tags)
+    )
+    groups = []
+    for group, span in zip(space.groups, spans, strict=True):
+        known = (truth[:, span] >= 0).any(axis=1)
+        mine, chances = truth[known][:, span], fused[known][:, span]
+        right, sure = _decisions(mine, chances, exclusive=group.exclusive)
+        out = published[known][:, span] & (mine >= 0)
+        groups.append(
+            GroupReport(
+                group=group.name,
+                exclusive=group.exclusive,
+                products=int(known.sum()),
+                image=macro(precision[0][span]),
+                title=macro(by_title[span]),
+                fused=macro(precision[1][span]),
+                macro_f1=macro(f1[span]),
+                top1=float(right.mean()) if group.exclusive and len(right) else float("nan"),
+                coverage=coverage_at_precision(right, sure),
+                calibration=calibration_error(right, sure),
+                brier=brier_score(mine, chances),
+                brier_base=brier_score(mine, np.tile(_rates(mine), (len(mine), 1))),
+                published=float(out.any(axis=1).mean()) if len(out) else float("nan"),
+                precision=float((mine[out] == 1).mean()) if out.any() else float("nan"),
+                reliability=_reliability(right, sure),
+                tradeoff=_tradeoff(right, sure),
+            )
+        )
+    return ProbeReport(
+        basis=basis,
+        products=len(rows.ids),
+        families=len(np.unique(families)),
+        macro_ap=macro(np.array([group.fused for group in groups])),
+        micro_ap=micro_average_precision(truth, fused),
+        lrap=label_ranking_average_precision_score(truth, fused),
+        precision_at_3=precision_at(truth, fused),
+        groups=tuple(groups),
+        labels=labels,
+        mistakes=_mistakes(rows, fused),
+    )
+
+
+def _decisions(
+    truth: NDArray[np.int8], chances: Floats, *, exclusive: bool
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Return whether each decision is right, and its probability.
+
+    In an exclusive group the decision is the best label; in an open one every known cell is.
+    """
+    if exclusive:
+        best = chances.argmax(axis=1)[:, None]
+        return (
+            np.take_along_axis(truth, best, 1)[:, 0] == 1,
+            np.take_along_axis(chances, best, 1)[:, 0],
+        )
+    known = truth >= 0
+    return truth[known] == 1, chances[known]
+
+
+def _reliability(right: NDArray[np.bool_], sure: Floats) -> tuple[tuple[float, float], ...]:
+    if not len(right):
+        return ()
+    parts = np.array_split(np.argsort(sure, kind="stable"), min(15, len(right)))
+    return tuple((round(float(sure[p].mean()), 4), round(float(right[p].mean()), 4)) for p in parts)
+
+
+def _tradeoff(right: NDArray[np.bool_], sure: Floats) -> tuple[tuple[float, float], ...]:
+    if not len(right):
+        return ()
+    order = np.argsort(-sure, kind="stable")
+    share = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
+    places = np.unique(np.linspace(0, len(right) - 1, 60).astype(int))
+    return tuple((round((p + 1) / len(right), 4), round(float(share[p]), 4)) for p in places)
+
+
+def _mistakes(rows: Training, chances: Floats) -> tuple[Mistake, ...]:
+    """Return the surest errors of exclusive groups, at most four a group."""
+    found: list[Mistake] = []
+    for group in rows.space.groups:
+        span = rows.space.span(group.name)
+        truth, mine = rows.targets[:, span], chances[:, span]
+        wrong = np.flatnonzero(
+            (truth == 1).any(axis=1)
+            & (np.take_along_axis(truth, mine.argmax(1)[:, None], 1)[:, 0] == 0)
+        )
+        if not group.exclusive:
+            continue
+        for row in wrong[np.argsort(-mine[wrong].max(axis=1), kind="stable")][:4]:
+            names = group.names
+            found.append(
+                Mistake(
+                    id=rows.ids[row],
+                    title=rows.texts[row],
+                    group=group.name,
+                    said=names[int(mine[row].argmax())],
+                    annotated=names[int((truth[row] == 1).argmax())],
+                    probability=float(mine[row].max()),
+                )
+            )
+    best = sorted(found, key=lambda one: -one.probability)
+    return tuple(best[:SHOWN_MISTAKES])
