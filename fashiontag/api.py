@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,8 @@ from fashiontag.workflows.search import search as search_workspace
 from fashiontag.workflows.tag import ZeroShotTagger, index_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL import Image
 
     from fashiontag.datamodels import Encoder, Hit, Tagged
@@ -55,7 +56,6 @@ class Tagger:
         self.workspace = workspace
         self._tagger: ZeroShotTagger | None = None
         self._store: VectorStore | None = None
-        self._entries: dict[str, Entry] = {}
 
     @classmethod
     def from_pretrained(
@@ -101,7 +101,7 @@ class Tagger:
         *,
         scores: bool = False,
     ) -> list[Tagged]:
-        """Tag pictures; `search` then finds all that this tagger has tagged.
+        """Tag pictures; `search` then finds them.
 
         Parameters
         ----------
@@ -145,14 +145,14 @@ class Tagger:
                 for row, item, key in zip(tagged, embedded.items, embedded.image_keys, strict=True)
                 if row.status == "ok"
             ]
-        self._entries |= {entry.id: entry for entry in entries}
         with Index.open(self.workspace) as index:
             index.replace_source(
                 f"python:{Path.cwd()}",
-                self._entries.values(),
+                entries,
                 fingerprint=self.encoder.fingerprint,
                 model=self.encoder.name,
                 labels=self.space.name,
+                complete=False,  # what was tagged before stays
             )
         return results
 

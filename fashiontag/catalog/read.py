@@ -61,6 +61,12 @@ class Catalog:
     items: Sequence[Item]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def complete(self) -> bool:
+        """Whether the items are all of the root: what a glob leaves out isn't gone."""
+        # not Path.resolve: the root is as typed, links unfollowed
+        return self.root.startswith("hf:") or os.path.abspath(self.source) == self.root
+
 
 @dataclass(frozen=True, slots=True)
 class FileRef:

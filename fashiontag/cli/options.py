@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -64,3 +65,9 @@ Debug = Annotated[
 ]
 
 DEFAULT_WORKSPACE = Path(".fashiontag")
+
+
+def go_offline(offline: bool) -> None:
+    """Keep every library off the network; they read this when they are first imported."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"

@@ -69,6 +69,7 @@ def search(
     if not query and image is None:  # said before the index is looked for
         raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
     floor = _floor(min_score)
+    options.go_offline(offline)
     encoder = resolve(
         model or workflow.indexed_model(workspace),
         device=device,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -82,8 +81,7 @@ def index_source(
     reasons: Counter[str] = Counter()
     known = index.titles(catalog.root) if keep_titles else {}
     items = [_titled(item, known.get(item.id)) for item in catalog.items]
-    complete = is_complete(catalog)
-    gone = known.keys() - {item.id for item in items} if complete else set()
+    gone = known.keys() - {item.id for item in items} if catalog.complete else set()
 
     def run() -> Iterator[Entry]:
         for embedded in embed(
@@ -115,7 +113,7 @@ def index_source(
         fingerprint=encoder.fingerprint,
         model=encoder.name,
         labels="",
-        complete=complete,
+        complete=catalog.complete,
     )
     return IndexSummary(
         root=catalog.root,
@@ -127,16 +125,6 @@ def index_source(
         reasons=dict(reasons.most_common()),
         seconds=time.monotonic() - started,
     )
-
-
-def is_complete(catalog: Catalog) -> bool:
-    """Return whether a catalogue is all of its root: one picture or a glob is a part of a folder.
-
-    What such a part doesn't list is not gone.
-    """
-    # not Path.resolve: the root is as typed, links unfollowed
-    here = os.path.abspath(catalog.source)  # noqa: PTH100
-    return catalog.root.startswith("hf:") or here == catalog.root
 
 
 def index_status(workspace: Path) -> tuple[SourceStatus, ...]:

@@ -250,6 +250,7 @@ def tag(
             fingerprint=encoder.fingerprint,
             model=encoder.name,
             labels=space.name,
+            complete=catalog.complete,
         )
     return TagSummary(
         model=encoder.name,

@@ -1,0 +1,71 @@
+"""Every command and script that the README shows, run in a folder that looks like a user's."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fashiontag.labels import load_labels, parse_labels, shipped_labels
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = re.findall(r"^    (fashiontag .+)$", README, re.MULTILINE)
+
+
+def fenced(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """Return a folder with what the README's commands name."""
+    folder = tmp_path_factory.mktemp("desk")
+    catalog = ROOT / "examples" / "catalog"
+    shutil.copytree(catalog, folder / "images", ignore=shutil.ignore_patterns("*.csv"))
+    shutil.copy(catalog / "titles.csv", folder)
+    shutil.copy(next(catalog.glob("*.jpg")), folder / "dress.jpg")
+    return folder
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(COMMANDS) >= 5
+
+
+def test_the_commands_run_in_order(desk) -> None:
+    for command in COMMANDS:
+        arguments = shlex.split(command)[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "fashiontag", *arguments],
+            cwd=desk,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert done.stdout
+    assert (desk / "tags.csv").is_file()
+    assert (desk / "report.html").is_file()
+
+
+@pytest.mark.parametrize("script", fenced("python"))
+def test_the_python_runs(script, desk) -> None:
+    done = subprocess.run([sys.executable, "-c", script], cwd=desk, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("content", fenced("toml"))
+def test_the_label_file_is_valid(content) -> None:
+    parse_labels(tomllib.loads(content), "readme", "README.md")
+
+
+def test_what_it_says_of_the_default_labels_is_true() -> None:
+    said = re.search(r"`fashion` \(default: (\d+) labels in (\d+) groups\)", README)
+    space = load_labels()
+    assert said is not None
+    assert (int(said[1]), int(said[2])) == (space.size, len(space.groups))
+    assert {"fashion", "fashion-products"} <= set(shipped_labels())
