@@ -708,6 +708,21 @@ def _top(scores: NDArray[np.float32], allowed: NDArray[np.int64], count: int) ->
     return allowed[np.argsort(falling, kind="stable")]
 
 
+# -- FAISS ----------------------------------------------------------------------------------------
+
+
+def engine() -> dict[str, str]:
+    """Return FAISS's version, what it runs on and how it was compiled; imports faiss."""
+    import faiss
+
+    cards = int(getattr(faiss, "get_num_gpus", int)())  # a wheel without GPUs may lack the function
+    return {
+        "version": str(faiss.__version__),
+        "active": f"{cards} GPUs" if cards > 1 else "1 GPU" if cards else "CPU",
+        "compiled for": str(faiss.get_compile_options()).strip(),
+    }
+
+
 # -- entries --------------------------------------------------------------------------------------
 
 # What sellers vary within one style: with these and digits gone, colourways have one title.

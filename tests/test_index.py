@@ -13,6 +13,7 @@ from fashiontag.index import (
     Placement,
     _widen,
     chance_level,
+    engine,
     nearest,
 )
 
@@ -192,6 +193,15 @@ def test_known_titles_are_found_by_id_and_ids_by_picture(index):
         "picture of a": ["a"]
     }
     assert index.titles("/elsewhere") == {}
+
+
+def test_doctor_can_say_what_faiss_runs_on():
+    import faiss
+
+    told = engine()
+    assert told["version"] == faiss.__version__
+    assert told["active"] == "CPU" or "GPU" in told["active"]
+    assert told["compiled for"]
 
 
 def test_a_file_that_is_no_index_is_one_sentence(tmp_path):
