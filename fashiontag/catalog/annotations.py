@@ -69,6 +69,7 @@ def read_annotations(
     unlabeled: Unlabeled = "group",
     id_column: str | None = None,
     groups: Sequence[str] = (),
+    like: LabelSpace | None = None,
 ) -> Annotations:
     """Read a LABELS table and join it to the ids of a source.
 
@@ -87,6 +88,9 @@ def read_annotations(
         The column that names the picture.
     groups : sequence of str
         Read only these columns or groups; none reads all that look like labels.
+    like : LabelSpace or None
+        A probe's labels: a group of that name is exclusive if it is there, and a value that isn't
+        there is a label that the probe doesn't know.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def read_annotations(
             f"{path} labels no product of the source: no row joins to an image and holds a label; "
             f"{table.has()}."
         )
-    space = _space(path, labels, said.values(), ids, warnings)
+    space = _space(path, labels, said.values(), warnings, like)
     _refuse_contradictions(path, labels, said, ids)
     return Annotations(
         rows=np.array(list(said), np.int64),
@@ -282,11 +286,10 @@ def _space(
     path: str,
     labels: LabelSpace | None,
     said: Iterable[_Said],
-    ids: Sequence[str],
     warnings: list[str],
+    like: LabelSpace | None,
 ) -> LabelSpace:
     """Return the label file's groups and those that the table invents."""
-    del ids
     values: dict[str, Counter[str]] = {}
     several: set[str] = set()
     known = set(labels.names) if labels else set()
@@ -308,6 +311,8 @@ def _space(
             )
         # One label alone excludes nothing: a 0/1 column is a question of its own.
         exclusive = group not in several and len(counter) > 1
+        if like is not None and group in like.names:
+            exclusive = like.group(group).exclusive
         content["groups"][group] = {"exclusive": exclusive, "labels": sorted(counter)}
     if several:
         warnings.append(

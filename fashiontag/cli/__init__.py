@@ -88,4 +88,5 @@ def _complain(sentence: str) -> None:
     sys.stderr.write(f"error: {sentence}\n")
 
 
-from fashiontag.cli import doctor, index, labels, search, tag  # noqa: E402, F401 (they register commands)
+# They register their commands.
+from fashiontag.cli import doctor, index, labels, probe, search, tag  # noqa: E402, F401

@@ -113,7 +113,7 @@ class ReportSink:
         self._without_picture = 0
         self._finished = False
         self._script = _asset("contactsheet.js")
-        self._put(_head(title, self._script))
+        self._put(page_head(title, self._script))
         self._put(_asset("contactsheet.html").replace("{{title}}", html.escape(title)))
 
     def write(self, tagged: Tagged, image: Image.Image | None) -> None:
@@ -223,7 +223,7 @@ def write_gallery(
         cards = "\n".join(_hit_card(hit, im) for hit, im in zip(hits, images, strict=True))
         nothing = "" if hits else '<p class="nothing">Nothing was found.</p>'
         page = (
-            f'{_head(title)}<header class="top"><div><h1>{html.escape(title)}</h1>'
+            f'{page_head(title)}<header class="top"><div><h1>{html.escape(title)}</h1>'
             f'<p class="facts">{html.escape(note)}</p></div></header>\n'
             f'<main class="gallery"><ol class="sheet">{cards}</ol>{nothing}</main>\n'
             "</body>\n</html>\n"
@@ -260,9 +260,12 @@ def _asset(name: str) -> str:
     return resources.files("fashiontag.sinks").joinpath(name).read_text("utf-8")
 
 
-def _head(title: str, script: str = "") -> str:
-    """Return the page down to ``<body>``; only the style and script named by hash may act."""
-    style = _asset("page.css")
+def page_head(title: str, script: str = "", style: str = "") -> str:
+    """Return a page down to ``<body>``; only the style and script named by hash may act.
+
+    `style` is added to the common one.
+    """
+    style = _asset("page.css") + style
     allowed = f"script-src {_hash(script)}; " if script else ""
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; {allowed}"
