@@ -175,7 +175,9 @@ class _Columns:
         self._groups: dict[int, str] = {}
         empty: list[str] = []
         passed: list[str] = []
-        usual = {name.casefold() for name in (*KEY_COLUMNS, *TITLE_COLUMNS)}
+        # What `tag` and `suggest` write may be corrected and read back.
+        usual = {name.casefold() for name in (*KEY_COLUMNS, *TITLE_COLUMNS, *RESERVED_GROUPS)}
+        usual -= set(TAGS_COLUMNS)
         for at, name in enumerate(table.columns):
             asked = name in self._only
             if at == key_at or not name or (name.casefold() in usual and not asked):

@@ -360,10 +360,11 @@ def _show(report: ProbeReport, *, promised: float | None) -> None:
     from rich.table import Table as RichTable
 
     grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("group", "products", "image", "title", "both", "F1", "top-1", "calibration"):
-        grid.add_column(name, justify="left" if name == "group" else "right")
+    for name in ("group", "n", "image", "title", "both", "F1", "top-1", "calib."):
+        grid.add_column(name, justify="left" if name == "group" else "right", no_wrap=True)
     if promised is not None:
-        grid.add_column(f"published at {promised:.0%}", justify="right")
+        grid.add_column("published", justify="right", no_wrap=True)
+        grid.add_column("right", justify="right", no_wrap=True)
     for one in report.groups:
         cells = [
             one.group,
@@ -372,12 +373,12 @@ def _show(report: ProbeReport, *, promised: float | None) -> None:
             *(_figure(value) for value in (one.top1, one.calibration)),
         ]
         if promised is not None:
-            cells.append(f"{one.published:.0%}, {_figure(one.precision)} right")
+            cells += [f"{one.published:.0%}", _figure(one.precision)]
         grid.add_row(*cells)
     output.results.print(grid)
     output.results.print(
-        f"Average precision by picture, by title, by both: mean of labels, on {report.products:,} "
-        f"{report.basis}.",
+        f"On {report.products:,} {report.basis}: average precision by image, by title, by both; F1 "
+        "of what is given (means of labels); calibration error of the best label.",
         style="dim",
     )
     if promised is not None:

@@ -239,7 +239,8 @@ class Probe:
         """Put what the probe knows in place of zero-shot scores.
 
         In an exclusive group that has labels the probe doesn't know, those keep their zero-shot
-        scores where one of them is the zero-shot best, and the probe shares out the rest.
+        scores where one of them is the zero-shot best and the probe gives no label even odds; the
+        probe shares out the rest.
 
         Parameters
         ----------
@@ -268,10 +269,7 @@ class Probe:
             if group.exclusive:
                 strange = np.zeros((count, 1), np.float32)
                 if len(others):
-                    ahead = scores.labels[:, others].max(axis=1) > scores.labels[:, here].max(
-                        axis=1
-                    )
-                    labels[:, others] *= ahead[:, None]
+                    labels[:, others] *= _strangers(scores.labels, here, others, own)[:, None]
                     strange = labels[:, others].sum(axis=1, keepdims=True)
                 own = own * (1 - strange)
                 position = space.names.index(group.name)
@@ -367,8 +365,9 @@ class Probe:
             "image_keys": training.image_keys,
             "texts": training.texts,
         }
-        save_file(_contiguous(arrays), folder / "probe.safetensors")
-        save_file(_contiguous(kept), folder / "training.safetensors")
+        for name, numbers in (("probe", arrays), ("training", kept)):
+            save_file(_contiguous(numbers), folder / f"{name}.safetensors")
+            (folder / f"{name}.safetensors").chmod(0o644)  # it makes files for its user alone
         for name, value in (("probe.json", content), ("training.json", rows)):
             (folder / name).write_text(json.dumps(value, ensure_ascii=True), "utf-8")
         self.manifest.save(folder)
@@ -415,6 +414,14 @@ class Probe:
             raise CatalogError(
                 f"The probe {folder} is damaged ({error}); train it again."
             ) from error
+
+
+def _strangers(
+    zero: Floats, known: NDArray[np.int64], others: NDArray[np.int64], own: Floats
+) -> NDArray[np.bool_]:
+    """Mark products that look like a label the probe never saw: it is unsure, zero-shot isn't."""
+    ahead = zero[:, others].max(axis=1) > zero[:, known].max(axis=1)
+    return np.asarray(ahead & (own.max(axis=1) < 0.5))
 
 
 def _speaks_for(logits: Floats, *, exclusive: bool) -> NDArray[np.bool_]:

@@ -33,7 +33,8 @@ main.report { padding: 20px clamp(16px, 2.4vw, 36px) 48px; max-width: 1200px; }
 .plots path, .plots rect { fill: none; stroke: var(--line); }
 .plots .told { stroke: var(--accent); stroke-width: 1.8; }
 .plots circle { fill: var(--accent); }
-.mistakes { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); }
+.mistakes { display: grid; gap: 14px; }
+.mistakes { grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); }
 .mistakes li { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .mistakes .pic { display: grid; place-items: center; height: 190px; background: #fff; color: #777; }
 .mistakes img { max-width: 100%; max-height: 190px; }

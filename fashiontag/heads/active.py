@@ -1,0 +1,94 @@
+"""Which products to label next: unlike each other, typical of the rest, and not yet clear."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+_REFERENCE = 2_000
+"""Products that density is measured against; more change no order worth having."""
+_NEIGHBOURS = 10
+
+
+def uncertainty(chances: Floats, groups: Sequence[tuple[slice, bool]]) -> Floats:
+    """Return how unclear products are, the mean over groups, shape (n,), in [0, 1].
+
+    Parameters
+    ----------
+    chances : ndarray of shape (n, t), in [0, 1]
+    groups : sequence of (slice, bool)
+        Columns of each group and whether it is exclusive: then the two best count, else the label
+        nearest to even odds.
+    """
+    each = []
+    for span, exclusive in groups:
+        mine = chances[:, span]
+        if exclusive and mine.shape[1] > 1:
+            best = np.sort(mine, axis=1)
+            each.append(1 - (best[:, -1] - best[:, -2]))
+        else:
+            each.append((4 * mine * (1 - mine)).max(axis=1))
+    return np.asarray(np.mean(each, axis=0), np.float32)
+
+
+def pick(
+    x: Floats, count: int, worth: Floats | None = None, known: Floats | None = None
+) -> NDArray[np.int64]:
+    """Pick products one by one, each the best of what is left.
+
+    The value of a product is its distance from all picked and known ones, times its density (the
+    mean cosine to its ten nearest among a sample), times what it is worth by itself.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d), float32
+        Unit rows.
+    count : int
+    worth : ndarray of shape (n,), or None
+        Such as `uncertainty`.
+    known : ndarray of shape (m, d), float32, or None
+        What is labelled already.
+
+    Returns
+    -------
+    ndarray of shape (min(count, n),), int64
+        Best first.
+    """
+    value = _density(x) * (1.0 if worth is None else worth)
+    nearest = np.full(len(x), -1.0, np.float32)
+    if known is not None:
+        for start in range(0, len(known), 1024):
+            nearest = np.maximum(nearest, (x @ known[start : start + 1024].T).max(axis=1))
+    free = np.ones(len(x), bool)
+    chosen: list[int] = []
+    for _ in range(min(count, len(x))):
+        gain: NDArray[Any] = np.where(free, (1.0 - nearest) * value, -np.inf)
+        best = int(gain.argmax())
+        chosen.append(best)
+        free[best] = False
+        nearest = np.maximum(nearest, x @ x[best])
+    return np.array(chosen, np.int64)
+
+
+def _density(x: Floats) -> Floats:
+    """Return the mean cosine to the nearest of a sample, moved to [0, 1]; itself doesn't count."""
+    rows = np.random.default_rng(0).permutation(len(x))[:_REFERENCE]
+    k = min(_NEIGHBOURS + 1, len(rows))
+    out = np.empty(len(x), np.float32)
+    for start in range(0, len(x), 1024):
+        cosines = x[start : start + 1024] @ x[rows].T
+        top = np.partition(cosines, -k, axis=1)[:, -k:]
+        top.sort(axis=1)
+        own = np.isin(np.arange(start, start + len(cosines)), rows)
+        # A product of the sample is its own nearest.
+        mean = np.where(own & (k > 1), top[:, : k - 1].mean(axis=1) if k > 1 else 1.0, top.mean(1))
+        out[start : start + 1024] = (1 + mean) / 2
+    return out

@@ -1,0 +1,133 @@
+"""Which unlabelled products to label next, and a random audit set to measure on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from fashiontag.catalog.families import find_families
+from fashiontag.errors import CatalogError
+from fashiontag.heads.active import pick, uncertainty
+from fashiontag.heads.statistics import unit
+from fashiontag.workflows.embed import embed, read_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from fashiontag.catalog import Catalog
+    from fashiontag.datamodels import Encoder, Item
+    from fashiontag.heads.artefact import Probe
+    from fashiontag.store import VectorStore
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One product to label.
+
+    Attributes
+    ----------
+    item : Item
+    purpose : {"suggested", "audit"}
+        To learn from, or drawn at random to measure on: thresholds and promises want 200 to 300
+        of these.
+    unclear : float
+        In [0, 1]; NaN without a probe.
+    guesses : tuple of str
+        What the probe would say, ``group=label``, one for each exclusive group.
+    """
+
+    item: Item
+    purpose: Literal["suggested", "audit"]
+    unclear: float
+    guesses: tuple[str, ...]
+
+
+def suggest(
+    catalog: Catalog,
+    encoder: Encoder,
+    store: VectorStore,
+    *,
+    count: int,
+    audit: int = 0,
+    probe: Probe | None = None,
+    labelled: Collection[str] = (),
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Suggestion, ...]:
+    """Pick products to label: without a probe diverse ones, with one also unclear ones.
+
+    Parameters
+    ----------
+    catalog, encoder, store
+    count, audit : int
+        How many to learn from, and how many at random to measure on.
+    probe : Probe or None
+        Its training is not suggested again, and what is unclear to it comes first.
+    labelled : collection of str
+        Ids that have labels already.
+    seed : int
+        Of the audit set.
+
+    Raises
+    ------
+    CatalogError
+        Nothing is left to label.
+    """
+    windows = list(embed(catalog.items, encoder, store, progress=progress))
+    images = np.concatenate([one.images for one in windows])
+    texts = np.concatenate([one.texts for one in windows])
+    keys = [key for one in windows for key in one.image_keys]
+    families = find_families(keys, [item.text for item in catalog.items])
+    taken = set(probe.training.image_keys) if probe else set()
+    done = {
+        int(families[row])
+        for row, item in enumerate(catalog.items)
+        if item.id in labelled or keys[row] in taken
+    }
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(families))
+    _, first = np.unique(families[order], return_index=True)
+    # One of each family that has a picture and no labelled member.
+    free = np.array(
+        sorted(r for r in order[first] if images[r] >= 0 and int(families[r]) not in done),
+        np.int64,
+    )
+    if not len(free):
+        raise CatalogError(
+            f"All {len(catalog.items)} products of {catalog.source} are labelled or like one that "
+            "is; nothing is left to suggest."
+        )
+    drawn = rng.permutation(free)[:audit]
+    rest = np.setdiff1d(free, drawn)
+    both = {row: place for place, row in enumerate(free.tolist())}
+    seen = read_vectors(store, "image", encoder, images[free])
+    read = read_vectors(store, "text", encoder, texts[free])
+    x = unit(np.hstack([unit(seen - seen.mean(axis=0)), unit(read - read.mean(axis=0))]))
+    unclear = np.full(len(free), np.nan, np.float32)
+    guesses: list[tuple[str, ...]] = [()] * len(free)
+    if probe is not None:
+        mine = [catalog.items[row].text for row in free]
+        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, mine))
+        groups = [(probe.space.span(g.name), g.exclusive) for g in probe.space.groups]
+        unclear = uncertainty(chances, groups)
+        best = {span.start: chances[:, span].argmax(axis=1) + span.start for span, _ in groups}
+        guesses = [
+            tuple(
+                probe.space.tags[best[span.start][row]] for span, exclusive in groups if exclusive
+            )
+            for row in range(len(free))
+        ]
+    places = np.array([both[row] for row in rest.tolist()], np.int64)
+    chosen = pick(x[places], count, None if probe is None else unclear[places])
+    picked = [(int(rest[one]), "suggested") for one in chosen]
+    return tuple(
+        Suggestion(
+            catalog.items[row],
+            "audit" if purpose == "audit" else "suggested",
+            float(unclear[both[row]]),
+            guesses[both[row]],
+        )
+        for row, purpose in [*picked, *((int(row), "audit") for row in drawn)]
+    )
