@@ -1,0 +1,28 @@
+"""Look at scores: what the picture says, what the title adds, and when no tag is given."""
+
+from pathlib import Path
+
+from drawing import draw_nothing
+
+from fashiontag import Tagger
+
+photo = Path(__file__).parent / "catalog" / "SKU-10436.jpg"  # a red skirt
+landscape = draw_nothing("landscape", seed=1)
+
+cases = {
+    "picture alone": (photo, ""),
+    "with its title": (photo, "Women's pleated skirt, red"),
+    "with a wrong title": (photo, "Blue shirt, regular fit, cotton"),
+    "a landscape": (landscape, ""),
+}
+pictures, titles = zip(*cases.values(), strict=True)
+
+tagger = Tagger.from_pretrained()
+for case, product in zip(cases, tagger.tag(list(pictures), list(titles)), strict=True):
+    print(f"\n{case}: {product.title or 'no title'}")
+    for tag in product.tags:
+        if tag.group in ("category", "color"):
+            bar = "#" * round(20 * tag.score)
+            print(f"  {tag.group:9} {tag.label:12} {tag.score:.2f} {bar:20} from {tag.source}")
+    if not product.labels("category"):
+        print("  category  (none: 'unknown' scored higher than every label)")
