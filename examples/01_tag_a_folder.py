@@ -18,4 +18,4 @@ for photo, product in zip(photos, tagger.tag(photos, titles), strict=True):
         print(f"{photo.name:15} {product.message}")
         continue
     cells = [" | ".join(product.labels(group)) for group in ("category", "color", "pattern")]
-    print(f"{photo.name:15} {cells[0]:14} {cells[1]:20} {cells[2]:14} {product.title}")
+    print(f"{photo.name:15} {cells[0]:14} {cells[1]:16} {cells[2]:14} {product.title}")

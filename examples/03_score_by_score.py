@@ -15,10 +15,9 @@ cases = {
     "with a wrong title": (photo, "Blue shirt, regular fit, cotton"),
     "a landscape": (landscape, ""),
 }
-pictures, titles = zip(*cases.values(), strict=True)
-
 tagger = Tagger.from_pretrained()
-for case, product in zip(cases, tagger.tag(list(pictures), list(titles)), strict=True):
+for case, (picture, title) in cases.items():
+    (product,) = tagger.tag([picture], [title])
     print(f"\n{case}: {product.title or 'no title'}")
     for tag in product.tags:
         if tag.group in ("category", "color"):
