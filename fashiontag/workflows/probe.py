@@ -13,7 +13,7 @@ from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
 from fashiontag.heads.artefact import KIND, Features, Probe, Training, moments, zero_shot_prior
 from fashiontag.heads.calibration import candidates
-from fashiontag.heads.probe import ProbeClassifier
+from fashiontag.heads.probe import Prior, ProbeClassifier
 from fashiontag.heads.statistics import Statistics
 from fashiontag.heads.zeroshot import ZeroShot
 from fashiontag.labels import LabelSpace, parse_labels
@@ -192,6 +192,21 @@ def gather(
     return training, said
 
 
+class Fitter:
+    """What all fits with one label space and one model have in common: prompts and constants."""
+
+    def __init__(self, space: LabelSpace, encoder: Encoder, store: VectorStore) -> None:
+        self.statistics = Statistics.load(encoder.folder, encoder.dim)
+        prompts = embed_prompts(encoder, space, store)
+        self.zero = ZeroShot(space, prompts.labels, prompts.backgrounds, self.statistics)
+
+    def features(self, training: Training) -> tuple[Features, Prior]:
+        """Return the features of a training set and the zero-shot classifier over them."""
+        features = Features.fit(training, self.statistics)
+        image, title = moments(training, self.statistics)
+        return features, zero_shot_prior(features, self.zero.prompts, self.statistics, image, title)
+
+
 def train_probe(
     training: Training,
     encoder: Encoder,
@@ -236,13 +251,9 @@ def train_probe(
         families = families[rows]
         warnings += _realised(training, shots)
     training = _learnable(training, families, warnings)
-    statistics = Statistics.load(encoder.folder, encoder.dim)
-    features = Features.fit(training, statistics)
+    fitter = Fitter(training.space, encoder, store)
+    features, prior = fitter.features(training)
     x = features.transform(training.images, training.titles, training.texts)
-    prompts = embed_prompts(encoder, training.space, store)
-    zero = ZeroShot(training.space, prompts.labels, prompts.backgrounds, statistics)
-    image, title = moments(training, statistics)
-    prior = zero_shot_prior(features, zero.prompts, statistics, image, title)
     groups = [(len(group.labels), group.exclusive) for group in training.space.groups]
     options: dict[str, Any] = {"head": head, "widths": features.widths, "groups": groups}
     extra: dict[str, Any] = {"families": families, "prior": prior, "rates": training.rates}
