@@ -73,7 +73,9 @@ def write_clip(
 
     folder.mkdir()
     torch.manual_seed(seed)
-    state = open_clip.CLIP(**copy.deepcopy(model)).state_dict()
+    towers = copy.deepcopy(model)
+    made = open_clip.CustomTextCLIP if towers.pop("custom_text", False) else open_clip.CLIP
+    state = made(**towers).state_dict()
     state = {key: value.half() if half else value for key, value in state.items()}
     save_file(state, folder / "open_clip_model.safetensors")
     write_config(folder, model, PREPROCESS)

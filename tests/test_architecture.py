@@ -37,7 +37,7 @@ HEAVY = {
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
-        "huggingface_hub", "torchvision", "timm",
+        "huggingface_hub", "torchvision", "timm", "ftfy", "regex",
     },
     "store": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors"},

@@ -12,10 +12,12 @@ from pathlib import Path
 import encoder_folders
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from fashiontag.datamodels import Encoder
-from fashiontag.encoders import devices, known_models, registry, resolve
+from fashiontag.encoders import devices, known_models, registry, resolve, text_numpy, tokens
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 
@@ -198,6 +200,18 @@ def test_pixels_of_another_shape_are_refused(encoder):
 # --- texts
 
 
+def with_torch(encoder):
+    """Encode more texts than torch is spared for."""
+    texts = [f"dress {n}" for n in range(text_numpy.FEW + 1)]
+    return encoder.encode_texts(texts).vectors
+
+
+def without_torch(encoder):
+    vectors = encoder.encode_texts(["dress"]).vectors
+    assert encoder._loaded is None
+    return vectors
+
+
 def test_text_vectors_equal_open_clips(clip, encoder):
     import open_clip
     import torch
@@ -237,10 +251,62 @@ def test_texts_keep_their_order_and_ignore_their_neighbours(encoder, monkeypatch
 
     monkeypatch.setattr(openclip, "_BATCH_TOKENS", 40)  # several batches of mixed lengths
     texts = [LONG, *TEXTS, "x", LONG[:60], *TEXTS]
-    together = encoder.encode_texts(texts)
-    alone = [encoder.encode_texts([text]) for text in texts]
+    model = encoder._model()
+    together = model.encode_texts(texts)
+    alone = [model.encode_texts([text]) for text in texts]
     np.testing.assert_allclose(together.vectors, [one.vectors[0] for one in alone], atol=1e-6)
     assert together.windows.tolist() == [one.windows[0] for one in alone]
+
+
+OURS = tokens.BytePairs()
+WORDS = st.text(
+    st.one_of(st.characters(codec="utf-8"), st.sampled_from("aaeiotsr   ''<>&;-_\u00e9\ufb01\t")),
+    max_size=40,
+)
+
+
+@given(WORDS)
+@example("Women&amp;#39;s <B>10%</B> \u017fize")
+@example("<end_of_text> sch\u00c3\u00b6n")
+@settings(max_examples=300, deadline=None)
+def test_byte_pairs_without_torch_are_open_clips(text):
+    import open_clip
+
+    theirs = open_clip.tokenizer._tokenizer
+    special = set(theirs.all_special_ids)
+    assert OURS.encode(text) == [token for token in theirs.encode(text) if token not in special]
+
+
+@pytest.mark.parametrize("custom", [False, True])
+def test_a_few_texts_are_encoded_alike_with_and_without_torch(tmp_path, custom):
+    model = encoder_folders.CLIP | {"embed_dim": 24, "custom_text": custom}
+    model["text_cfg"] = model["text_cfg"] | {"layers": 3, "heads": 4}
+    folder = encoder_folders.write_clip(tmp_path / "clip", half=True, model=model)
+    encoder = resolve(f"local-dir:{folder}", device="cpu")
+    texts = [*TEXTS, LONG, "Женское платье 名前 👗", "50% OFF!!! <b>it's</b>", "x", "?", LONG[:70]]
+    few = encoder.encode_texts(texts)
+    assert encoder._loaded is None
+    torch = encoder._model().encode_texts(texts)
+    np.testing.assert_allclose(few.vectors, torch.vectors, atol=1e-5)
+    assert few.windows.tolist() == torch.windows.tolist()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"no_causal_mask": True},
+        {"pool_type": "last"},
+        {"proj_bias": True},
+        {"qk_norm": True},
+        {"norm_kwargs": {"eps": 1e-6}},
+        {"tokenizer_kwargs": {"clean": "canonicalize"}},
+        {"layers": 2},
+    ],
+)
+def test_another_text_tower_is_left_to_torch(clip, broken, change):
+    assert text_numpy.fits(resolve(f"local-dir:{clip}").files)
+    edit_config(broken, lambda config: config["model_cfg"]["text_cfg"].update(change))
+    assert not text_numpy.fits(resolve(f"local-dir:{broken}").files)
 
 
 def test_a_title_that_spells_the_end_token_does_not_end_there(encoder):
@@ -404,7 +470,7 @@ def test_a_configuration_that_leaves_something_to_guess_is_an_error(broken, chan
 def test_weights_that_do_not_fit_are_an_error(broken, change):
     edit_config(broken, change)
     with pytest.raises(ModelError, match=r"don't fit|don't belong") as error:
-        resolve(f"local-dir:{broken}", device="cpu").encode_texts(["dress"])
+        with_torch(resolve(f"local-dir:{broken}", device="cpu"))
     sentence(error)
 
 
@@ -458,21 +524,25 @@ def test_self_test_vectors_are_checked_when_the_model_loads(broken, encoder):
         "image": {"recipe": "ramps", "vector": encoder.encode_images([pixels])[0].tolist()},
     }
     (broken / "selftest.json").write_text(json.dumps(wanted))
-    resolve(f"local-dir:{broken}", device="cpu").encode_texts(["dress"])
+    for load in (with_torch, without_torch):
+        load(resolve(f"local-dir:{broken}", device="cpu"))
 
     edit_config(broken, put([0.1, 0.1, 0.1], "mean", "preprocess_cfg"))
+    without_torch(resolve(f"local-dir:{broken}", device="cpu"))  # the texts are as they were
     with pytest.raises(ModelError, match="its picture") as error:
-        resolve(f"local-dir:{broken}", device="cpu").encode_texts(["dress"])
+        with_torch(resolve(f"local-dir:{broken}", device="cpu"))
     sentence(error)
     edit_config(broken, put(encoder_folders.PREPROCESS["mean"], "mean", "preprocess_cfg"))
     other = encoder_folders.write_clip(broken / "other", seed=1)
     shutil.copy(other / "open_clip_model.safetensors", broken)
-    with pytest.raises(ModelError, match="fails its self-test"):
-        resolve(f"local-dir:{broken}", device="cpu").encode_texts(["dress"])
+    for load in (with_torch, without_torch):
+        with pytest.raises(ModelError, match="fails its self-test"):
+            load(resolve(f"local-dir:{broken}", device="cpu"))
     (broken / "selftest.json").write_text("{}")
-    with pytest.raises(ModelError, match="no self-test") as error:
-        resolve(f"local-dir:{broken}", device="cpu").encode_texts(["dress"])
-    sentence(error)
+    for load in (with_torch, without_torch):
+        with pytest.raises(ModelError, match="no self-test") as error:
+            load(resolve(f"local-dir:{broken}", device="cpu"))
+        sentence(error)
 
 
 # --- names and devices

@@ -1,15 +1,19 @@
 """Search and index from end to end, with an encoder that can be read by eye."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import encoder_folders
 import pytest
 from fakes import ColorEncoder, color_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashiontag.catalog import read_catalog
+from fashiontag.encoders import resolve
 from fashiontag.errors import (
     CatalogError,
     FashiontagError,
@@ -379,3 +383,20 @@ def test_status_tells_what_is_indexed(indexed, shop):
     (source,) = index_status(indexed)
     assert (source.root, source.items, source.model) == (str(shop), 6, "color")
     assert abs(source.updated - time.time()) < 60
+
+
+def test_words_are_searched_without_torch_pillow_or_faiss(shop, workspace, tmp_path):
+    """Their imports take longer than everything else that a search does."""
+    folder = encoder_folders.write_clip(tmp_path / "clip")
+    index(shop, workspace, resolve(f"local-dir:{folder}"))
+    code = f"""
+import sys
+from pathlib import Path
+from fashiontag.encoders import resolve
+from fashiontag.workflows.search import search
+result = search(Path("{workspace}"), resolve("local-dir:{folder}"), query="red dress", fold=False)
+heavy = ("torch", "open_clip", "PIL", "faiss", "regex", "typer")
+print(len(result.hits), *[name for name in heavy if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["6"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
-from fashiontag.encoders import registry
+from fashiontag.encoders import registry, text_numpy
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.encoders.registry import KnownModel
 from fashiontag.errors import UsageError
@@ -162,7 +162,20 @@ class LazyEncoder:
         if not len(texts):
             empty = np.empty((0, self.dim), dtype=np.float32)
             return EncodedTexts(empty, np.empty(0, dtype=np.int64))
+        # By their number alone, not by what happens to be loaded: a run that was stopped and
+        # repeated must take the same way, for the two differ in the last digit.
+        if len(texts) <= text_numpy.FEW and self._fits_numpy:
+            return self._text_tower.encode_texts(texts)
         return self._model().encode_texts(texts)
+
+    @cached_property
+    def _fits_numpy(self) -> bool:
+        # A processor that was asked for by name is used.
+        return self.device in {"auto", "cpu"} and text_numpy.fits(self.files)
+
+    @cached_property
+    def _text_tower(self) -> text_numpy.TextTower:
+        return text_numpy.TextTower(self.files)
 
     def _model(self) -> OpenClipModel:
         with self._lock:

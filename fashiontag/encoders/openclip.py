@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import importlib
-import json
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
-from fashiontag.encoders import transformers_clip
+from fashiontag.encoders import selftest, transformers_clip
+from fashiontag.encoders.selftest import SelfTest
+from fashiontag.encoders.tokens import Tokens, check_unit, encode_by_windows
 from fashiontag.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -23,11 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
     from fashiontag.encoders.files import ModelFiles
     from fashiontag.encoders.preprocess import Preprocess
-
-SELF_TEST = "selftest.json"
-_SELF_TEST_COSINE = 0.999  # half precision and other processors stay above 0.9999
 
 # Tokens of one forward pass of the text tower: 64 full windows of CLIP, some 400 short titles.
 _BATCH_TOKENS = 64 * 77
@@ -55,7 +51,6 @@ class OpenClipModel:
 
     def __init__(self, files: ModelFiles, preprocess: Preprocess, device: str) -> None:
         self.name = files.name
-        self._preprocess = preprocess
         self._device = _device(device)
         text = files.config["model_cfg"]["text_cfg"]
         import_open_clip(with_transformers=bool(text.get("hf_model_name")))
@@ -75,8 +70,10 @@ class OpenClipModel:
         shape = (1, 1, 1, 3)  # pictures stay height, width, channel until they are normalised
         self._mean = torch.tensor(preprocess.mean, device=self._device).view(shape)
         self._std = torch.tensor(preprocess.std, device=self._device).view(shape)
-        if files.folder is not None and (files.folder / SELF_TEST).is_file():
-            self._self_test(files.folder / SELF_TEST)
+        test = SelfTest.of(files.folder)
+        if test is not None:
+            texts = self.encode_texts(test.texts).vectors
+            test.check(self.name, texts, self.encode_images([preprocess(selftest.picture())]))
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
         """Encode prepared pictures as one batch; (n, d) float32 unit rows."""
@@ -89,15 +86,7 @@ class OpenClipModel:
 
     def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
         """Encode texts, window by window; the order of `texts` doesn't influence a vector."""
-        cut = [self._tokens.windows(text) for text in texts]
-        counts = np.array([len(windows) for windows in cut], dtype=np.int64)
-        vectors = self._encode_windows([window for windows in cut for window in windows])
-        if len(vectors) > len(texts):
-            starts = np.cumsum(counts) - counts
-            vectors = np.add.reduceat(vectors, starts, axis=0)
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            self._check(vectors, "text")
-        return EncodedTexts(vectors, counts)
+        return encode_by_windows(texts, self._tokens, self._encode_windows, self.name)
 
     def _encode_windows(self, windows: Sequence[Sequence[int]]) -> Vectors:
         forward = _causal_forward(self._model)
@@ -125,84 +114,11 @@ class OpenClipModel:
     def _unit(self, features: Tensor, what: str) -> Vectors:
         unit = torch.nn.functional.normalize(features.float(), dim=-1)
         rows: Vectors = unit.cpu().numpy()
-        self._check(rows, what)
+        check_unit(rows, self.name, what)
         return rows
 
-    def _check(self, rows: Vectors, what: str) -> None:
-        wrong = np.flatnonzero(~(np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3))
-        if len(wrong):
-            raise ModelError(
-                f"{self.name} gave no usable vector for {what} {wrong[0]} of a batch of {len(rows)}"
-                " (not a number, infinite or zero); its weights are damaged or overflow on this"
-                " device: get them again, or try --device cpu."
-            )
 
-    def _self_test(self, path: Path) -> None:
-        """Compare a few vectors with those that the folder's maker wrote down."""
-        try:
-            wanted = json.loads(path.read_text(encoding="utf-8"))
-            texts, image = dict(wanted["texts"]), wanted["image"]["vector"]
-            target = np.array([*texts.values(), image], dtype=np.float64)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path} is no self-test ({_first_line(error)}); delete it.") from None
-        got = np.concatenate(
-            [
-                self.encode_texts(list(texts)).vectors,
-                self.encode_images([self._preprocess(_self_test_picture())]),
-            ]
-        )
-        if got.shape != target.shape:
-            raise ModelError(
-                f"{path} holds vectors of length {target.shape[1]}, {self.name} gives"
-                f" {got.shape[1]}; the folder's files don't belong together."
-            )
-        cosines = (got * target).sum(axis=1) / np.linalg.norm(target, axis=1)
-        worst = int(np.argmin(np.where(np.isnan(cosines), -2, cosines)))
-        if not cosines[worst] >= _SELF_TEST_COSINE:
-            case = [*(repr(text) for text in texts), "its picture"][worst]
-            raise ModelError(
-                f"{self.name} fails its self-test: for {case} the cosine with the vector in {path}"
-                f" is {cosines[worst]:.4f}, wanted {_SELF_TEST_COSINE}; weights, configuration or"
-                " preprocessing were changed: get the folder again."
-            )
-
-
-def _self_test_picture() -> Image.Image:
-    """Return the self-test's 64 x 64 picture: pixel[y, x] = (4x mod 256, 4y mod 256, 128)."""
-    ramp = (4 * np.arange(64) % 256).astype(np.uint8)
-    picture = np.full((64, 64, 3), 128, dtype=np.uint8)
-    picture[..., 0], picture[..., 1] = ramp[None, :], ramp[:, None]
-    return Image.fromarray(picture)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    """How texts become rows of token ids: the words' ids between what marks start and end."""
-
-    encode: Callable[[str], list[int]]
-    start: tuple[int, ...]
-    end: tuple[int, ...]
-    pad: int
-    length: int
-    last: tuple[int, ...] = ()  # what stands behind the padding, in one tokenizer of open_clip
-
-    def windows(self, text: str) -> list[list[int]]:
-        """Cut a text into windows of nearly equal length, so that their mean weighs words alike."""
-        ids = self.encode(text)
-        room = self.length - len(self.start) - len(self.end) - len(self.last)
-        parts = max(1, -(-len(ids) // room))
-        bounds = [len(ids) * part // parts for part in range(parts + 1)]
-        return [
-            [*self.start, *ids[bounds[part] : bounds[part + 1]], *self.end] for part in range(parts)
-        ]
-
-    def row(self, window: Sequence[int], length: int) -> list[int]:
-        """Pad a window to `length`."""
-        padding = length - len(window) - len(self.last)
-        return [*window, *[self.pad] * padding, *self.last]
-
-
-def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> _Tokens:
+def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> Tokens:
     """Build open_clip's tokenizer for a ``text_cfg`` and check that windows look like its rows."""
     from open_clip import tokenizer
 
@@ -217,7 +133,7 @@ def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> _Tokens:
             # A title that spells "<end_of_text>" must not end there.
             return [token for token in ours.encode(text) if token not in special]
 
-        tokens = _Tokens(encode, (ours.sot_token_id,), (ours.eot_token_id,), 0, length)
+        tokens = Tokens(encode, (ours.sot_token_id,), (ours.eot_token_id,), 0, length)
     else:
         mode = text.get("tokenizer_mode")
         ours = tokenizer.HFTokenizer(
@@ -234,7 +150,7 @@ def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> _Tokens:
     return tokens
 
 
-def _hugging_face_tokens(ours: Any, length: int, *, clips: bool) -> _Tokens:  # noqa: ANN401
+def _hugging_face_tokens(ours: Any, length: int, *, clips: bool) -> Tokens:  # noqa: ANN401
     plain = ours.tokenizer
     markers = {plain.bos_token_id, plain.eos_token_id, plain.cls_token_id, plain.sep_token_id}
     markers = markers - {plain.unk_token_id}
@@ -245,13 +161,13 @@ def _hugging_face_tokens(ours: Any, length: int, *, clips: bool) -> _Tokens:  # 
 
     if clips:
         ends = (plain.bos_token_id,), (plain.eos_token_id,)
-        return _Tokens(encode, *ends, plain.pad_token_id, length, (plain.cls_token_id,))
+        return Tokens(encode, *ends, plain.pad_token_id, length, (plain.cls_token_id,))
     inner, outer = encode("dress"), plain("dress").input_ids
     at = next(n for n in range(len(outer)) if outer[n : n + len(inner)] == inner)
     end = outer[at + len(inner) :]
     if ours.strip_sep_token:
         end = [0 if token == plain.sep_token_id else token for token in end]
-    return _Tokens(encode, tuple(outer[:at]), tuple(end), plain.pad_token_id, length)
+    return Tokens(encode, tuple(outer[:at]), tuple(end), plain.pad_token_id, length)
 
 
 def _causal_forward(model: Any) -> Callable[[Tensor], Tensor] | None:  # noqa: ANN401 - open_clip's

@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from fashiontag.datamodels import Pixels
 
 # Part of every fingerprint: raise it when `Preprocess` gives other pixels for the same picture, or
 # the cutting of long texts other windows.
 VERSION = 1
 
-_FILTERS = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "random": Image.Resampling.BICUBIC,  # open_clip's word for "random while training"
-}
+# The numbers of Pillow's filters: a search by words must not wait for Pillow's import. "random" is
+# open_clip's word for "random while training".
+_FILTERS = {"bicubic": 3, "bilinear": 2, "random": 3}
 _MODES = ("shortest", "longest", "squash")
 
 # A strip of 1 x 10,000 would become 224 x 2,240,000 (1.5 GB) before its centre is cut out.
@@ -140,6 +139,8 @@ class Preprocess:
         """Cut the centre out, or put the picture in the middle of `fill` where it is too small."""
         height, width = self.size
         if image.width < width or image.height < height:
+            from PIL import Image
+
             across, down = max(width, image.width), max(height, image.height)
             canvas = Image.new("RGB", (across, down), (fill,) * 3)
             canvas.paste(image, ((across - image.width) // 2, (down - image.height) // 2))

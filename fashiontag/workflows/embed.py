@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashiontag.catalog import load_image
 from fashiontag.errors import ImageError
 from fashiontag.store import Known
 
@@ -209,6 +208,8 @@ def _embed_window(
 
 
 def _load(item: Item, encoder: Encoder) -> _Loaded:
+    from fashiontag.catalog import load_image  # Pillow: a search by words must not wait for it
+
     key = None
     try:
         data = item.image.read()

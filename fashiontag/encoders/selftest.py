@@ -1,0 +1,90 @@
+"""A few vectors that a model folder's maker wrote down, compared with those computed here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from fashiontag.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from fashiontag.datamodels import Vectors
+
+FILE_NAME = "selftest.json"
+_COSINE = 0.999  # half precision and other processors stay above 0.9999
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """The texts, and the vectors wanted of them (n, d) and of `picture` (d,)."""
+
+    path: Path
+    texts: tuple[str, ...]
+    vectors: NDArray[np.float64]
+    image: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, folder: Path | None) -> Self | None:
+        """Read a folder's self-test, None where it has none.
+
+        Raises
+        ------
+        ModelError
+            If the file can't be understood.
+        """
+        path = folder / FILE_NAME if folder else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            wanted = json.loads(path.read_text(encoding="utf-8"))
+            texts, image = dict(wanted["texts"]), wanted["image"]["vector"]
+            vectors = np.array([*texts.values(), image], dtype=np.float64)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(f"{path} is no self-test ({reason}); delete it.") from None
+        return cls(path, tuple(texts), vectors[:-1], vectors[-1])
+
+    def check(self, model: str, texts: Vectors, image: Vectors | None = None) -> None:
+        """Raise ModelError unless vectors of the texts, and of the picture, are those wanted.
+
+        Parameters
+        ----------
+        model : str
+            What errors call it.
+        texts : ndarray of shape (n, d)
+        image : ndarray of shape (1, d), optional
+        """
+        got = texts if image is None else np.concatenate([texts, image])
+        target = self.vectors if image is None else np.concatenate([self.vectors, [self.image]])
+        if got.shape != target.shape:
+            raise ModelError(
+                f"{self.path} holds vectors of length {target.shape[1]}, {model} gives"
+                f" {got.shape[1]}; the folder's files don't belong together."
+            )
+        cosines = (got * target).sum(axis=1) / np.linalg.norm(target, axis=1)
+        worst = int(np.argmin(np.where(np.isnan(cosines), -2, cosines)))
+        if not cosines[worst] >= _COSINE:
+            case = [*(repr(text) for text in self.texts), "its picture"][worst]
+            raise ModelError(
+                f"{model} fails its self-test: for {case} the cosine with the vector in"
+                f" {self.path} is {cosines[worst]:.4f}, wanted {_COSINE}; weights, configuration or"
+                " preprocessing were changed: get the folder again."
+            )
+
+
+def picture() -> Image.Image:
+    """Return the self-test's 64 x 64 picture: pixel[y, x] = (4x mod 256, 4y mod 256, 128)."""
+    from PIL import Image
+
+    ramp = (4 * np.arange(64) % 256).astype(np.uint8)
+    pixels = np.full((64, 64, 3), 128, dtype=np.uint8)
+    pixels[..., 0], pixels[..., 1] = ramp[None, :], ramp[:, None]
+    return Image.fromarray(pixels)

@@ -1,0 +1,175 @@
+"""The plain text tower of CLIP in numpy: a few texts are encoded before torch would be imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fashiontag.encoders.files import BPE_TOKENS, safetensors_header
+from fashiontag.encoders.selftest import SelfTest
+from fashiontag.encoders.tokens import END, START, BytePairs, Tokens, check_unit, encode_by_windows
+from fashiontag.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from fashiontag.datamodels import EncodedTexts, Vectors
+    from fashiontag.encoders.files import ModelFiles
+
+    Floats = NDArray[np.float32]
+
+FEW = 16
+"""Texts up to which this is taken."""
+
+# open_clip's settings of a text tower that `TextTower` has; another value of one of them, or a
+# setting that isn't here, makes it another architecture.
+_SIZES = {"context_length": 77, "vocab_size": BPE_TOKENS, "width": 512, "heads": 8, "layers": 12}
+_PLAIN = {
+    "mlp_ratio": 4.0, "ls_init_value": None, "embed_cls": False, "pad_id": 0, "eos_id": 2,
+    "no_causal_mask": False, "pool_type": "argmax", "proj_bias": False, "proj_type": "linear",
+    "output_tokens": False, "hf_model_name": None, "hf_tokenizer_name": None,
+}  # fmt: skip
+_PLAIN_MODEL = {"embed_dim", "vision_cfg", "custom_text", "init_logit_scale", "init_logit_bias"}
+
+
+def fits(files: ModelFiles) -> bool:
+    """Whether `TextTower` computes this model's text vectors: by its settings and its weights."""
+    model = files.config["model_cfg"]
+    text = dict(model["text_cfg"])
+    if model.keys() - _PLAIN_MODEL - {"text_cfg"} or text.pop("tokenizer_kwargs", None):
+        return False
+    if any(value != _PLAIN.get(key, value) for key, value in text.items()):
+        return False
+    if text.keys() - _PLAIN.keys() - _SIZES.keys() or files.weights.suffix != ".safetensors":
+        return False
+    header = safetensors_header(files.weights)
+    prefix = _prefix(header)
+    return all(
+        header.get(prefix + name, {}).get("shape") == shape
+        and header[prefix + name]["dtype"] in {"F16", "F32"}
+        for name, shape in _shapes(_SIZES | text, model["embed_dim"]).items()
+    )
+
+
+class TextTower:
+    """The text tower of a model that `fits`, computed in single precision.
+
+    Parameters
+    ----------
+    files : ModelFiles
+
+    Raises
+    ------
+    ModelError
+        If the weights can't be read, or the texts' part of the folder's self-test fails.
+    """
+
+    def __init__(self, files: ModelFiles) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self.name = files.name
+        sizes = _SIZES | dict(files.config["model_cfg"]["text_cfg"])
+        prefix = _prefix(safetensors_header(files.weights))
+        try:
+            file: Any = safe_open(files.weights, framework="numpy")
+            self._weights: dict[str, Floats] = {
+                name: file.get_tensor(prefix + name).astype(np.float32)
+                for name in _shapes(sizes, files.config["model_cfg"]["embed_dim"])
+                if name != _EMBEDDING
+            }
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"{files.weights} can't be read ({error}); get the folder again."
+            ) from error
+        # A slice: of the 49,408 rows a query needs ten.
+        self._embedding = file.get_slice(prefix + _EMBEDDING)
+        self._layers, self._heads = int(sizes["layers"]), int(sizes["heads"])
+        self._tokens = Tokens(BytePairs().encode, (START,), (END,), 0, int(sizes["context_length"]))
+        test = SelfTest.of(files.folder)
+        if test is not None:
+            test.check(self.name, self.encode_texts(test.texts).vectors)
+
+    def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
+        """Encode texts as `OpenClipModel.encode_texts` does, to 1e-5."""
+        return encode_by_windows(texts, self._tokens, self._encode, self.name)
+
+    def _encode(self, windows: Sequence[Sequence[int]]) -> Vectors:
+        vectors = np.stack([self._forward(window) for window in windows])
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        check_unit(vectors, self.name, "text")
+        return vectors
+
+    def _forward(self, window: Sequence[int]) -> Floats:
+        """Encode one window, shape (d,): under the causal mask padding has no say, so none is."""
+        weights, length = self._weights, len(window)
+        rows = [self._embedding[token : token + 1] for token in window]
+        hidden = np.concatenate(rows).astype(np.float32) + weights["positional_embedding"][:length]
+        mask = np.triu(np.full((length, length), -np.inf, dtype=np.float32), 1)
+        for layer in range(self._layers):
+            block = f"transformer.resblocks.{layer}."
+            normed = self._norm(hidden, block + "ln_1")
+            mixed = normed @ weights[block + "attn.in_proj_weight"].T
+            mixed += weights[block + "attn.in_proj_bias"]
+            query, key, value = mixed.reshape(length, 3, self._heads, -1).transpose(1, 2, 0, 3)
+            says = query @ key.transpose(0, 2, 1) / np.sqrt(np.float32(key.shape[-1])) + mask
+            says = np.exp(says - says.max(axis=-1, keepdims=True))
+            says /= says.sum(axis=-1, keepdims=True)
+            heard = (says @ value).transpose(1, 0, 2).reshape(length, -1)
+            hidden = hidden + self._linear(heard, block + "attn.out_proj")
+            wide = _gelu(self._linear(self._norm(hidden, block + "ln_2"), block + "mlp.c_fc"))
+            hidden = hidden + self._linear(wide, block + "mlp.c_proj")
+        return np.asarray(self._norm(hidden[-1], "ln_final") @ weights["text_projection"])
+
+    def _linear(self, rows: Floats, name: str) -> Floats:
+        return rows @ self._weights[name + ".weight"].T + self._weights[name + ".bias"]
+
+    def _norm(self, rows: Floats, name: str) -> Floats:
+        rows = rows - rows.mean(axis=-1, keepdims=True)
+        rows /= np.sqrt((rows * rows).mean(axis=-1, keepdims=True) + np.float32(1e-5))
+        return rows * self._weights[name + ".weight"] + self._weights[name + ".bias"]
+
+
+def _gelu(x: Floats) -> Floats:
+    """Return x Φ(x), with erf to 1.5e-7 (Abramowitz and Stegun 7.1.26): numpy has none."""
+    size = np.abs(x) * np.float32(0.5**0.5)
+    t = 1 / (1 + np.float32(0.3275911) * size)
+    series = np.zeros_like(t)
+    for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series = (series + np.float32(factor)) * t
+    return np.asarray(x * (1 + np.copysign(1 - series * np.exp(-size * size), x)) / 2)
+
+
+_EMBEDDING = "token_embedding.weight"
+
+
+def _prefix(header: Mapping[str, Any]) -> str:
+    return "text." if "text." + _EMBEDDING in header else ""
+
+
+def _shapes(sizes: Mapping[str, Any], dim: int) -> dict[str, list[int]]:
+    width = sizes["width"]
+    wide = int(width * sizes.get("mlp_ratio", _PLAIN["mlp_ratio"]))
+    shapes = {
+        _EMBEDDING: [sizes["vocab_size"], width],
+        "positional_embedding": [sizes["context_length"], width],
+        "ln_final.weight": [width],
+        "ln_final.bias": [width],
+        "text_projection": [width, dim],
+    }
+    for layer in range(sizes["layers"]):
+        block = f"transformer.resblocks.{layer}."
+        shapes |= {block + f"ln_{n}.{what}": [width] for n in (1, 2) for what in ("weight", "bias")}
+        for name, rows, columns in (
+            ("attn.out_proj", width, width),
+            ("mlp.c_fc", wide, width),
+            ("mlp.c_proj", width, wide),
+        ):
+            shapes |= {f"{block}{name}.weight": [rows, columns], f"{block}{name}.bias": [rows]}
+        shapes |= {
+            block + "attn.in_proj_weight": [3 * width, width],
+            block + "attn.in_proj_bias": [3 * width],
+        }
+    return shapes
