@@ -192,20 +192,25 @@ def fit_exclusive(data: GroupData) -> GroupConstants:
     alone = search(exclusive_loss, pictures, [3.0, 0.0])
     cut_alone = exclusive_cut(alone, pictures)
     if data.weak:  # its truth came from the titles, so they can't be judged by it
-        return GroupConstants(
-            alone.image, alone.unknown, alone.image, 0.0, WORD_DECIDES, alone.unknown,
-            cut_alone, cut_alone, WEAK,
-        )  # fmt: skip
+        return words_decide(alone, cut_alone)
     both = Rows.of(data, titled=True)
     found = search(exclusive_loss, both, [np.log(alone.image), alone.unknown, 2.0, 1.0])
     return GroupConstants(
         alone.image, alone.unknown, found.image, found.title, found.words, found.unknown,
-        cut_alone, exclusive_cut(found, both), "val",
+        cut_alone, exclusive_cut(found, both, len(TITLES)), "val",
     )  # fmt: skip
 
 
-WORD_DECIDES = 10.0
-"""Weight of a title word in groups where nothing but words is known."""
+def words_decide(alone: Weights, cut_alone: float) -> GroupConstants:
+    """Return constants of a group of which only pictures were judged: a title's word is believed.
+
+    Six above "unknown" is a score of 0.997 against it, which the cut then has to let through.
+    """
+    words = max(alone.unknown, 0.0) + 6.0
+    return GroupConstants(
+        alone.image, alone.unknown, alone.image, 0.0, words, alone.unknown,
+        cut_alone, min(cut_alone, 0.9), WEAK,
+    )  # fmt: skip
 
 
 def fit_open(groups: list[GroupData]) -> GroupConstants:
@@ -214,10 +219,7 @@ def fit_open(groups: list[GroupData]) -> GroupConstants:
     alone = search(open_loss, pictures, [0.0, 4.0])
     cut_alone = open_cut(alone, pictures)
     if groups[0].weak:
-        return GroupConstants(
-            alone.image, alone.unknown, alone.image, 0.0, alone.unknown + WORD_DECIDES,
-            alone.unknown, cut_alone, cut_alone, WEAK,
-        )  # fmt: skip
+        return words_decide(alone, cut_alone)
     both = stack([Rows.of(data, titled=True) for data in groups])
     found = search(open_loss, both, [np.log(alone.image), alone.unknown, -1.0, 1.0])
     return GroupConstants(
@@ -261,12 +263,14 @@ def leave_out(data: GroupData) -> GroupData:
     return replace(data, truth=truth, seen=seen, said=said, words=words)
 
 
-def exclusive_cut(weights: Weights, rows: Rows) -> float:
+def exclusive_cut(weights: Weights, rows: Rows, conditions: int = 1) -> float:
+    """Return the lowest cut that keeps `PRECISION` in every title condition, not on average."""
     shares = weights.exclusive_shares(rows)
     best = shares[:, :-1].argmax(axis=1)
     score = shares[np.arange(len(best)), best]
-    given = score >= shares[:, -1]
-    return lowest_cut(score[given], (best == rows.truth)[given])
+    given, right = score >= shares[:, -1], best == rows.truth
+    parts = np.array_split(np.arange(len(best)), conditions)
+    return max(lowest_cut(score[part][given[part]], right[part][given[part]]) for part in parts)
 
 
 def open_cut(weights: Weights, rows: Rows) -> float:

@@ -129,9 +129,9 @@ def no_titles(evidence: Evidence) -> Evidence:
     return replace(evidence, titled=np.zeros_like(evidence.titled))
 
 
-def quality(encoder: Encoder, store: VectorStore) -> list[str]:
-    """Compare with ``styles.csv`` on the test split."""
-    test, train = products.load(["test"]), products.load(["backbone", "pool"])
+def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
+    """Compare with ``styles.csv`` on one split."""
+    test, train = products.load([split]), products.load(["backbone", "pool"])
     space = load_labels("fashion-products")
     tagger = ZeroShotTagger(encoder, space, store)
     head, decider = tagger.head, Decider(space)
@@ -147,7 +147,7 @@ def quality(encoder: Encoder, store: VectorStore) -> list[str]:
         g: right(np.full(len(test.ids), majority[g].most_common(1)[0][0]), test.attributes[g])
         for g in space.names
     }
-    for condition in products.CONDITIONS:
+    for condition in test.titles:
         evidence = join([tagger.evidence(w) for w in embed(test.items(condition), encoder, store)])
         if condition == "absent":
             methods = {"picture": (head, evidence)}
@@ -164,7 +164,7 @@ def quality(encoder: Encoder, store: VectorStore) -> list[str]:
             if one is head:
                 outputs[name] = {g: given(scores, decider, g) for g in space.names}
     return [
-        f"## Test split, {len(test.ids):,} pictured products, top-1 without `unknown`",
+        f"## Split {split}, {len(test.ids):,} pictured products, top-1 without `unknown`",
         "",
         "Mean with its 95 % interval (bootstrap over families). Products whose seller left the "
         "cell blank are not counted.",
@@ -184,7 +184,8 @@ def quality(encoder: Encoder, store: VectorStore) -> list[str]:
                     str(families.mean(rows[f"both, {c}"][g] - rows[other][g]))
                     for g in space.names
                 )]
-                for c in ("plain", "masked", "swapped")
+                for c in test.titles
+                if c != "absent"
                 for name, other in (("picture", "picture"), ("title", f"title, {c}"))
             ],
         ),
@@ -315,6 +316,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="as for `fashiontag --model`; default: the embedded one")
     parser.add_argument("--workspace", type=Path, help="keep vectors here between runs")
+    parser.add_argument(
+        "--split",
+        default="test",
+        choices=("val", "test"),
+        help="val while something is being chosen; it is printed, not written",
+    )
     arguments = parser.parse_args()
     encoder = resolve(arguments.model)
     with tempfile.TemporaryDirectory() as scratch:
@@ -322,11 +329,10 @@ def main() -> None:
         pictures.mkdir()
         with VectorStore.open(arguments.workspace or Path(scratch)) as store:
             parts = [
-                quality(encoder, store),
+                quality(encoder, store, arguments.split),
                 nothing(encoder, pictures, store),
                 ordinary(encoder, store),
             ]
-    RESULT.parent.mkdir(exist_ok=True)
     head = [
         "# Zero-shot tags of the embedded model"
         if arguments.model is None
@@ -337,7 +343,9 @@ def main() -> None:
         "",
     ]
     text = "\n".join(head + [line for part in parts for line in [*part, ""]])
-    RESULT.write_text(text, "utf-8")
+    if arguments.split == "test":
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(text, "utf-8")
     print(text)
 
 
