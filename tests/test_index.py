@@ -11,11 +11,11 @@ from fashiontag.index import (
     Index,
     Part,
     Placement,
-    _widen,
     chance_level,
     engine,
     nearest,
 )
+from fashiontag.index.nearest import _widen
 
 
 def entry(item, *, title="", tags=(), fields=None, image=None):

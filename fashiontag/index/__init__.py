@@ -1,0 +1,40 @@
+"""What can be searched, and how near it is to a query: the only place where a distance appears.
+
+`database` holds items and what they are filtered by, `nearest` compares vectors, which stay in the
+store and are handed in as its memory map, and `approximate` spares large catalogues most of that.
+"""
+
+from fashiontag.index.approximate import engine
+from fashiontag.index.database import (
+    DATABASE,
+    FIELD,
+    Changes,
+    Entry,
+    Index,
+    IndexedItem,
+    KnownTitle,
+    Operator,
+    Placement,
+    SourceStatus,
+    number,
+)
+from fashiontag.index.nearest import Found, Part, chance_level, nearest
+
+__all__ = [
+    "DATABASE",
+    "FIELD",
+    "Changes",
+    "Entry",
+    "Found",
+    "Index",
+    "IndexedItem",
+    "KnownTitle",
+    "Operator",
+    "Part",
+    "Placement",
+    "SourceStatus",
+    "chance_level",
+    "engine",
+    "nearest",
+    "number",
+]

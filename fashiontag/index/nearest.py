@@ -1,0 +1,196 @@
+"""How near items are to a query: every vector compared, or those that FAISS proposes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fashiontag.index.database import Placement
+
+_BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One modality of a search.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (rows, d), float16
+        The store's vectors.
+    rows : ndarray of shape (n,), int64
+        Each item's row in it, -1 where it has none.
+    query : ndarray of shape (d,), float32
+        Unit length, centred already.
+    mean : ndarray of shape (d,), float32, or None
+        Subtracted from every stored vector, which is normalised again: cosines with pictures and
+        with titles are then of one scale. None leaves the vectors as they are.
+    weight : float
+        The part's say where an item has both.
+    """
+
+    matrix: NDArray[np.float16]
+    rows: NDArray[np.int64]
+    query: NDArray[np.float32]
+    mean: NDArray[np.float32] | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hits, best first: positions in the placement, their scores, and what folded into each."""
+
+    positions: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    folded: NDArray[np.int64]
+
+
+def nearest(
+    placement: Placement,
+    parts: Sequence[Part],
+    k: int,
+    *,
+    among: NDArray[np.int64] | None = None,
+    fold: bool = True,
+    floor: float | Literal["auto"] | None = None,
+) -> Found:
+    """Return the k items nearest to a query, exactly.
+
+    An item's score is the weighted mean of its parts' cosines, over the parts it has.
+
+    Parameters
+    ----------
+    placement : Placement
+    parts : sequence of Part
+        Rows as in the placement.
+    k : int
+        Hits wanted; fewer come back where there are fewer.
+    among : ndarray of shape (m,), int64, optional
+        Numbers of the only items that may be hits.
+    fold : bool
+        Whether items of one family or picture count as one hit, the best of them.
+    floor : float, "auto" or None
+        The lowest score of a hit; ``"auto"`` takes `chance_level` of this query's scores.
+    """
+    allowed = np.arange(len(placement.numbers))
+    if among is not None:
+        allowed = np.flatnonzero(np.isin(placement.numbers, among))
+    # The query's own distribution is that over everything, or a filter would move the cut.
+    compared = np.arange(len(placement.numbers)) if floor == "auto" else allowed
+    scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
+    scores[compared] = _fused(parts, compared)
+    if floor == "auto":
+        floor = chance_level(scores[~np.isnan(scores)])
+    with np.errstate(invalid="ignore"):
+        kept = scores[allowed] >= (-np.inf if floor is None else floor)
+    allowed = allowed[kept]  # comparing with nan is false: what has no vector is no hit
+    chosen = _best(scores, allowed, placement, k, fold=fold)
+    folded = np.zeros(len(chosen), dtype=np.int64)
+    if fold:
+        families, pictures = placement.families[allowed], placement.pictures[allowed]
+        for place, one in enumerate(chosen):
+            same = (families == placement.families[one]) | (pictures == placement.pictures[one])
+            folded[place] = same.sum() - 1
+    return Found(chosen, scores[chosen], folded)
+
+
+def chance_level(scores: NDArray[np.float32]) -> float:
+    """Return the score that the best of n unrelated items would be expected to reach.
+
+    That is ``median + s * sqrt(2 ln n)``, the growth of the largest of n normal draws, with the
+    spread s taken from the lower half (median less 16th percentile), which hits don't widen.
+    -inf below 50 scores, which show no distribution.
+    """
+    if len(scores) < 50:
+        return -np.inf
+    low, middle = np.percentile(scores, [15.87, 50.0])
+    return float(middle + (middle - low) * np.sqrt(2 * np.log(len(scores))))
+
+
+def _fused(parts: Sequence[Part], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    total = np.zeros(len(positions), dtype=np.float32)
+    weights = np.zeros(len(positions), dtype=np.float32)
+    for part in parts:
+        rows = part.rows[positions]
+        there = np.flatnonzero(rows >= 0)
+        total[there] += part.weight * _cosines(part, rows[there])
+        weights[there] += part.weight
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total / weights)
+
+
+def _cosines(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Compare stored vectors x with the query q: cos(x - mean, q), shape (n,), float32.
+
+    With unit x it is (x·q - mean·q) / sqrt(1 - 2 x·mean + mean·mean): both products come from one
+    pass over x, which is what costs.
+    """
+    mean = part.mean
+    against = part.query[:, None] if mean is None else np.stack([part.query, mean], axis=1)
+    products = np.empty((len(rows), against.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = _widen(part.matrix[rows[start : start + _BLOCK]])
+        np.matmul(block, against, out=products[start : start + _BLOCK])
+    if mean is None:
+        return products[:, 0]
+    length = 1 - 2 * products[:, 1] + float(mean @ mean)
+    cosines = (products[:, 0] - float(mean @ part.query)) / np.sqrt(np.maximum(length, 1e-6))
+    return np.asarray(cosines, dtype=np.float32)
+
+
+def _widen(block: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Return float16 as float32, exactly, for finite numbers: 5 times as fast as ``astype``.
+
+    Sign and the other 15 bits move to their places in a float32, whose exponent counts from 112
+    further down; inf and nan would not survive, and unit vectors have none.
+    """
+    bits = block.view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= np.int32(-0x70002000)
+    wide = bits.view(np.float32)
+    wide *= np.float32(2.0**112)
+    return wide
+
+
+def _best(
+    scores: NDArray[np.float32],
+    allowed: NDArray[np.int64],
+    placement: Placement,
+    k: int,
+    *,
+    fold: bool,
+) -> NDArray[np.int64]:
+    """Return up to k positions, best first, equal scores in the index's order."""
+    candidates = min(len(allowed), 4 * k)
+    while True:
+        chosen: list[int] = []
+        families: set[int] = set()
+        pictures: set[int] = set()
+        for position in _top(scores, allowed, candidates).tolist():
+            family, picture = int(placement.families[position]), int(placement.pictures[position])
+            if fold and (family in families or picture in pictures):
+                continue
+            families.add(family)
+            pictures.add(picture)
+            chosen.append(position)
+            if len(chosen) == k:
+                break
+        if len(chosen) == k or candidates == len(allowed):
+            return np.array(chosen, dtype=np.int64)
+        candidates = min(len(allowed), 8 * candidates)
+
+
+def _top(scores: NDArray[np.float32], allowed: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    falling = -scores[allowed]
+    if 0 < count < len(allowed):
+        worst = np.partition(falling, count - 1)[count - 1]
+        allowed = allowed[falling <= worst]
+        falling = -scores[allowed]
+    return allowed[np.argsort(falling, kind="stable")]
