@@ -164,9 +164,14 @@ class Tagged:
     tags: tuple[TagScore, ...] = ()
     scores: Mapping[str, Mapping[str, float]] | None = field(default=None, repr=False)
 
+    @property
+    def given(self) -> tuple[TagScore, ...]:
+        """The tags without mere guesses: a probe shows what it abstains from, too."""
+        return tuple(tag for tag in self.tags if tag.decision != "abstain")
+
     def labels(self, group: str) -> tuple[str, ...]:
         """Return the labels given in one group, best first."""
-        return tuple(tag.label for tag in self.tags if tag.group == group)
+        return tuple(tag.label for tag in self.given if tag.group == group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,11 +214,11 @@ class _Preview:
         for row in self._rows:
             if row.status == "error":
                 cell = Text(row.message, style="red")
-            elif not row.tags:
+            elif not row.given:
                 cell = Text("unsure", style="dim")
             else:
                 cell = Text()
-                for number, one in enumerate(row.tags):
+                for number, one in enumerate(row.given):
                     cell.append(" · " if number else "", style="dim")
                     cell.append(one.label)
                     cell.append(f" {one.score:.2f}".replace("0.", "."), style="dim")

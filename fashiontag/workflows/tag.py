@@ -164,7 +164,7 @@ def index_entry(tagged: Tagged, item: Item, image_key: str | None) -> Entry:
         path=item.image.locator,
         title=item.title,
         text=item.text,
-        tags=tuple(f"{one.group}={one.label}" for one in tagged.tags),
+        tags=tuple(f"{one.group}={one.label}" for one in tagged.given),
         fields=item.fields,
         image_key=image_key,
         text_key=text_key(item.text) if item.text else None,
@@ -234,7 +234,7 @@ def tag(
                 if tagged.status == "error":
                     counts["errors"] += 1
                     reasons[tagged.message] += 1
-                groups.update({one.group for one in tagged.tags})
+                groups.update({one.group for one in tagged.given})
                 for sink in sinks:
                     sink.write(tagged, item)
                 if tagged.status == "ok":
