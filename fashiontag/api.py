@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from fashiontag.datamodels import Encoder, Hit, Tagged
+    from fashiontag.heads.artefact import Probe
     from fashiontag.labels import LabelSpace
 
 DEFAULT_WORKSPACE = Path(".fashiontag")
@@ -41,6 +42,8 @@ class Tagger:
     workspace : Path
         Where vectors and the index are kept: what is in it is not encoded again, and
         ``fashiontag search`` finds what was tagged from Python.
+    probe : Probe or None
+        Trained with this encoder; `space` has to hold its labels.
 
     Examples
     --------
@@ -50,10 +53,13 @@ class Tagger:
     ('navy',)
     """
 
-    def __init__(self, encoder: Encoder, space: LabelSpace, workspace: Path) -> None:
+    def __init__(
+        self, encoder: Encoder, space: LabelSpace, workspace: Path, probe: Probe | None = None
+    ) -> None:
         self.encoder = encoder
         self.space = space
         self.workspace = workspace
+        self.probe = probe
         self._tagger: ZeroShotTagger | None = None
         self._store: VectorStore | None = None
 
@@ -62,6 +68,7 @@ class Tagger:
         cls,
         model: str | None = None,
         labels: str | Path | None = None,
+        probe: str | Path | None = None,
         *,
         workspace: str | Path = DEFAULT_WORKSPACE,
         device: str = "auto",
@@ -75,6 +82,8 @@ class Tagger:
             None is the embedded model.
         labels : str, Path or None
             A shipped label file's name or a path; None is ``fashion``.
+        probe : str, Path or None
+            A folder that ``fashiontag probe-train`` wrote: it judges the labels that it knows.
         workspace : str or Path
             The folder of vectors and index; made when something is tagged.
         device : str
@@ -90,9 +99,18 @@ class Tagger:
             The model can't be had here.
         LabelFileError
             The label file breaks a rule.
+        ForeignEncoderError
+            The probe was trained with another model.
         """
         encoder = resolve(model, device=device, offline=offline)
-        return cls(encoder, load_labels(labels), Path(workspace))
+        space, trained = load_labels(labels), None
+        if probe is not None:
+            from fashiontag.heads.artefact import Probe
+
+            trained = Probe.load(Path(probe))
+            trained.manifest.check_encoder(encoder, f"The probe {probe}")
+            space = trained.merge(space)
+        return cls(encoder, space, Path(workspace), trained)
 
     def tag(
         self,
@@ -134,7 +152,7 @@ class Tagger:
         ]
         store = self._open()
         if self._tagger is None:
-            self._tagger = ZeroShotTagger(self.encoder, self.space, store)
+            self._tagger = ZeroShotTagger(self.encoder, self.space, store, probe=self.probe)
         results: list[Tagged] = []
         entries: list[Entry] = []
         for embedded in embed(items, self.encoder, store):
