@@ -192,6 +192,15 @@ class VectorStore:
             shard = self._shard(kind, fingerprint)
             return self._mapped(kind, fingerprint, shard.rows if shard else 0)
 
+    def revision(self, kind: Kind, fingerprint: str) -> int:
+        """Return a number that stands for the vector file; rows keep their vectors as long as it.
+
+        -1 if there is no such file; a file that was pruned and written again has another number.
+        """
+        with self._reading():
+            shard = self._shard(kind, fingerprint)
+            return shard.id if shard else -1
+
     def add(
         self,
         kind: Kind,

@@ -26,6 +26,7 @@ from fashiontag.index import Index
 from fashiontag.store import VectorStore
 from fashiontag.workflows import where as filters
 from fashiontag.workflows.indexing import index_source, index_status
+from fashiontag.workflows.neighbours import refresh_neighbours
 from fashiontag.workflows.search import indexed_model, search
 
 
@@ -400,3 +401,25 @@ print(len(result.hits), *[name for name in heavy if name in sys.modules])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["6"]
+
+
+def test_faiss_follows_the_index_and_answers_alike(indexed, shop, encoder, monkeypatch):
+    plain = [search(indexed, encoder, query=words, k=3) for words in ("red", "teal bag")]
+    picture = search(indexed, encoder, image=shop / "red.png", k=3)
+    monkeypatch.setattr(sys.modules["fashiontag.index.nearest"], "FEW", 0)
+
+    def follow():
+        with VectorStore.open(indexed) as store, Index.open(indexed) as opened:
+            return refresh_neighbours(indexed, encoder, store, opened, worth=0, tail=0)
+
+    assert [follow().images.did, follow().images.did] == ["built", ""]
+    assert [search(indexed, encoder, query=words, k=3) for words in ("red", "teal bag")] == plain
+    assert search(indexed, encoder, image=shop / "red.png", k=3) == picture
+    color_picture(shop / "sub" / "teal.png", "teal")
+    (shop / "red.png").unlink()
+    index(shop, indexed, encoder)
+    for _ in range(2):
+        hits = ids(search(indexed, encoder, query="teal", fold=False))
+        assert hits[0] == "sub/teal.png"
+        assert "red.png" not in hits
+        follow()

@@ -54,6 +54,7 @@ def index(
     from fashiontag.store import VectorStore
     from fashiontag.workflows.embed import BATCH_SIZE
     from fashiontag.workflows.indexing import index_source
+    from fashiontag.workflows.neighbours import refresh_neighbours
 
     catalog = read_catalog(
         source,
@@ -82,6 +83,7 @@ def index(
             workers=workers,
             progress=advance,
         )
+        refresh_neighbours(workspace, encoder, vectors, into)
     changes = summary.changes
     if as_json:
         output.document(

@@ -4,7 +4,15 @@
 store and are handed in as its memory map, and `approximate` spares large catalogues most of that.
 """
 
-from fashiontag.index.approximate import engine
+from fashiontag.index.approximate import (
+    TAIL,
+    WORTH,
+    Refreshed,
+    Segments,
+    engine,
+    made_of,
+    refresh,
+)
 from fashiontag.index.database import (
     DATABASE,
     FIELD,
@@ -18,11 +26,13 @@ from fashiontag.index.database import (
     SourceStatus,
     number,
 )
-from fashiontag.index.nearest import Found, Part, chance_level, nearest
+from fashiontag.index.nearest import Found, Part, centred, chance_level, nearest
 
 __all__ = [
     "DATABASE",
     "FIELD",
+    "TAIL",
+    "WORTH",
     "Changes",
     "Entry",
     "Found",
@@ -32,9 +42,14 @@ __all__ = [
     "Operator",
     "Part",
     "Placement",
+    "Refreshed",
+    "Segments",
     "SourceStatus",
+    "centred",
     "chance_level",
     "engine",
+    "made_of",
     "nearest",
     "number",
+    "refresh",
 ]

@@ -1,6 +1,419 @@
-"""FAISS."""
+"""FAISS, where comparing every vector takes too long: it proposes rows, `nearest` compares them.
+
+What FAISS knows of one kind of vectors lies in a folder of its own: a trained quantizer, segments
+(inverted lists of 8-bit codes, read through the memory map) that are never changed once written,
+and a manifest that names them and says what recall was measured. A new manifest is renamed over the
+old one, so a reader sees one state or the next, and what a killed writer left is swept by the
+next. Rows that came after the last segment are compared exactly; rows that no item uses any more
+are passed over: adding and deleting need nothing from here to be true at once.
+"""
 
 from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import secrets
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from fashiontag.errors import StoreError
+from fashiontag.index.nearest import FETCHED, centred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+    Floats = NDArray[np.float32]
+
+MANIFEST = "manifest.json"
+TRAINED = "trained.faiss"
+FORMAT = 1
+WORTH = 2**26
+"""Numbers (rows times length) from which FAISS is worth its import; below, all are compared."""
+
+TAIL = 4096
+"""Rows without a segment up to which none is written: they are compared in 5 ms."""
+
+WANTED_RECALL = 0.97
+"""Of the ten nearest, what `Segments.search` must find with the queries it is tuned on."""
+
+_MOST_SEGMENTS = 8  # each costs a search the choice of its lists anew, 0.2 ms at 2,000 lists
+_SAMPLE = 40  # training vectors per list; FAISS warns below 39
+_CHUNK = 2**16  # rows centred at once: 134 MB at 512 numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of inverted lists, and how many rows it holds."""
+
+    file: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What made these segments, and how well they answer.
+
+    Attributes
+    ----------
+    made_of : str
+        Digest of what must not change: the store's file, the length of a vector, the mean.
+    lists, probes : int
+        Inverted lists, and how many of them a search opens.
+    built_for, trained_on, queries : int
+        Rows when the lists were learnt, how many of them were looked at, and the queries that
+        recall was measured with.
+    recall : float
+        Measured recall@10 against comparing everything.
+    faiss : str
+        The version that wrote them.
+    segments : tuple of Segment
+    format : int
+    """
+
+    made_of: str
+    lists: int
+    probes: int
+    built_for: int
+    trained_on: int
+    queries: int
+    recall: float
+    faiss: str
+    segments: tuple[Segment, ...]
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Read a folder's manifest; None where there is none that this version understands."""
+        try:
+            known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            segments = tuple(Segment(**segment) for segment in known.pop("segments"))
+            manifest = cls(**known, segments=segments)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return manifest if manifest.format == FORMAT else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What `refresh` did (``built``, ``added``, ``merged`` or nothing), with how many rows."""
+
+    did: str
+    rows: int
+    recall: float
+    seconds: float
+
+
+class Segments:
+    """What FAISS knows of one kind of vectors, opened for the rows that items have now."""
+
+    def __init__(self, folder: Path, manifest: Manifest, rows: Rows) -> None:
+        self.manifest = manifest
+        self._folder = folder
+        held = np.concatenate(
+            [np.load(folder / (one.file + ".npy"), mmap_mode="r") for one in manifest.segments]
+        )
+        size = max(int(rows.max(initial=-1)), int(held.max(initial=-1))) + 1
+        self._wanted = np.zeros(size, dtype=np.bool_)
+        self._wanted[rows[rows >= 0]] = True
+        self._dead = not self._wanted[held].all()
+        tail = self._wanted.copy()
+        tail[held] = False
+        self.tail: Rows = np.flatnonzero(tail)
+        self._opened: list[Any] = []
+
+    @classmethod
+    def open(cls, folder: Path, made_of: str, rows: Rows) -> Self | None:
+        """Open a folder, None where it holds nothing or was made of something else.
+
+        Parameters
+        ----------
+        folder : Path
+        made_of : str
+            From `made_of`.
+        rows : ndarray of shape (n,), int64
+            The rows that items have; -1 for none.
+        """
+        for _ in range(3):
+            manifest = Manifest.read(folder)
+            if manifest is None or manifest.made_of != made_of:
+                return None
+            # A writer may have merged the files away since the manifest was read.
+            with suppress(FileNotFoundError):
+                return cls(folder, manifest, rows)
+        return None
+
+    def outgrown(self, wanted: int) -> bool:
+        """Whether the lists were made for half as many rows, or hold mostly dead ones."""
+        held = sum(one.rows for one in self.manifest.segments)
+        alive = wanted - len(self.tail)
+        return wanted > 2 * self.manifest.built_for or 2 * alive < held
+
+    def search(
+        self,
+        query: Floats,
+        count: int,
+        *,
+        among: Rows | None = None,
+        probes: int | None = None,
+    ) -> Rows:
+        """Return about ``count`` rows that are near a query, and all rows without a segment.
+
+        Parameters
+        ----------
+        query : ndarray of shape (d,), float32
+            Of unit length, centred.
+        count : int
+        among : ndarray of int64, optional
+            The only rows wanted.
+        probes : int, optional
+            Instead of the manifest's.
+        """
+        import faiss
+
+        faiss.omp_set_num_threads(1)  # one query is done before a second thread is awake
+        wanted, tail = self._wanted, self.tail
+        if among is not None:
+            wanted = np.zeros_like(self._wanted)
+            wanted[among] = True
+            tail = tail[wanted[tail]]
+        given: dict[str, Any] = {"nprobe": probes or self.manifest.probes}
+        if self._dead or among is not None:
+            chosen: Any = faiss.IDSelectorBitmap  # its types hide that it takes an array
+            given["sel"] = chosen(np.packbits(wanted, bitorder="little"))
+        how = faiss.SearchParametersIVF(**given)
+        scores, rows = zip(
+            *(one.search(query[None], count, params=how) for one in self._files()), strict=True
+        )
+        found = np.concatenate(rows, axis=1)[0]
+        best = np.argsort(-np.concatenate(scores, axis=1)[0], kind="stable")[:count]
+        return np.concatenate([found[best][found[best] >= 0], tail])
+
+    def _files(self) -> list[Any]:
+        import faiss
+
+        if not self._opened:
+            self._opened = [
+                faiss.read_index(str(self._folder / one.file), faiss.IO_FLAG_MMAP)
+                for one in self.manifest.segments
+            ]
+        return self._opened
+
+
+def made_of(revision: int, dim: int, mean: Floats | None) -> str:
+    """Return a digest of what segments are bound to: the store's file and the mean taken off."""
+    digest = hashlib.blake2b(f"{revision} {dim} ".encode(), digest_size=12)
+    digest.update(b"" if mean is None else np.ascontiguousarray(mean, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def refresh(
+    folder: Path,
+    bound_to: str,
+    matrix: NDArray[np.float16],
+    mean: Floats | None,
+    rows: Rows,
+    queries: Floats,
+    *,
+    worth: int = WORTH,
+    tail: int = TAIL,
+) -> Refreshed:
+    """Make a folder's segments cover the rows that items have; only one process does it at a time.
+
+    Few new rows: nothing. More: a segment for them. Many segments: merged in one. Twice as many
+    rows as the lists were made for, or mostly dead ones: all anew.
+
+    Parameters
+    ----------
+    folder : Path
+    bound_to : str
+        From `made_of`.
+    matrix : ndarray of shape (m, d), float16
+        The store's vectors.
+    mean : ndarray of shape (d,), float32, or None
+        As in `Part`.
+    rows : ndarray of shape (n,), int64
+        The rows that items have; -1 for none.
+    queries : ndarray of shape (q, d), float32
+        Of unit length, centred: what recall is measured with.
+    worth, tail : int
+        See `WORTH` and `TAIL`.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or not writable.
+    """
+    started = time.monotonic()
+    wanted = np.unique(rows[rows >= 0])
+    done = Refreshed("", 0, 1.0, 0.0)
+    if not len(wanted) or len(wanted) * matrix.shape[1] < worth:
+        return done
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder) as first:
+            if not first:
+                return done
+            work = _Work(folder, bound_to, matrix, mean, wanted, queries)
+            opened = Segments.open(folder, bound_to, wanted)
+            if opened is None or opened.outgrown(len(wanted)):
+                did, manifest, count = "built", work.build(), len(wanted)
+            elif len(opened.tail) > tail:
+                did, manifest, count = *work.extend(opened), len(opened.tail)
+            else:
+                return replace(done, recall=opened.manifest.recall)
+            _write(folder / MANIFEST, lambda part: _save_json(part, asdict(manifest)))
+            _sweep(folder, manifest)
+    except OSError as error:
+        raise StoreError(
+            f"The neighbours in {folder} can't be written ({error}); make room, searches compare "
+            "everything meanwhile."
+        ) from error
+    return Refreshed(did, count, manifest.recall, time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a refresh works on; parameters as there."""
+
+    folder: Path
+    bound_to: str
+    matrix: NDArray[np.float16]
+    mean: Floats | None
+    wanted: Rows
+    queries: Floats
+
+    def build(self) -> Manifest:
+        import faiss
+
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+        dim = self.matrix.shape[1]
+        # 2 √n lists: choosing among them then costs about what reading the chosen ones does.
+        lists = min(len(self.wanted), 2 * math.isqrt(len(self.wanted)))
+        random = np.random.default_rng(0)
+        some = min(len(self.wanted), _SAMPLE * lists)
+        sample = self.wanted[np.sort(random.choice(len(self.wanted), some, replace=False))]
+        index: Any = faiss.IndexIVFScalarQuantizer(
+            faiss.IndexFlatIP(dim), dim, lists,
+            faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT,
+        )  # fmt: skip
+        index.cp.niter = 8
+        index.cp.min_points_per_centroid = 1
+        if getattr(faiss, "get_num_gpus", int)():
+            index.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(dim))
+        index.train(centred(self.matrix[sample], self.mean))
+        del sample
+        index.clustering_index = None
+        _write(self.folder / TRAINED, lambda part: faiss.write_index(index, str(part)))
+        manifest = Manifest(
+            made_of=self.bound_to, lists=lists, probes=lists, built_for=len(self.wanted),
+            trained_on=some, queries=len(self.queries), recall=1.0, faiss=faiss.__version__,
+            segments=(self._segment(index, self.wanted),),
+        )  # fmt: skip
+        return self._tuned(manifest)
+
+    def extend(self, opened: Segments) -> tuple[str, Manifest]:
+        import faiss
+
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+        before = opened.manifest
+        index = faiss.read_index(str(self.folder / TRAINED))
+        if len(before.segments) < _MOST_SEGMENTS:
+            new = self._segment(index, opened.tail)
+            return "added", replace(before, segments=(*before.segments, new))
+        for one in before.segments:
+            index.merge_from(faiss.read_index(str(self.folder / one.file)), 0)
+        held = [np.load(self.folder / (one.file + ".npy")) for one in before.segments]
+        merged = self._segment(index, opened.tail, already=np.concatenate(held))
+        return "merged", self._tuned(replace(before, segments=(merged,)))
+
+    def _segment(self, index: Any, rows: Rows, already: Rows | None = None) -> Segment:  # noqa: ANN401
+        """Write the index with these rows added to those that it holds already."""
+        import faiss
+
+        for start in range(0, len(rows), _CHUNK):
+            some = rows[start : start + _CHUNK]
+            index.add_with_ids(centred(self.matrix[some], self.mean), some)
+        held = rows if already is None else np.concatenate([already, rows])
+        name = secrets.token_hex(8) + ".faiss"
+        _write(self.folder / (name + ".npy"), lambda part: _save_rows(part, held))
+        _write(self.folder / name, lambda part: faiss.write_index(index, str(part)))
+        return Segment(name, len(held))
+
+    def _tuned(self, manifest: Manifest) -> Manifest:
+        """Choose the fewest lists to open that give the recall wanted, and say what it is."""
+        if not len(self.queries):
+            return manifest
+        kept = min(10, len(self.wanted))
+        best = np.full((len(self.queries), kept), -np.inf, dtype=np.float32)
+        for start in range(0, len(self.wanted), _CHUNK):
+            block = centred(self.matrix[self.wanted[start : start + _CHUNK]], self.mean)
+            both = np.concatenate([best, self.queries @ block.T], axis=1)
+            best = -np.partition(-both, kept - 1, axis=1)[:, :kept]
+        worst = best.min(axis=1)
+        opened = Segments(self.folder, manifest, self.wanted)
+        for probes in [2**power for power in range(2, 20)]:
+            manifest = replace(manifest, probes=min(probes, manifest.lists))
+            hits = 0
+            for query, bar in zip(self.queries, worst, strict=True):
+                rows = opened.search(query, FETCHED, probes=manifest.probes)
+                scores = centred(self.matrix[rows], self.mean) @ query
+                hits += min(int((scores >= bar - 1e-5).sum()), kept)
+            manifest = replace(manifest, recall=round(hits / best.size, 4))
+            if manifest.recall >= WANTED_RECALL or probes >= manifest.lists:
+                break
+        return manifest
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Say whether no other process is refreshing; the lock goes with the process that holds it."""
+    with (folder / "lock").open("a") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # Windows: names are random, so the last manifest wins
+            yield True
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _write(path: Path, save: Callable[[Path], None]) -> None:
+    part = path.with_name(path.name + ".part")
+    save(part)
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _save_rows(path: Path, rows: Rows) -> None:
+    with path.open("wb") as file:
+        np.save(file, rows)
+
+
+def _save_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+
+def _sweep(folder: Path, manifest: Manifest) -> None:
+    """Delete what the manifest doesn't name; who has it mapped can read on."""
+    named = {MANIFEST, TRAINED, "lock"}
+    named |= {one.file + end for one in manifest.segments for end in ("", ".npy")}
+    for path in folder.iterdir():
+        if path.name not in named:
+            path.unlink(missing_ok=True)
 
 
 def engine() -> dict[str, str]:

@@ -141,6 +141,8 @@ class Placement:
         Equal where items show one product in several colours, or the very same picture.
     images, texts : ndarray
         Rows of the vectors in the store, -1 where there is none.
+    kin : ndarray of shape (2, n), int64, optional
+        ``argsort`` of families and of pictures, for finding what folds without looking at all.
     """
 
     numbers: NDArray[np.int64]
@@ -148,6 +150,12 @@ class Placement:
     pictures: NDArray[np.int64]
     images: NDArray[np.int64]
     texts: NDArray[np.int64]
+    kin: NDArray[np.int64] | None = None
+
+    def orders(self) -> NDArray[np.int64]:
+        """Return argsort of families, pictures, images and texts, shape (4, n), int64."""
+        columns = (self.families, self.pictures, self.images, self.texts)
+        return np.stack([np.argsort(column, kind="stable") for column in columns])
 
 
 class Index:
@@ -467,12 +475,9 @@ class Index:
         """
         with self._lock, self._saying():
             generation = self._generation()
-            kept = self._database.execute(
-                "SELECT data FROM placed WHERE fingerprint = ? AND generation = ?",
-                (fingerprint, generation),
-            ).fetchone()
-            if kept:
-                return Placement(*np.frombuffer(kept[0], dtype="<i8").reshape(5, -1))
+            kept = self._kept(fingerprint, generation)
+            if kept is not None:
+                return Placement(*kept.reshape(5, -1))
             rows = self._database.execute(
                 "SELECT number, family, image_key, text_key FROM items JOIN sources USING (source)"
                 " WHERE fingerprint = ? ORDER BY number",
@@ -484,13 +489,34 @@ class Index:
         data[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
         data[3] = find("image", [row[2] or "" for row in rows])
         data[4] = find("text", [row[3] or "" for row in rows])
+        self._keep(fingerprint, generation, data)
+        return Placement(*data)
+
+    def orders(self, fingerprint: str, placement: Placement) -> NDArray[np.int64]:
+        """Return `Placement.orders`, kept until the index changes: sorting 1 M takes 0.4 s."""
+        name = fingerprint + " orders"
+        with self._lock, self._saying():
+            generation = self._generation()
+            kept = self._kept(name, generation)
+        if kept is not None and kept.size == 4 * len(placement.numbers):
+            return kept.reshape(4, -1)
+        orders = placement.orders().astype("<i8")
+        self._keep(name, generation, orders)
+        return orders
+
+    def _kept(self, name: str, generation: int) -> NDArray[np.int64] | None:
+        row = self._database.execute(
+            "SELECT data FROM placed WHERE fingerprint = ? AND generation = ?", (name, generation)
+        ).fetchone()
+        return np.frombuffer(row[0], dtype="<i8") if row else None
+
+    def _keep(self, name: str, generation: int, data: NDArray[np.int64]) -> None:
         with self._writing():
             if self._generation() == generation:
                 self._database.execute(
                     "INSERT OR REPLACE INTO placed VALUES (?, ?, ?)",
-                    (fingerprint, generation, data.tobytes()),
+                    (name, generation, data.tobytes()),
                 )
-        return Placement(*data)
 
     def _generation(self) -> int:
         return int(self._database.execute("SELECT generation FROM state").fetchone()[0])

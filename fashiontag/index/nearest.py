@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fashiontag.index.approximate import Segments
     from fashiontag.index.database import Placement
+
+FEW = 20_000
+"""Items that are all compared, as in a narrow filter: at 512 numbers that takes 15 ms."""
+
+FETCHED = 200
+"""Rows that each part proposes at least: the nearest by one needn't be the nearest by both."""
 
 _BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
 
@@ -34,6 +41,10 @@ class Part:
         with titles are then of one scale. None leaves the vectors as they are.
     weight : float
         The part's say where an item has both.
+    segments : Segments, optional
+        What FAISS knows of these rows; without it every row is compared.
+    order : ndarray of shape (n,), int64, optional
+        ``argsort(rows)``; with ``segments``.
     """
 
     matrix: NDArray[np.float16]
@@ -41,6 +52,8 @@ class Part:
     query: NDArray[np.float32]
     mean: NDArray[np.float32] | None
     weight: float
+    segments: Segments | None = None
+    order: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +74,10 @@ def nearest(
     fold: bool = True,
     floor: float | Literal["auto"] | None = None,
 ) -> Found:
-    """Return the k items nearest to a query, exactly.
+    """Return the k items nearest to a query, and how many others each stands for.
 
-    An item's score is the weighted mean of its parts' cosines, over the parts it has.
+    An item's score is the weighted mean of its parts' cosines, over the parts it has. Scores are
+    exact; so is the choice, unless all parts have segments and more than `FEW` items are allowed.
 
     Parameters
     ----------
@@ -82,12 +96,17 @@ def nearest(
     allowed = np.arange(len(placement.numbers))
     if among is not None:
         allowed = np.flatnonzero(np.isin(placement.numbers, among))
-    # The query's own distribution is that over everything, or a filter would move the cut.
-    compared = np.arange(len(placement.numbers)) if floor == "auto" else allowed
     scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
-    scores[compared] = _fused(parts, compared)
+    if len(allowed) > max(FEW, 50 * k) and all(part.segments for part in parts):
+        allowed = _proposed(placement, parts, k, None if among is None else allowed)
     if floor == "auto":
-        floor = chance_level(scores[~np.isnan(scores)])
+        # The query's own distribution is that over everything, or a filter would move the cut;
+        # 20,000 items show it as well as all.
+        some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // 20_000))
+        scores[some] = _fused(parts, some)
+        having = scores[~np.isnan(scores)]
+        floor = chance_level(having, len(having) * len(scores) // max(1, len(some)))
+    scores[allowed] = _fused(parts, allowed)
     with np.errstate(invalid="ignore"):
         kept = scores[allowed] >= (-np.inf if floor is None else floor)
     allowed = allowed[kept]  # comparing with nan is false: what has no vector is no hit
@@ -101,17 +120,57 @@ def nearest(
     return Found(chosen, scores[chosen], folded)
 
 
-def chance_level(scores: NDArray[np.float32]) -> float:
+def _proposed(
+    placement: Placement,
+    parts: Sequence[Part],
+    k: int,
+    allowed: NDArray[np.int64] | None,
+) -> NDArray[np.int64]:
+    """Return positions that hold the k nearest, and all that would fold into them, ascending."""
+    found = []
+    for part in parts:
+        if part.segments is None or part.order is None:
+            raise ValueError("a part without segments can't propose anything")
+        among = None
+        if allowed is not None:
+            among = part.rows[allowed]
+            among = among[among >= 0]
+        rows = part.segments.search(part.query, max(FETCHED, 20 * k), among=among)
+        found.append(_holding(part.rows, part.order, rows))
+    positions = np.unique(np.concatenate(found))
+    if placement.kin is not None:
+        best = positions[np.argsort(-_fused(parts, positions), kind="stable")[: 4 * k]]
+        for values, order in zip(
+            (placement.families, placement.pictures), placement.kin, strict=True
+        ):
+            found.append(_holding(values, order, np.unique(values[best])))
+        positions = np.unique(np.concatenate(found))
+    if allowed is None:
+        return positions
+    return np.intersect1d(positions, allowed, assume_unique=True)
+
+
+def _holding(
+    values: NDArray[np.int64], order: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the positions whose value is one of those wanted; ``order`` is ``argsort(values)``."""
+    starts = np.searchsorted(values, wanted, "left", sorter=order)
+    counts = np.searchsorted(values, wanted, "right", sorter=order) - starts
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.asarray(order[np.repeat(starts, counts) + within])
+
+
+def chance_level(scores: NDArray[np.float32], among: int | None = None) -> float:
     """Return the score that the best of n unrelated items would be expected to reach.
 
     That is ``median + s * sqrt(2 ln n)``, the growth of the largest of n normal draws, with the
     spread s taken from the lower half (median less 16th percentile), which hits don't widen.
-    -inf below 50 scores, which show no distribution.
+    -inf below 50 scores, which show no distribution. ``among`` is n where the scores are a sample.
     """
     if len(scores) < 50:
         return -np.inf
     low, middle = np.percentile(scores, [15.87, 50.0])
-    return float(middle + (middle - low) * np.sqrt(2 * np.log(len(scores))))
+    return float(middle + (middle - low) * np.sqrt(2 * np.log(among or len(scores))))
 
 
 def _fused(parts: Sequence[Part], positions: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -143,6 +202,15 @@ def _cosines(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     length = 1 - 2 * products[:, 1] + float(mean @ mean)
     cosines = (products[:, 0] - float(mean @ part.query)) / np.sqrt(np.maximum(length, 1e-6))
     return np.asarray(cosines, dtype=np.float32)
+
+
+def centred(block: NDArray[np.float16], mean: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return stored vectors less the mean, of unit length, shape (n, d), float32."""
+    wide = _widen(block)
+    if mean is not None:
+        wide -= mean
+    wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-6)
+    return wide
 
 
 def _widen(block: NDArray[np.float16]) -> NDArray[np.float32]:

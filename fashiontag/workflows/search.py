@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +22,7 @@ from fashiontag.index import DATABASE, Index, Part, nearest
 from fashiontag.store import VectorStore
 from fashiontag.workflows import where as filters
 from fashiontag.workflows.embed import content_key, embed_texts, read_vectors
+from fashiontag.workflows.neighbours import NEIGHBOURS, open_segments, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Encoder, Vectors
     from fashiontag.index import Placement, SourceStatus
+    from fashiontag.store import Kind
 
 IMAGE_WEIGHT = 0.5
 """The pictures' say in a query of words, where an item has a title; 1 less it is the title's."""
@@ -123,13 +125,12 @@ def search(
         raise _nothing(workspace)
     with Index.open(workspace) as index, VectorStore.open(workspace) as store:
         note = _check(workspace, index.sources(), encoder)
-        placement = index.placement(
-            encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
-        )
+        placement = place(index, encoder, store)
         among = None
         if condition is not None:
             among = filters.select(condition, index, placement.numbers)
         parts = _parts(words, image, less, encoder, store, placement)
+        placement, parts = _with_segments(workspace, index, encoder, store, placement, parts)
         found = nearest(placement, parts, k, among=among, fold=fold, floor=min_score)
         items = index.items(placement.numbers[found.positions].tolist())
     ranked = zip(items, found.scores.tolist(), found.folded.tolist(), strict=True)
@@ -209,6 +210,32 @@ def _parts(
     if to_titles is not None:
         parts.append(Part(titles, placement.texts, _unit(to_titles), title_mean, 1 - weight))
     return parts
+
+
+def _with_segments(
+    workspace: Path,
+    index: Index,
+    encoder: Encoder,
+    store: VectorStore,
+    placement: Placement,
+    parts: Sequence[Part],
+) -> tuple[Placement, list[Part]]:
+    """Let FAISS propose, where it knows the vectors of every part."""
+    if not (workspace / NEIGHBOURS).is_dir():
+        return placement, list(parts)
+    kinds: tuple[Kind, ...] = ("image", "text")
+    found = [
+        open_segments(workspace, kind, encoder, store, part.rows)
+        for kind, part in zip(kinds, parts, strict=False)
+    ]
+    if not all(found):
+        return placement, list(parts)
+    orders = index.orders(encoder.fingerprint, placement)
+    near = [
+        replace(part, segments=segments, order=order)
+        for part, segments, order in zip(parts, found, orders[2:], strict=False)
+    ]
+    return replace(placement, kin=orders[:2]), near
 
 
 def _picture(path: str | Path, encoder: Encoder, store: VectorStore) -> Vectors:
