@@ -49,7 +49,8 @@ class Stack:
         targets: NDArray[np.int8],
         spans: Sequence[slice],
         exclusive: Sequence[bool],
-        default: Sequence[float],
+        default: Floats,
+        units: Sequence[float],
         rates: Floats | None = None,
         *,
         fixed: bool = False,
@@ -63,14 +64,16 @@ class Stack:
         targets : ndarray of shape (n, t), int8
         spans, exclusive
             Columns and kind of each group.
-        default : sequence of m float
+        default : ndarray of shape (g, m), float32
             Weights to be drawn to.
+        units : sequence of m float
+            A weight that is plausible for each head: distances are measured in it.
         rates : ndarray of shape (t,), float32, or None
             How often labels really occur, where the rows were picked to be balanced.
         fixed : bool
             Keep the default weights: too few families to learn from.
         """
-        weights = np.tile(np.asarray(default, np.float32), (len(spans), 1))
+        weights = default.astype(np.float32)
         offsets = np.zeros(targets.shape[1], np.float32)
         none = np.full(len(spans), -np.inf, np.float32)
         for number, (span, one) in enumerate(zip(spans, exclusive, strict=True)):
@@ -78,7 +81,7 @@ class Stack:
             mine = [block[rows][:, span] for block in scores]
             expected = None if rates is None else rates[span]
             if rows.any():
-                fit = _GroupFit(mine, targets[rows][:, span], one, default, expected)
+                fit = _GroupFit(mine, targets[rows][:, span], one, default[number], units, expected)
                 weights[number], offsets[span], none[number] = fit.solve(fixed=fixed)
         return cls(weights, offsets, none)
 
@@ -112,11 +115,13 @@ class _GroupFit:
         scores: Sequence[Floats],
         targets: NDArray[np.int8],
         exclusive: bool,
-        default: Sequence[float],
+        default: Floats,
+        units: Sequence[float],
         rates: Floats | None,
     ) -> None:
         self.exclusive = exclusive
-        self.default = np.asarray(default, np.float64)
+        self.units = np.asarray(units, np.float64)
+        self.default = default / self.units
         self.scores = np.stack(scores).astype(np.float64)
         self.y = (targets == 1).astype(np.float64)
         self.known = (targets >= 0).astype(np.float64)
@@ -151,25 +156,25 @@ class _GroupFit:
         from scipy.optimize import minimize
 
         m, t = len(self.default), self.y.shape[1]
-        # Heads differ in scale: searching in units of the default makes one step fit all.
-        start = np.concatenate([np.ones(m), np.zeros(t + 1)])
+        # Heads differ in scale: searching in units of plausible weights makes one step fit all.
+        start = np.concatenate([self.default, np.zeros(t + 1)])
         shared = self.has_none or not self.exclusive
         bounds: list[tuple[float | None, float | None]]
-        bounds = [(1.0, 1.0) if fixed else (0.0, None)] * m
+        bounds = [(one, one) if fixed else (0.0, None) for one in self.default.tolist()]
         bounds += [(None, None) if free and not fixed else (0.0, 0.0) for free in self.free]
         bounds += [(None, None) if shared else (0.0, 0.0)]
         found = minimize(
             self._loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}
         ).x
         last = float(found[-1])
-        weights, offsets = found[:m] * self.default, found[m:-1]
+        weights, offsets = found[:m] * self.units, found[m:-1]
         if self.exclusive:
             return weights, offsets, last if self.has_none else -np.inf
         return weights, offsets + last, -np.inf
 
     def _loss(self, at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         m = len(self.default)
-        logits = np.tensordot(at[:m] * self.default, self.scores, axes=1) + at[m:-1]
+        logits = np.tensordot(at[:m] * self.units, self.scores, axes=1) + at[m:-1]
         if self.exclusive:
             none = np.full((self.count, 1), at[-1] if self.has_none else -np.inf)
             full = np.hstack([logits, none])
@@ -191,10 +196,10 @@ class _GroupFit:
             slope = self.known * (1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))) - self.y)
             shared_slope = float(slope.sum())
         # Five products' worth of belief in the default weights, one in equal offsets.
-        drawn = at[:m] - 1.0
+        drawn = at[:m] - self.default
         value += 2.5 * float(drawn @ drawn) + 0.5 * float(at[m:-1] @ at[m:-1])
         value += 0.01 * at[-1] ** 2
-        by_head = np.tensordot(self.scores, slope, axes=([1, 2], [0, 1])) * self.default
+        by_head = np.tensordot(self.scores, slope, axes=([1, 2], [0, 1])) * self.units
         return value, np.concatenate(
             [by_head + 5.0 * drawn, slope.sum(axis=0) + at[m:-1], [shared_slope + 0.02 * at[-1]]]
         )

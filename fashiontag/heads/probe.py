@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
 from fashiontag.heads.fusion import FUSIONS, Fusion, FusionName, Widths
 from fashiontag.heads.linear import FEW, SETTINGS, Block, Head, HeadName, fit_head, typical_support
+from fashiontag.metrics import average_precision_score, macro
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +34,12 @@ Floats = NDArray[np.float32]
 SAMPLE = 4_000
 """Rows whose left-out scores choose, weigh and calibrate; more rows change no choice."""
 
-# What a head's score weighs in a logit where too little is known to learn it: a ridge score runs
-# from 0 to 1, the others are logits already.
-_HEAD_WEIGHT = {"ridge": 10.0, "logistic": 1.0, "gda": 1.0}
+# What a head's score plausibly weighs in a logit: a ridge score runs from 0 to 1, the others are
+# logits already. The default is this share of it, where zero-shot knows nothing, for the scores of
+# one or two shots are mostly noise: on val, at one shot, 2 beat zero-shot with titles plain,
+# masked and absent, and 4 was below it with titles plain.
+_UNIT = {"ridge": 6.0, "logistic": 1.0, "gda": 1.0}
+_SHARE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,14 +349,21 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for block, one in zip(blocks, priors, strict=True)
         ]
         scores = [head.left_out for head in heads]
-        default = [_HEAD_WEIGHT[self.head]] * len(heads)
-        if zero is not None:
-            scores.insert(0, x[self.sample_] @ zero[:-1] + zero[-1])
-            default.insert(0, 1.0)
         mine = usable[self.sample_]
         truth = np.where(mine[:, None], targets[self.sample_], -1).astype(np.int8)
+        units = [_UNIT[self.head]] * len(heads)
+        default = np.full((len(self._spans), len(heads)), _UNIT[self.head], np.float32)
+        if zero is not None:
+            # No label was used to make the zero-shot scores, so on these rows they show how far
+            # they can be trusted: where they are right, heads of a few shots could only do harm.
+            scores.insert(0, x[self.sample_] @ zero[:-1] + zero[-1])
+            default *= _SHARE * _doubt(scores[0], truth, self._spans)[:, None]
+            default = np.hstack([np.ones((len(default), 1), np.float32), default])
+            units.insert(0, 1.0)
         few = typical_support(targets, kin) < FEW
-        stack = Stack.fit(scores, truth, self._spans, self._exclusive, default, rates, fixed=few)
+        stack = Stack.fit(
+            scores, truth, self._spans, self._exclusive, default, units, rates, fixed=few
+        )
         chances = stack.probabilities(
             stack.logits(scores, self._spans), self._spans, self._exclusive
         )
@@ -393,6 +404,12 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if side.zero is not None:
             scores.insert(0, x @ side.zero[:-1] + side.zero[-1])
         return scores
+
+
+def _doubt(zero: Floats, truth: NDArray[np.int8], spans: Sequence[slice]) -> Floats:
+    """Return how far zero-shot scores rank wrongly, per group: 1 - macro average precision."""
+    precision = [macro(average_precision_score(truth[:, span], zero[:, span])) for span in spans]
+    return 1.0 - np.nan_to_num(np.array(precision, np.float32))
 
 
 def _sample(families: Ints) -> Ints:
