@@ -89,4 +89,4 @@ def _complain(sentence: str) -> None:
 
 
 # They register their commands.
-from fashiontag.cli import doctor, index, labels, probe, search, suggest, tag  # noqa: E402, F401
+from fashiontag.cli import doctor, duplicates, index, labels, probe, search, store, suggest, tag  # noqa: E402, F401  # noqa: E402, F401

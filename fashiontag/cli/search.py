@@ -91,7 +91,7 @@ def search(
     if html is not None:
         from fashiontag.sinks.contactsheet import write_gallery
 
-        pictures = [_picture(hit) for hit in result.hits]
+        pictures = [picture_of(hit) for hit in result.hits]
         write_gallery(html, title=result.query, note=result.note, hits=result.hits, images=pictures)
     if as_json:
         output.document(_as_document(result))
@@ -120,7 +120,8 @@ def _floor(text: str | None) -> float | Literal["auto"] | None:
         raise UsageError(f"--min-score is {text!r}; give a cosine from -1 to 1, or auto.") from None
 
 
-def _picture(hit: Hit) -> Image.Image | None:
+def picture_of(hit: Hit) -> Image.Image | None:
+    """Return a hit's picture for a gallery, None where it can't be read."""
     from fashiontag.catalog import load_image
     from fashiontag.errors import ImageError
 

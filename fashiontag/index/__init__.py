@@ -7,6 +7,7 @@ store and are handed in as its memory map, and `approximate` spares large catalo
 from fashiontag.index.approximate import (
     TAIL,
     WORTH,
+    Manifest,
     Refreshed,
     Segments,
     engine,
@@ -26,7 +27,7 @@ from fashiontag.index.database import (
     SourceStatus,
     number,
 )
-from fashiontag.index.nearest import Found, Part, centred, chance_level, nearest
+from fashiontag.index.nearest import Found, Part, alike, centred, chance_level, nearest
 
 __all__ = [
     "DATABASE",
@@ -39,12 +40,14 @@ __all__ = [
     "Index",
     "IndexedItem",
     "KnownTitle",
+    "Manifest",
     "Operator",
     "Part",
     "Placement",
     "Refreshed",
     "Segments",
     "SourceStatus",
+    "alike",
     "centred",
     "chance_level",
     "engine",

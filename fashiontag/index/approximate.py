@@ -91,6 +91,11 @@ class Manifest:
     segments: tuple[Segment, ...]
     format: int = FORMAT
 
+    @property
+    def rows(self) -> int:
+        """How many vectors the segments hold."""
+        return sum(one.rows for one in self.segments)
+
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """Read a folder's manifest; None where there is none that this version understands."""
@@ -154,9 +159,8 @@ class Segments:
 
     def outgrown(self, wanted: int) -> bool:
         """Whether the lists were made for half as many rows, or hold mostly dead ones."""
-        held = sum(one.rows for one in self.manifest.segments)
         alive = wanted - len(self.tail)
-        return wanted > 2 * self.manifest.built_for or 2 * alive < held
+        return wanted > 2 * self.manifest.built_for or 2 * alive < self.manifest.rows
 
     def search(
         self,

@@ -160,6 +160,46 @@ def _holding(
     return np.asarray(order[np.repeat(starts, counts) + within])
 
 
+def alike(
+    matrix: NDArray[np.float16],
+    rows: NDArray[np.int64],
+    mean: NDArray[np.float32] | None,
+    floor: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Group vectors around leaders: each joins the first leader that is as near as ``floor``.
+
+    A chain of small steps doesn't make one group: members are near their leader, not one another.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (m, d), float16
+    rows : ndarray of shape (n,), int64
+        In order of precedence.
+    mean : ndarray of shape (d,), float32, or None
+        As in `Part`.
+    floor : float
+
+    Returns
+    -------
+    leaders : ndarray of shape (n,), int64
+        The leader's place in ``rows``; a vector of its own is its own leader.
+    scores : ndarray of shape (n,), float32
+        The cosine with the leader.
+    """
+    vectors = centred(matrix[rows], mean)
+    leaders = np.arange(len(rows))
+    scores = np.ones(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = vectors[start : start + _BLOCK] @ vectors[start:].T
+        for one, other in np.argwhere(block >= floor).tolist():
+            # argwhere goes row by row, so whether `one` leads is settled when its row comes
+            leads, free = (leaders[start + at] == start + at for at in (one, other))
+            if other > one and leads and free:
+                leaders[start + other] = start + one
+                scores[start + other] = block[one, other]
+    return leaders, scores
+
+
 def chance_level(scores: NDArray[np.float32], among: int | None = None) -> float:
     """Return the score that the best of n unrelated items would be expected to reach.
 

@@ -65,7 +65,7 @@ def indexed_model(workspace: Path) -> str:
             for source in index.sources():
                 if source.items:
                     return source.model
-    raise _nothing(workspace)
+    raise nothing_indexed(workspace)
 
 
 def search(
@@ -122,9 +122,9 @@ def search(
         raise UsageError(f"-k is {k}; at least one hit must be asked for.")
     condition = None if where is None else filters.parse(where)
     if not (workspace / DATABASE).is_file():
-        raise _nothing(workspace)
+        raise nothing_indexed(workspace)
     with Index.open(workspace) as index, VectorStore.open(workspace) as store:
-        note = _check(workspace, index.sources(), encoder)
+        note = check_index(workspace, index.sources(), encoder)
         placement = place(index, encoder, store)
         among = None
         if condition is not None:
@@ -146,18 +146,19 @@ def search(
     return SearchResult(f"{shown} - {less}" if less else shown, hits, note)
 
 
-def _nothing(workspace: Path) -> CatalogError:
+def nothing_indexed(workspace: Path) -> CatalogError:
+    """Return what a search without an index says."""
     return CatalogError(
         f"Nothing is indexed in {workspace}; run fashiontag tag or fashiontag index on a folder of "
         "pictures first, or name another --workspace."
     )
 
 
-def _check(workspace: Path, sources: Sequence[SourceStatus], encoder: Encoder) -> str:
+def check_index(workspace: Path, sources: Sequence[SourceStatus], encoder: Encoder) -> str:
     """Refuse an index of another model; return a sentence on sources that must be left out."""
     filled = [source for source in sources if source.items]
     if not filled:
-        raise _nothing(workspace)
+        raise nothing_indexed(workspace)
     foreign = [source for source in filled if source.fingerprint != encoder.fingerprint]
     if not foreign:
         return ""
