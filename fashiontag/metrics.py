@@ -59,7 +59,7 @@ def weighted_average_precision(
     by_row = np.ascontiguousarray(weights.T)  # a row's weights lie together: four times as fast
     for label in range(truth.shape[1]):
         known = np.flatnonzero(truth[:, label] >= 0)
-        order = known[np.argsort(-scores[known, label], kind="stable")]
+        order = known[np.argsort(-scores[known, label])]  # the order within ties doesn't matter
         positive = np.flatnonzero(truth[order, label] == 1)
         if not len(positive):
             continue

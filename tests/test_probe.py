@@ -28,6 +28,7 @@ def bits(seed=0, n=60, labels=5, dims=12):
     kind = rng.integers(0, labels, n)
     x = rng.normal(size=(labels, dims))[kind] + rng.normal(size=(n, dims))
     families = np.sort(rng.integers(0, n // 2, n))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
     return x.astype(np.float32), (kind[:, None] == np.arange(labels)).astype(np.int8), families
 
 
@@ -52,7 +53,7 @@ def test_left_out_scores_are_those_of_a_fit_without_the_family(dims):
 
 
 def test_rows_unknown_in_a_group_take_no_part_in_it():
-    x, y, families = bits()
+    x, y, _ = bits()
     more = np.vstack([x, 100 * np.ones((3, x.shape[1]))])
     unknown = np.vstack([y, -np.ones((3, 5))])
     groups = [(5, True)]

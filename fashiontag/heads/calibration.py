@@ -122,7 +122,7 @@ class _GroupFit:
         self.exclusive = exclusive
         self.units = np.asarray(units, np.float64)
         self.default = default / self.units
-        self.scores = np.stack(scores).astype(np.float64)
+        self.scores = np.stack(scores)
         self.y = (targets == 1).astype(np.float64)
         self.known = (targets >= 0).astype(np.float64)
         self.has_none = exclusive and bool((self.known.all(axis=1) & ~self.y.any(axis=1)).any())
@@ -164,7 +164,7 @@ class _GroupFit:
         bounds += [(None, None) if free and not fixed else (0.0, 0.0) for free in self.free]
         bounds += [(None, None) if shared else (0.0, 0.0)]
         found = minimize(
-            self._loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}
+            self._loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
         ).x
         last = float(found[-1])
         weights, offsets = found[:m] * self.units, found[m:-1]
@@ -174,7 +174,8 @@ class _GroupFit:
 
     def _loss(self, at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         m = len(self.default)
-        logits = np.tensordot(at[:m] * self.units, self.scores, axes=1) + at[m:-1]
+        weights = (at[:m] * self.units).astype(np.float32)
+        logits = np.tensordot(weights, self.scores, axes=1) + at[m:-1]
         if self.exclusive:
             none = np.full((self.count, 1), at[-1] if self.has_none else -np.inf)
             full = np.hstack([logits, none])
@@ -199,7 +200,9 @@ class _GroupFit:
         drawn = at[:m] - self.default
         value += 2.5 * float(drawn @ drawn) + 0.5 * float(at[m:-1] @ at[m:-1])
         value += 0.01 * at[-1] ** 2
-        by_head = np.tensordot(self.scores, slope, axes=([1, 2], [0, 1])) * self.units
+        by_head = (
+            np.tensordot(self.scores, slope.astype(np.float32), axes=([1, 2], [0, 1])) * self.units
+        )
         return value, np.concatenate(
             [by_head + 5.0 * drawn, slope.sum(axis=0) + at[m:-1], [shared_slope + 0.02 * at[-1]]]
         )

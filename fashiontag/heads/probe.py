@@ -190,7 +190,15 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.fuses_:
             self.fusion_ = self._learned(x, titled, targets, kin)
             self.titled_, more, fused = self._fit_side(
-                self.fusion_, x, titled, targets, kin, prior, self._zero(prior, width), known
+                self.fusion_,
+                x,
+                titled,
+                targets,
+                kin,
+                prior,
+                self._zero(prior, width),
+                known,
+                heads[0] if titled.all() else None,
             )
             rows = titled[self.sample_][:, None]
             self.left_out_ = np.where(rows, fused, self.left_out_alone_)
@@ -334,20 +342,15 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         prior: Prior | None,
         zero: Floats | None,
         rates: Floats | None,
+        image: Head | None = None,
     ) -> tuple[Side, list[Head], Floats]:
+        """Fit the heads of one side and their stack; `image` is the picture's, if it is known."""
         blocks = fusion.blocks(x)
         priors = fusion.prior(prior.deviations) if prior else [None] * len(blocks)
-        heads = [
-            fit_head(
-                self.head,
-                Block(_with_one(block), usable, one),
-                targets,
-                self._spans,
-                kin,
-                self.sample_,
-            )
-            for block, one in zip(blocks, priors, strict=True)
-        ]
+        heads = [image] if image is not None and fusion.name == "heads" else []
+        for block, one in list(zip(blocks, priors, strict=True))[len(heads) :]:
+            features = Block(_with_one(block), usable, one)
+            heads.append(fit_head(self.head, features, targets, self._spans, kin, self.sample_))
         scores = [head.left_out for head in heads]
         mine = usable[self.sample_]
         truth = np.where(mine[:, None], targets[self.sample_], -1).astype(np.int8)

@@ -217,6 +217,7 @@ def train_probe(
     shots: int | None = None,
     seed: int = 0,
     precision: float | None = None,
+    families: NDArray[np.int64] | None = None,
     report: bool = True,
 ) -> Trained:
     """Fit a probe and report on it by scores that leave each product's family out.
@@ -233,6 +234,8 @@ def train_probe(
         Draw this many products per label, one per family; None takes all.
     precision : float or None
         The precision to promise.
+    families : ndarray of shape (n,) or None
+        Near-duplicates share a number; None finds them by picture and title.
     report : bool
         False saves the extra fit on titles alone that the report shows.
 
@@ -243,7 +246,8 @@ def train_probe(
     """
     started = time.monotonic()
     warnings: list[str] = []
-    families = find_families([key or None for key in training.image_keys], training.texts)
+    if families is None:
+        families = find_families([key or None for key in training.image_keys], training.texts)
     if shots is not None:
         rates = _rates(training.targets)
         rows = draw_shots(training.targets, families, shots, seed)
@@ -281,7 +285,7 @@ def train_probe(
         training_hash=training.hash,
         metrics={
             "products": len(training.ids),
-            "families": int(families.max()) + 1,
+            "families": len(np.unique(families)),
             "macro_average_precision": told.macro_ap,
             "micro_average_precision": told.micro_ap,
         },
