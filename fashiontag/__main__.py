@@ -1,5 +1,19 @@
-"""``python -m fashiontag`` is the command line."""
+"""``python -m fashiontag``, and what the installed command starts."""
 
-from fashiontag.cli import main
+import sys
 
-main()
+from fashiontag import daemon
+
+
+def main() -> None:
+    """Run the command line, or let a process that is warm already do it."""
+    status = daemon.ask(sys.argv[1:])
+    if status is not None:
+        sys.exit(status)
+    from fashiontag.cli import main as run  # typer alone takes as long as the whole answer
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

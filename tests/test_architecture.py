@@ -15,6 +15,7 @@ LEVELS = {
     "labels": 1,
     "metrics": 1,
     "manifest": 1,
+    "daemon": 1,
     "catalog": 2,
     "encoders": 2,
     "store": 2,

@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong command line, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    sys.exit(_run([one for one in given if one != "--debug"], debug=debug))
+    sys.exit(run([one for one in given if one != "--debug"], debug=debug))
 
 
-def _run(arguments: list[str], *, debug: bool) -> int:
+def run(arguments: list[str], *, debug: bool) -> int:
     """Turn every outcome into an exit status, and every expected error into one sentence."""
     try:
         status = app(args=arguments, prog_name="fashiontag", standalone_mode=False)

@@ -1,0 +1,132 @@
+"""A search soon after another is answered by a process that the first one left behind.
+
+This half is the caller's: only the standard library, for importing numpy alone would take as long
+as the whole answer. `fashiontag.cli.serve` is the other half. The two meet at a socket in a folder
+that only its owner can enter, and whose name changes with the code, the interpreter and what of the
+environment matters, so an answer never comes from another version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SWITCH = "FASHIONTAG_DAEMON"
+"""The environment variable that turns all of this off when it is 0."""
+
+IDLE = 300
+"""Seconds without a question after which the process ends."""
+
+PATIENCE = 60.0
+"""Seconds that a caller waits for a process that has just been started to import torch."""
+
+_OWN = {"--no-daemon", "--model", "--device", "--offline", "--allow-pickle", "--debug", "--help"}
+_ENVIRONMENT = ("HOME", "XDG_CACHE_HOME", "PYTHONPATH")
+_TERMINAL = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+
+
+def ask(arguments: Sequence[str]) -> int | None:
+    """Let a waiting process run a search; return its exit status, None if nobody could.
+
+    Options that concern the model are left to this process: they may have to talk to the user.
+    """
+    options = {argument.split("=", 1)[0] for argument in arguments}
+    if arguments[:1] != ["search"] or options & {*_OWN, "-h"} or not wanted():
+        return None
+    question = {
+        "arguments": list(arguments),
+        "folder": os.getcwd(),  # noqa: PTH109 - pathlib takes 10 ms to import
+        "terminals": [_width(sys.stdout.fileno()), _width(sys.stderr.fileno())],
+        "environment": {name: os.environ[name] for name in _TERMINAL if name in os.environ},
+    }
+    try:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(PATIENCE)
+            line.connect(address())
+            line.sendall(json.dumps(question).encode())
+            line.shutdown(socket.SHUT_WR)
+            with line.makefile("rb") as told:
+                answer = json.load(told)
+    except (OSError, ValueError):
+        return None
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted.\n")
+        return 130
+    try:
+        sys.stderr.write(answer["err"])
+        sys.stdout.write(answer["out"])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return int(answer["code"])
+
+
+def wanted() -> bool:
+    """Whether a process may be left behind here."""
+    return hasattr(socket, "AF_UNIX") and os.name == "posix" and os.environ.get(SWITCH) != "0"
+
+
+def start(model: str) -> None:
+    """Leave a process behind that knows this model; it ends at once if there is one already."""
+    if not wanted():
+        return
+    with suppress(OSError):
+        subprocess.Popen(
+            [sys.executable, "-m", "fashiontag.cli.serve", model],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+
+
+def address() -> str:
+    """Return where a process of this very code listens.
+
+    Raises
+    ------
+    OSError
+        If the folder can't be had, or others could enter it.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    folder = f"{base}/fashiontag-{os.getuid()}"
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)  # noqa: PTH102
+    facts = os.lstat(folder)
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a folder for its owner alone")
+    package = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    newest = max(
+        os.stat(f"{place}/{name}").st_mtime_ns  # noqa: PTH116
+        for place, _, names in os.walk(package)
+        for name in names
+        if name.endswith((".py", ".toml"))
+    )
+    known = sorted(
+        f"{name}={value}"
+        for name, value in os.environ.items()
+        if name in _ENVIRONMENT or name.startswith(("FASHIONTAG_", "HF_", "OMP_", "CUDA_"))
+    )
+    told = "\n".join([sys.executable, sys.version, package, str(newest), *known])
+    return f"{folder}/{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}"
+
+
+def _width(descriptor: int) -> int:
+    """Return a terminal's columns, 0 for what is none."""
+    try:
+        return os.get_terminal_size(descriptor).columns if os.isatty(descriptor) else 0
+    except OSError:
+        return 0
