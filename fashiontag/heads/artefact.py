@@ -24,6 +24,7 @@ from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.probe import Prior, ProbeClassifier, Side
 from fashiontag.heads.statistics import Moments, Statistics, unit
 from fashiontag.heads.vocabulary import MOST, Vocabulary
+from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import LabelSpace, parse_labels
 from fashiontag.manifest import FILE_NAME, Manifest
 
@@ -112,6 +113,17 @@ class Features:
         """Columns of image, title and words."""
         words = len(self.vocabulary.words) + self.space.size
         return len(self.image), len(self.title), words
+
+    def evidence(
+        self, images: NDArray[Any], titles: NDArray[Any], texts: Sequence[str]
+    ) -> Evidence:
+        """Return the same for the zero-shot head."""
+        return Evidence(
+            images.astype(np.float32),
+            titles.astype(np.float32),
+            np.array([bool(text) for text in texts], bool),
+            self._matcher.score(texts),
+        )
 
     def transform(self, images: NDArray[Any], titles: NDArray[Any], texts: Sequence[str]) -> Floats:
         """Return features of n products, shape (n, p), float32; "" is no title."""
@@ -207,12 +219,16 @@ class Probe:
     features : Features
     classifier : ProbeClassifier
     training : Training
+    guards : tuple of str
+        Groups in which zero-shot's "unknown" is believed: it almost never won on labelled products,
+        so a picture on which it wins shows none.
     """
 
     manifest: Manifest
     features: Features
     classifier: ProbeClassifier
     training: Training
+    guards: tuple[str, ...] = ()
 
     @property
     def space(self) -> LabelSpace:
@@ -273,8 +289,12 @@ class Probe:
                 if len(others):
                     labels[:, others] *= _strangers(scores.labels, here, others, own)[:, None]
                     strange = labels[:, others].sum(axis=1, keepdims=True)
-                own = own * (1 - strange)
                 position = space.names.index(group.name)
+                if group.name in self.guards:
+                    nothing = scores.unknown[:, position]
+                    wins = nothing > scores.labels[:, span].max(axis=1)
+                    own = own * np.where(wins, 1 - nothing, 1)[:, None]
+                own = own * (1 - strange)
                 unknown[:, position] = np.clip(1 - (own.sum(axis=1) + strange[:, 0]), 0, 1)
             labels[:, here], probed[here] = own, True
             by_image[:, here] = _speaks_for(seen[:, mine], exclusive=group.exclusive)
@@ -351,6 +371,7 @@ class Probe:
                 "precision": model.precision,
             },
             "fuses": model.fuses_,
+            "guards": self.guards,
         }
         training = self.training
         kept: dict[str, NDArray[Any]] = {
@@ -411,7 +432,8 @@ class Probe:
                 targets=kept["targets"],
                 rates=kept.get("rates"),
             )
-            return cls(manifest, features, _classifier(content, arrays, space), training)
+            model = _classifier(content, arrays, space)
+            return cls(manifest, features, model, training, tuple(content["guards"]))
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise CatalogError(
                 f"The probe {folder} is damaged ({error}); train it again."

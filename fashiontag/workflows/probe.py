@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 SHOWN_MISTAKES = 24
+BELIEVED = 0.01
+"""Share of labelled products on which "unknown" may win, and still be believed elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +300,22 @@ def train_probe(
             "blocks": [[one.prior, one.penalty] for one in model.settings_],
         },
     )
-    return Trained(Probe(manifest, features, model, training), told, tuple(warnings), seconds)
+    guards = _guards(fitter.zero, features, training)
+    probe = Probe(manifest, features, model, training, guards)
+    return Trained(probe, told, tuple(warnings), seconds)
+
+
+def _guards(zero: ZeroShot, features: Features, training: Training) -> tuple[str, ...]:
+    """Return the exclusive groups in which "unknown" wins on few products that have a label."""
+    scores = zero.score(features.evidence(training.images, training.titles, training.texts))
+    found = []
+    for position, group in enumerate(training.space.groups):
+        span = training.space.span(group.name)
+        labelled = (training.targets[:, span] == 1).any(axis=1)
+        wins = scores.unknown[:, position] > scores.labels[:, span].max(axis=1)
+        if group.exclusive and wins[labelled].mean() <= BELIEVED:
+            found.append(group.name)
+    return tuple(found)
 
 
 def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple[str, ...]]:
