@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.linear import HeadName
     from fashiontag.labels import LabelSpace
     from fashiontag.store import VectorStore
-    from fashiontag.workflows.probe import ProbeReport
+    from fashiontag.workflows.probereport import ProbeReport
 
 Table = Annotated[
     str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,24 +12,13 @@ from fashiontag.catalog.families import draw_shots, find_families
 from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
 from fashiontag.heads.artefact import KIND, Features, Probe, Training, moments, zero_shot_prior
-from fashiontag.heads.calibration import candidates
 from fashiontag.heads.probe import Prior, ProbeClassifier
 from fashiontag.heads.statistics import Statistics
 from fashiontag.heads.zeroshot import ZeroShot
 from fashiontag.labels import LabelSpace, parse_labels
 from fashiontag.manifest import Manifest
-from fashiontag.metrics import (
-    average_precision_score,
-    brier_score,
-    calibration_error,
-    coverage_at_precision,
-    f1_score,
-    label_ranking_average_precision_score,
-    macro,
-    micro_average_precision,
-    precision_at,
-)
 from fashiontag.workflows.embed import embed, read_vectors
+from fashiontag.workflows.probereport import ProbeReport, rates_of, report_on
 from fashiontag.workflows.tag import embed_prompts
 
 if TYPE_CHECKING:
@@ -46,105 +35,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-SHOWN_MISTAKES = 24
 BELIEVED = 0.01
 """Share of labelled products on which "unknown" may win, and still be believed elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelReport:
-    """One label: support, ranking by picture, title and both, decisions.
-
-    ``published`` and ``right`` count what the promise would publish and what of it holds; figures
-    that nothing defines are NaN.
-    """
-
-    group: str
-    label: str
-    support: int
-    image: float
-    title: float
-    fused: float
-    f1: float
-    threshold: float
-    promise: float
-    published: int
-    right: int
-
-
-@dataclass(frozen=True, slots=True)
-class GroupReport:
-    """One attribute group; its macro figures count labels that have a positive.
-
-    Attributes
-    ----------
-    products : int
-        Products annotated in the group.
-    image, title, fused : float
-        Macro average precision.
-    top1, coverage, calibration : float
-        Of an exclusive group's best label: how often it is right, the share of products that can
-        be decided at 95 % precision, and the calibration error of its probability.
-    brier, brier_base : float
-        Mean squared error of the probabilities, and of always saying the label's rate.
-    published, precision : float
-        What the promise covers, as a share of the products, and how much of it is right.
-    reliability, tradeoff : tuple of (float, float) pairs
-        Mean probability and share right, per bin; coverage and precision, surest first.
-    """
-
-    group: str
-    exclusive: bool
-    products: int
-    image: float
-    title: float
-    fused: float
-    macro_f1: float
-    top1: float
-    coverage: float
-    calibration: float
-    brier: float
-    brier_base: float
-    published: float
-    precision: float
-    reliability: tuple[tuple[float, float], ...] = ()
-    tradeoff: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A product of which the probe was sure, and wrong by its annotation."""
-
-    id: str
-    title: str
-    group: str
-    said: str
-    annotated: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeReport:
-    """How good a probe is, and on what that was found.
-
-    Attributes
-    ----------
-    products, families : int
-        Products that were judged, and how many differ.
-    basis : str
-        What they are: training products judged by fits without their family, or held-out ones.
-    """
-
-    basis: str
-    products: int
-    families: int
-    macro_ap: float
-    micro_ap: float
-    lrap: float
-    precision_at_3: float
-    groups: tuple[GroupReport, ...]
-    labels: tuple[LabelReport, ...]
-    mistakes: tuple[Mistake, ...] = field(repr=False, default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +143,12 @@ def train_probe(
     if families is None:
         families = find_families([key or None for key in training.image_keys], training.texts)
     if shots is not None:
-        rates = _rates(training.targets)
+        rates = rates_of(training.targets)
         rows = draw_shots(training.targets, families, shots, seed)
         training = replace(select(training, rows), rates=rates)
         families = families[rows]
         warnings += _realised(training, shots)
-    training = _learnable(training, families, warnings)
+    training = _learnable(training, warnings)
     fitter = Fitter(training.space, encoder, store)
     features, prior = fitter.features(training)
     x = features.transform(training.images, training.titles, training.texts)
@@ -270,7 +162,7 @@ def train_probe(
     if report and model.fuses_:
         title_only = ProbeClassifier("title", **options).fit(x, training.targets, **extra).left_out_
     rows = model.sample_
-    told = _report(
+    told = report_on(
         "training products, each judged by a fit without its family",
         select(training, rows),
         families[rows],
@@ -348,7 +240,7 @@ def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple
         raise CatalogError("The table annotates none of the labels that the probe knows.")
     x = probe.features.transform(held_out.images, held_out.titles, held_out.texts)
     model = probe.classifier
-    told = _report(
+    told = report_on(
         "held-out products",
         held_out,
         find_families([key or None for key in held_out.image_keys], held_out.texts),
@@ -456,11 +348,6 @@ def subspace(space: LabelSpace, tags: set[str]) -> LabelSpace:
 # -- what can be learned ----------------------------------------------------------------------
 
 
-def _rates(targets: NDArray[np.int8]) -> Floats:
-    known = np.maximum((targets >= 0).sum(axis=0), 1)
-    return np.asarray((targets == 1).sum(axis=0) / known, np.float32)
-
-
 def _realised(training: Training, shots: int) -> list[str]:
     positives = (training.targets == 1).sum(axis=0)
     short = [
@@ -478,9 +365,8 @@ def _realised(training: Training, shots: int) -> list[str]:
     return said
 
 
-def _learnable(training: Training, families: NDArray[np.int64], warnings: list[str]) -> Training:
+def _learnable(training: Training, warnings: list[str]) -> Training:
     """Keep the labels that some products have and others haven't; say which are refused."""
-    del families
     positives = (training.targets == 1).sum(axis=0)
     negatives = (training.targets == 0).sum(axis=0)
     tags = np.array(training.space.tags)
@@ -490,8 +376,8 @@ def _learnable(training: Training, families: NDArray[np.int64], warnings: list[s
             f"{len(refused)} labels have no positive product and stay zero-shot: "
             f"{first_few(refused)}."
         )
-    everywhere = [f"{tag} ({n})" for tag, n in zip(tags, positives, strict=True)]
-    everywhere = [everywhere[i] for i in np.flatnonzero((positives > 0) & (negatives == 0))]
+    always = (positives > 0) & (negatives == 0)
+    everywhere = [f"{tag} ({n})" for tag, n in zip(tags[always], positives[always], strict=True)]
     if everywhere:
         warnings.append(
             f"{len(everywhere)} labels hold for every annotated product, which teaches nothing, "
@@ -513,7 +399,7 @@ def _learnable(training: Training, families: NDArray[np.int64], warnings: list[s
     return training if space.tags == training.space.tags else on_space(training, space)
 
 
-# -- report -----------------------------------------------------------------------------------
+# -- judging -----------------------------------------------------------------------------------
 
 
 def _cuts(model: ProbeClassifier, titled: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -529,138 +415,3 @@ def _by_side(model: ProbeClassifier, x: Floats) -> tuple[Floats, Floats]:
     image, title = model.by_part(x)
     nothing = np.full_like(title, np.nan)
     return image, title if model.fuses_ and model.fusion == "heads" else nothing
-
-
-def _report(
-    basis: str,
-    rows: Training,
-    families: NDArray[np.int64],
-    sides: tuple[Floats, Floats, Floats],
-    thresholds: Floats,
-    promises: Floats,
-) -> ProbeReport:
-    space, truth = rows.space, rows.targets
-    image, title, fused = sides
-    spans = [space.span(name) for name in space.names]
-    offered = candidates(fused, spans, [group.exclusive for group in space.groups])
-    given = offered >= np.minimum(thresholds, promises)
-    published = offered >= promises
-    precision = [average_precision_score(truth, one) for one in (image, fused)]
-    titled = average_precision_score(truth, title) if not np.isnan(title).all() else None
-    by_title = np.full(space.size, np.nan) if titled is None else titled
-    f1 = f1_score(truth, given)
-    labels = tuple(
-        LabelReport(
-            group=tag.split("=", 1)[0],
-            label=tag.split("=", 1)[1],
-            support=int((truth[:, column] == 1).sum()),
-            image=float(precision[0][column]),
-            title=float(by_title[column]),
-            fused=float(precision[1][column]),
-            f1=float(f1[column]),
-            threshold=float(np.median(thresholds[:, column])),
-            promise=float(np.median(promises[:, column])),
-            published=int((published[:, column] & (truth[:, column] >= 0)).sum()),
-            right=int((published[:, column] & (truth[:, column] == 1)).sum()),
-        )
-        for column, tag in enumerate(space.tags)
-    )
-    groups = []
-    for group, span in zip(space.groups, spans, strict=True):
-        known = (truth[:, span] >= 0).any(axis=1)
-        mine, chances = truth[known][:, span], fused[known][:, span]
-        right, sure = _decisions(mine, chances, exclusive=group.exclusive)
-        out = published[known][:, span] & (mine >= 0)
-        groups.append(
-            GroupReport(
-                group=group.name,
-                exclusive=group.exclusive,
-                products=int(known.sum()),
-                image=macro(precision[0][span]),
-                title=macro(by_title[span]),
-                fused=macro(precision[1][span]),
-                macro_f1=macro(f1[span]),
-                top1=float(right.mean()) if group.exclusive and len(right) else float("nan"),
-                coverage=coverage_at_precision(right, sure),
-                calibration=calibration_error(right, sure),
-                brier=brier_score(mine, chances),
-                brier_base=brier_score(mine, np.tile(_rates(mine), (len(mine), 1))),
-                published=float(out.any(axis=1).mean()) if len(out) else float("nan"),
-                precision=float((mine[out] == 1).mean()) if out.any() else float("nan"),
-                reliability=_reliability(right, sure),
-                tradeoff=_tradeoff(right, sure),
-            )
-        )
-    return ProbeReport(
-        basis=basis,
-        products=len(rows.ids),
-        families=len(np.unique(families)),
-        macro_ap=macro(np.array([group.fused for group in groups])),
-        micro_ap=micro_average_precision(truth, fused),
-        lrap=label_ranking_average_precision_score(truth, fused),
-        precision_at_3=precision_at(truth, fused),
-        groups=tuple(groups),
-        labels=labels,
-        mistakes=_mistakes(rows, fused),
-    )
-
-
-def _decisions(
-    truth: NDArray[np.int8], chances: Floats, *, exclusive: bool
-) -> tuple[NDArray[np.bool_], Floats]:
-    """Return whether each decision is right, and its probability.
-
-    In an exclusive group the decision is the best label; in an open one every known cell is.
-    """
-    if exclusive:
-        best = chances.argmax(axis=1)[:, None]
-        return (
-            np.take_along_axis(truth, best, 1)[:, 0] == 1,
-            np.take_along_axis(chances, best, 1)[:, 0],
-        )
-    known = truth >= 0
-    return truth[known] == 1, chances[known]
-
-
-def _reliability(right: NDArray[np.bool_], sure: Floats) -> tuple[tuple[float, float], ...]:
-    if not len(right):
-        return ()
-    parts = np.array_split(np.argsort(sure, kind="stable"), min(15, len(right)))
-    return tuple((round(float(sure[p].mean()), 4), round(float(right[p].mean()), 4)) for p in parts)
-
-
-def _tradeoff(right: NDArray[np.bool_], sure: Floats) -> tuple[tuple[float, float], ...]:
-    if not len(right):
-        return ()
-    order = np.argsort(-sure, kind="stable")
-    share = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
-    places = np.unique(np.linspace(0, len(right) - 1, 60).astype(int))
-    return tuple((round((p + 1) / len(right), 4), round(float(share[p]), 4)) for p in places)
-
-
-def _mistakes(rows: Training, chances: Floats) -> tuple[Mistake, ...]:
-    """Return the surest errors of exclusive groups, at most four a group."""
-    found: list[Mistake] = []
-    for group in rows.space.groups:
-        span = rows.space.span(group.name)
-        truth, mine = rows.targets[:, span], chances[:, span]
-        wrong = np.flatnonzero(
-            (truth == 1).any(axis=1)
-            & (np.take_along_axis(truth, mine.argmax(1)[:, None], 1)[:, 0] == 0)
-        )
-        if not group.exclusive:
-            continue
-        for row in wrong[np.argsort(-mine[wrong].max(axis=1), kind="stable")][:4]:
-            names = group.names
-            found.append(
-                Mistake(
-                    id=rows.ids[row],
-                    title=rows.texts[row],
-                    group=group.name,
-                    said=names[int(mine[row].argmax())],
-                    annotated=names[int((truth[row] == 1).argmax())],
-                    probability=float(mine[row].max()),
-                )
-            )
-    best = sorted(found, key=lambda one: -one.probability)
-    return tuple(best[:SHOWN_MISTAKES])
