@@ -36,8 +36,7 @@ main.report { padding: 20px clamp(16px, 2.4vw, 36px) 48px; max-width: 1200px; }
 .mistakes { display: grid; gap: 14px; }
 .mistakes { grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); }
 .mistakes li { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-.mistakes .pic { display: grid; place-items: center; height: 190px; background: #fff; color: #777; }
-.mistakes img { max-width: 100%; max-height: 190px; }
+.mistakes .pic { border-radius: 10px 10px 0 0; }
 .mistakes p { padding: 4px 10px; overflow-wrap: anywhere; }
 .mistakes .said { color: var(--bad); }
 .soft { color: var(--soft); }
