@@ -236,7 +236,7 @@ def _embeddings(rows: Training) -> Floats:
     return np.hstack([rows.images, rows.titles]).astype(np.float32)
 
 
-TIP_ALPHA, TIP_BETA = 5.0, 5.5
+TIP_ALPHA, TIP_BETA = 10.0, 5.5
 
 
 def tip_adapter(bench: Bench, shots: Training) -> Callable[[Training], Floats]:
