@@ -1,5 +1,10 @@
 """The index: it matches its source, filters by what items have, and finds the nearest exactly."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -166,6 +171,45 @@ def test_after_any_sequence_the_index_holds_exactly_the_last_source(tmp_path_fac
             )
             assert changes.unchanged + changes.changed + changes.renamed + changes.new == len(now)
             before = now
+
+
+SHOPPING = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from fashiontag.index import Index
+from test_index import STATES, entry, replace
+for number, state in enumerate(STATES):
+    with Index.open(Path(sys.argv[1])) as index:
+        replace(index, [entry(item, title=title) for item, title in state.items()])
+    print(number, flush=True)
+"""
+# 200 states of a shop of some 300 items, each with a few added, changed and taken away.
+STATES = [
+    {f"{n}.jpg": f"title {(n + step) % 40}" for n in range(300) if (n * 7 + step) % 11}
+    for step in range(200)
+]
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.013, 0.031, 0.057, 0.101])
+def test_after_kill_9_the_index_holds_what_was_acknowledged(tmp_path, wait):
+    """Or what was about to be: the transaction may have ended before its word got out."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", SHOPPING, str(tmp_path), str(Path(__file__).parent)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    told = [child.stdout.readline()]
+    time.sleep(wait)
+    child.kill()
+    told += child.stdout.read().splitlines()
+    child.wait()
+    last = int(told[-1])
+    assert last < len(STATES) - 1, "it ended before it was killed"
+    with Index.open(tmp_path) as index:
+        held = {item: one.title for item, one in contents(index).items()}
+        assert held in (STATES[last], STATES[last + 1])
+        replace(index, [entry(item) for item in ("a", "b")])
+        assert set(contents(index)) == {"a", "b"}
 
 
 def test_placement_is_found_anew_only_after_a_change(index):

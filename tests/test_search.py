@@ -90,6 +90,19 @@ def test_words_find_pictures_and_titles(indexed, encoder):
     assert result.query == "something blue"
 
 
+def test_the_weight_of_pictures_can_be_said(indexed, encoder):
+    """Pictures alone don't know of the misleading title, titles alone believe it."""
+
+    def best(weight):
+        result = search(indexed, encoder, query="blue", k=3, fold=False, image_weight=weight)
+        return [hit.id for hit in result.hits if hit.score > 0.99]
+
+    assert best(1.0) == ["blue.png"]
+    assert sorted(best(0.0)) == ["blue.png", "yellow.png"]
+    with pytest.raises(UsageError, match="image-weight"):
+        search(indexed, encoder, query="blue", image_weight=1.5)
+
+
 def test_a_picture_finds_pictures(indexed, encoder, tmp_path):
     path = color_picture(tmp_path / "query.png", (240, 240, 10))
     assert ids(search(indexed, encoder, image=path, k=1)) == ["yellow.png"]

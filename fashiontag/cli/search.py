@@ -42,6 +42,12 @@ def search(
             help="Only items with these tags or fields: \"color = 'red' and table.price < 50\".",
         ),
     ] = None,
+    image_weight: Annotated[
+        float | None,
+        typer.Option(
+            metavar="W", help="The pictures' say against titles, 0 to 1, where there are words."
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="The most hits.")] = 10,
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Show one hit per family of products.")
@@ -98,6 +104,7 @@ def search(
         k=k,
         fold=fold,
         min_score=floor,
+        image_weight=image_weight,
     )
     if html is not None:
         from fashiontag.sinks.contactsheet import write_gallery

@@ -79,6 +79,7 @@ def search(
     k: int = 10,
     fold: bool = True,
     min_score: float | Literal["auto"] | None = None,
+    image_weight: float | None = None,
 ) -> SearchResult:
     """Search everything that is indexed with this encoder.
 
@@ -105,6 +106,8 @@ def search(
         Whether products of one family, or of one picture, are one hit.
     min_score : float, "auto" or None
         The lowest score of a hit; "auto" is what chance would give on this query's own scores.
+    image_weight : float, optional
+        The pictures' say against titles in a query of words, in [0, 1]; None for what did best.
 
     Raises
     ------
@@ -120,6 +123,8 @@ def search(
         raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
     if k < 1:
         raise UsageError(f"-k is {k}; at least one hit must be asked for.")
+    if image_weight is not None and not 0 <= image_weight <= 1:
+        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
     condition = None if where is None else filters.parse(where)
     if not (workspace / DATABASE).is_file():
         raise nothing_indexed(workspace)
@@ -129,7 +134,7 @@ def search(
         among = None
         if condition is not None:
             among = filters.select(condition, index, placement.numbers)
-        parts = _parts(words, image, less, encoder, store, placement)
+        parts = _parts(words, image, less, encoder, store, placement, image_weight)
         placement, parts = _with_segments(workspace, index, encoder, store, placement, parts)
         found = nearest(placement, parts, k, among=among, fold=fold, floor=min_score)
         items = index.items(placement.numbers[found.positions].tolist())
@@ -182,6 +187,7 @@ def _parts(
     encoder: Encoder,
     store: VectorStore,
     placement: Placement,
+    image_weight: float | None,
 ) -> list[Part]:
     statistics = Statistics.load(encoder.folder, encoder.dim)
     image_mean = statistics.image.mean if statistics.image else None
@@ -197,7 +203,8 @@ def _parts(
     to_titles = direction if words else None
     if image is not None:
         direction = direction + _centre(_picture(image, encoder, store), image_mean)[0]
-    weight = 1.0 if not words else IMAGE_WEIGHT if image is None else JOINT_IMAGE_WEIGHT
+    weight = IMAGE_WEIGHT if image is None else JOINT_IMAGE_WEIGHT
+    weight = 1.0 if not words else weight if image_weight is None else image_weight
     pictures = store.matrix("image", encoder.fingerprint)
     titles = store.matrix("text", encoder.fingerprint)
     if placement.images.max(initial=-1) not in range(len(pictures)) or (
