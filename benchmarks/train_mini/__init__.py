@@ -1,0 +1,1 @@
+"""Training of the embedded model `fashiontag/encoders/mini`: see RESULTS.md and `--help`."""
