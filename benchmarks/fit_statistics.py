@@ -76,7 +76,7 @@ class GroupData:
     Attributes
     ----------
     seen : ndarray of shape (n + m, k)
-        Cosines (exclusive) or deviations (open) of the pictures.
+        Cosines of the pictures with the labels that a picture can show.
     background : ndarray of shape (n + m,)
     said, words : list of ndarray of shape (n, k)
         One per title condition.
@@ -86,7 +86,7 @@ class GroupData:
         Whether the truth is only what the plain title says.
     """
 
-    group: Group
+    name: str
     seen: Floats
     background: Floats
     said: list[Floats]
@@ -96,7 +96,7 @@ class GroupData:
 
     @property
     def size(self) -> int:
-        return len(self.group.labels)
+        return self.seen.shape[1]
 
     @property
     def row_weights(self) -> Floats:
@@ -186,7 +186,7 @@ def search(loss: Callable[[Weights, Rows], float], rows: Rows, start: list[float
 
 
 def fit_exclusive(data: GroupData) -> GroupConstants:
-    if data.group.name in OPEN_WORLD:
+    if data.name in OPEN_WORLD:
         data = leave_out(data)
     pictures = Rows.of(data, titled=False)
     alone = search(exclusive_loss, pictures, [3.0, 0.0])
@@ -321,39 +321,35 @@ def nothing_vectors(encoder: Encoder) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class SpaceEvidence:
-    """The evidence for every label of one space, raw (`_cos`) and standardised (`_z`)."""
+    """The evidence for every label of one space; rows and title conditions as in `GroupData`."""
 
     space: LabelSpace
-    seen_cos: Floats
-    seen_z: Floats
+    seen: Floats
+    blank: NDArray[np.bool_]
     background: Floats
-    said_cos: list[Floats]
-    said_z: list[Floats]
+    said: list[Floats]
     words: list[Floats]
 
     @classmethod
     def of(
-        cls,
-        head: ZeroShot,
-        evidence: list[Evidence],
-        nothing: NDArray[np.float32],
+        cls, head: ZeroShot, evidence: list[Evidence], nothing: NDArray[np.float32]
     ) -> SpaceEvidence:
-        image, title = head.statistics.image, head.statistics.title
         pictures = np.concatenate([evidence[0].images, nothing])
-        seen = head.cosines(pictures, image)
-        said = [head.cosines(one.titles, title) for one in evidence]
         return cls(
             space=head.space,
-            seen_cos=seen.astype(float),
-            seen_z=head.standardise(seen, image).astype(float),
+            seen=head.cosines(pictures).astype(float),
+            blank=head.blank(pictures),
             background=head.background(pictures).astype(float),
-            said_cos=[one.astype(float) for one in said],
-            said_z=[head.standardise(one, title).astype(float) for one in said],
+            said=[head.cosines(one.titles).astype(float) for one in evidence],
             words=[one.words.astype(float) for one in evidence],
         )
 
     def group(self, name: str, attributes: dict[str, NDArray[np.str_]]) -> GroupData:
-        """Return one group's share, as its kind wants it, with the truth from the data or words."""
+        """Return one group's share, with the truth from the data, or from words where it has none.
+
+        Labels that no picture shows are left out, and so are pictures that `ZeroShot.blank` keeps
+        from being judged.
+        """
         group, span = self.space.group(name), self.space.span(name)
         column = TRUTH_OF.get(name, name)
         weak = column not in attributes
@@ -362,23 +358,21 @@ class SpaceEvidence:
             if weak
             else true_columns(group, attributes[column], self.space)
         )
-        nothing = np.full(len(self.seen_cos) - len(truth), len(group.labels))
-        exclusive = group.exclusive
+        nothing = np.full(len(self.seen) - len(truth), len(group.labels))
+        kept = np.flatnonzero(self.space.visible[span])
+        place = np.full(len(group.labels) + 2, -1)
+        place[kept] = np.arange(len(kept))
+        place[-2] = len(kept)  # "unknown"; the last, not known, stays -1
+        truth = place[np.concatenate([truth, nothing])]
         return GroupData(
-            group=group,
-            seen=(self.seen_cos if exclusive else self.seen_z)[:, span],
+            name=name,
+            seen=self.seen[:, span][:, kept],
             background=self.background[:, self.space.names.index(name)],
-            said=[one[:, span] for one in (self.said_cos if exclusive else self.said_z)],
-            words=[one[:, span] for one in self.words],
-            truth=np.concatenate([truth, nothing]),
+            said=[one[:, span][:, kept] for one in self.said],
+            words=[one[:, span][:, kept] for one in self.words],
+            truth=np.where(self.blank, -1, truth),
             weak=weak,
         )
-
-    def standardised(self, data: GroupData) -> GroupData:
-        """Return an exclusive group's evidence as if the group were open."""
-        span = self.space.span(data.group.name)
-        said = [one[:, span] for one in self.said_z]
-        return replace(data, seen=self.seen_z[:, span], said=said)
 
 
 def fit(encoder: Encoder, store: VectorStore) -> Statistics:
@@ -408,7 +402,7 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
             name = f"{space.name}/{group.name}"
             groups[name] = fit_exclusive(data) if group.exclusive else fit_open([data])
             if name in {"fashion-products/articleType", "fashion-products/baseColour"}:
-                type_and_colour.append(gathered.standardised(data))
+                type_and_colour.append(data)
     return replace(
         statistics,
         groups=groups,

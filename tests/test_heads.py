@@ -8,7 +8,7 @@ from fashiontag.heads.lexical import TitleMatcher, tokens
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence, Scores, ZeroShot, ensemble
-from fashiontag.labels import LabelSpace, parse_labels
+from fashiontag.labels import parse_labels
 
 SPACE = parse_labels(
     {
@@ -189,20 +189,16 @@ def test_every_label_and_unknown_can_be_asked_for() -> None:
     assert set(table["colour"]) == {"red", "blue", "navy blue"}
 
 
-def test_moments_standardise_a_prompt_nobody_has_seen() -> None:
-    rng = np.random.default_rng(2)
-    shift = np.array([3, 0, 0, 0, 0, 0], np.float32)
-    vectors = unit(rng.normal(size=(4000, 6)).astype(np.float32) + shift)
-    moments = Moments.fit(vectors)
-    prompts = unit(rng.normal(size=(1, 6)).astype(np.float32))
-    head = ZeroShot(_one_label(), prompts, [prompts], Statistics(moments, moments, None))
-    z = head.standardise(head.cosines(vectors, moments), moments)[:, 0]
-    assert abs(float(z.mean())) < 1e-3
-    assert float(z.std()) == pytest.approx(1, abs=1e-2)
-
-
-def _one_label() -> LabelSpace:
-    return parse_labels({"groups": {"a": {"exclusive": False, "labels": ["x"]}}}, "one", "one.toml")
+def test_a_picture_nearer_to_the_background_than_to_any_label_is_blank() -> None:
+    head = ZeroShot(SPACE, AXES[:-1], [AXES[-1:]] * 4, statistics())
+    half = unit(axis("colour=red") + 1.1 * AXES[-1:])
+    assert head.blank(np.concatenate([AXES[-1:], axis("colour=red"), half])).tolist() == [
+        True,
+        False,
+        True,
+    ]
+    # an open group has no "unknown" of its own: without the check half a red would be red
+    assert tags(score(half)) == {}
 
 
 def test_statistics_survive_a_round_trip(tmp_path) -> None:

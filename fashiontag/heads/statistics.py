@@ -31,8 +31,8 @@ class Moments:
     Attributes
     ----------
     mean : ndarray of shape (d,), float32
-        Subtracted first: images and texts of one model live in different cones (the modality
-        gap), and the difference carries no information about a product.
+        Subtracted where vectors of both modalities meet, in search and in probes: images and texts
+        of one model live in different cones (the modality gap).
     centre : ndarray of shape (d,), float32
         Mean of the centred, re-normalised vectors.
     covariance : ndarray of shape (d, d), float32
@@ -63,8 +63,8 @@ class GroupConstants:
 
     In an exclusive group the logit of label k is ``image·cos + title·cos + words·w``, and that of
     "unknown" is ``logaddexp(unknown, image·background)``; the score is their softmax. In an open
-    group the score is ``sigmoid(image·z + title·z + words·w − unknown)`` with standardised
-    cosines z. Where there is no title, ``image_alone`` and ``unknown_alone`` stand in.
+    group the score is ``sigmoid(image·cos + title·cos + words·w − unknown)``. Where there is no
+    title, ``image_alone`` and ``unknown_alone`` stand in.
 
     Attributes
     ----------
@@ -117,8 +117,8 @@ class Statistics:
     Attributes
     ----------
     image, title : Moments or None
-        None for a model without statistics: nothing is centred, and open groups standardise a
-        picture's cosines over the prompts at hand.
+        None for a model without statistics: open groups then standardise a picture's cosines over
+        the prompts at hand.
     prompt_mean : ndarray of shape (d,), float32, or None
     exclusive, open : GroupConstants
         For groups that have none of their own.

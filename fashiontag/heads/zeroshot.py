@@ -1,8 +1,9 @@
 """Prompt ensembles, titles and title words → a score per label, with nothing labelled.
 
-Cosines are taken between centred vectors, as METHOD says and SPARC (Miller et al., CVPR 2025)
-measured; every statistic ships with the model, so a product's scores never depend on the other
-products of the folder.
+Every constant ships with the model, so a product's scores never depend on the other products of the
+folder. Vectors are compared as they are: centring them first, as SPARC (Miller et al., CVPR 2025)
+does for web-trained models, takes away what the embedded model learned about how common a label is
+(top-1 on val, pictures: usage .846 → .295, gender .799 → .650, colour .612 → .561).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
+from fashiontag.heads.statistics import GroupConstants, Statistics, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,30 +117,20 @@ class ZeroShot:
     ) -> None:
         self.space = space
         self.statistics = statistics
-        mean = 0.0 if statistics.prompt_mean is None else statistics.prompt_mean
-        self._prompts = unit(prompts - mean)
-        self._backgrounds = [unit(one - mean) for one in backgrounds]
+        self._prompts = prompts
+        self._backgrounds = list(backgrounds)
+        self._nothing = backgrounds[0][: len(space.background)]
         self._visible = space.visible
 
     @property
     def prompts(self) -> Floats:
         """Centred prompt vectors, one unit row per label, shape (t, d)."""
-        return self._prompts
+        mean = self.statistics.prompt_mean
+        return self._prompts if mean is None else unit(self._prompts - mean)
 
-    def cosines(self, vectors: Floats, moments: Moments | None) -> Floats:
-        """Return centred cosines with every label.
-
-        Parameters
-        ----------
-        vectors : ndarray of shape (n, d), float32
-        moments : Moments or None
-            Of the vectors' modality.
-
-        Returns
-        -------
-        ndarray of shape (n, t), float32, in [-1, 1]
-        """
-        return _cosines(_centred(vectors, moments), self._prompts)
+    def cosines(self, vectors: Floats) -> Floats:
+        """Return the cosines of unit vectors of shape (n, d) with every label: (n, t), float32."""
+        return _cosines(vectors, self._prompts)
 
     def background(self, images: Floats) -> Floats:
         """Return, per group, the cosine with the nearest background sentence.
@@ -152,34 +143,27 @@ class ZeroShot:
         -------
         ndarray of shape (n, g), float32, in [-1, 1]; -1 where a group has no background
         """
-        centred = _centred(images, self.statistics.image)
-        nearest = [_cosines(centred, one).max(axis=1, initial=-1.0) for one in self._backgrounds]
-        return np.stack(nearest, axis=1).astype(np.float32)
+        nearest = [_cosines(images, one).max(axis=1, initial=-1.0) for one in self._backgrounds]
+        return np.stack(nearest, axis=1)
 
-    def standardise(self, cosines: Floats, moments: Moments | None) -> Floats:
-        """Turn cosines of shape (n, t) into deviations from what products usually show.
+    def blank(self, images: Floats) -> NDArray[np.bool_]:
+        """Tell which pictures show no product: nearer to a background sentence than to any label.
 
-        Without statistics the reference is the row itself, over all prompts.
+        Always false for a model without statistics, of which nobody has measured it. Shape (n,).
         """
-        if moments is None:
-            spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
-            return np.asarray((cosines - cosines.mean(axis=1, keepdims=True)) / spread, np.float32)
-        prompts = self._prompts
-        spread = np.sqrt(np.einsum("td,de,te->t", prompts, moments.covariance, prompts))
-        return np.asarray(
-            (cosines - prompts @ moments.centre) / np.maximum(spread, 1e-6), np.float32
-        )
+        if not self.statistics.fitted or not self._visible.any():
+            return np.zeros(len(images), np.bool_)
+        nothing = _cosines(images, self._nothing).max(axis=1, initial=-1.0)
+        return np.asarray(nothing > self.cosines(images)[:, self._visible].max(axis=1))
 
     def score(self, evidence: Evidence) -> Scores:
         """Score n products; see `Scores` for shapes and ranges."""
         size, groups = self.space.size, len(self.space.groups)
         count = len(evidence.titled)
-        image = self.cosines(evidence.images, self.statistics.image)
-        title = self.cosines(evidence.titles, self.statistics.title)
-        # A label that no picture shows is left to the title's words: without them it is out.
-        possible = self._visible | (evidence.words > 0)
-        image_z = self.standardise(image, self.statistics.image) * self._visible
-        title_z = self.standardise(title, self.statistics.title)
+        image, title = self.cosines(evidence.images), self.cosines(evidence.titles)
+        # A label that this picture can't show is left to the title's words: without them it is out.
+        shown = self._visible & ~self.blank(evidence.images)[:, None]
+        possible = shown | (evidence.words > 0)
         background = self.background(evidence.images)
         out = Scores(
             labels=np.zeros((count, size), np.float32),
@@ -198,7 +182,7 @@ class ZeroShot:
             out.cuts[:, position] = weights.cut
             words = weights.words[:, None] * evidence.words[:, columns]
             if group.exclusive:
-                seen = weights.image[:, None] * image[:, columns] * self._visible[columns]
+                seen = weights.image[:, None] * image[:, columns] * shown[:, columns]
                 said = weights.title[:, None] * title[:, columns] + words
                 nothing = np.logaddexp(weights.unknown, weights.image * background[:, position])
                 votes = np.where(possible[:, columns], seen + said, -np.inf)
@@ -208,20 +192,30 @@ class ZeroShot:
                 shares /= shares.sum(axis=1, keepdims=True)
                 out.labels[:, columns] = shares[:, :-1]
                 out.unknown[:, position] = shares[:, -1]
-                out.by_image[:, columns] = _is_best(seen) & self._visible[columns]
+                out.by_image[:, columns] = _is_best(seen) & shown[:, columns]
                 out.by_title[:, columns] = _is_best(said) & titled[:, None]
             else:
-                seen = weights.image[:, None] * image_z[:, columns]
-                said = weights.title[:, None] * title_z[:, columns] + words
+                seen = weights.image[:, None] * self._spread(image)[:, columns] * shown[:, columns]
+                said = weights.title[:, None] * self._spread(title)[:, columns] + words
                 shares = _sigmoid(seen + said - weights.unknown[:, None])
                 out.labels[:, columns] = np.where(possible[:, columns], shares, 0.0)
                 out.by_image[:, columns] = (
                     (seen > said) | (seen >= weights.unknown[:, None])
-                ) & self._visible[columns]
+                ) & shown[:, columns]
                 out.by_title[:, columns] = ((said >= seen) | (words > 0)) & titled[:, None]
         # Without a title the picture is all there is, even where a group has one label.
         out.by_image[~titled] |= self._visible
         return out
+
+    def _spread(self, cosines: Floats) -> Floats:
+        """Return cosines as open groups want them: for a model without statistics, standardised.
+
+        The reference is then the row itself, over all prompts; shape (n, t) in and out.
+        """
+        if self.statistics.fitted:
+            return cosines
+        spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
+        return np.asarray((cosines - cosines.mean(axis=1, keepdims=True)) / spread, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +250,6 @@ def _cosines(vectors: Floats, prompts: Floats) -> Floats:
     """
     products = vectors.astype(np.float64) @ prompts.T.astype(np.float64)
     return np.round(products, 6).astype(np.float32)
-
-
-def _centred(vectors: Floats, moments: Moments | None) -> Floats:
-    return vectors if moments is None else unit(vectors - moments.mean)
 
 
 def _is_best(logits: Floats) -> NDArray[np.bool_]:
