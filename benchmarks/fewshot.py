@@ -16,7 +16,6 @@ import resource
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +75,7 @@ class Rows:
     training : Training
         Vectors, titles and targets over the labels of the table.
     evidence : Evidence
-        The same for the zero-shot head, over all labels of the file.
+        The same for the zero-shot head.
     """
 
     training: Training
@@ -90,8 +89,9 @@ class Bench:
         self.encoder, self.store, self.on, self.held_out = encoder, store, on, held_out
         self.pool, self.test = products.load(["pool"]), products.load([on])
         self.whole = load_labels("fashion-products")
-        self.tagger = ZeroShotTagger(encoder, self.whole, store)
         self.space, self.left_out = self._eligible()
+        # Every method is offered the labels of the table and no others.
+        self.tagger = ZeroShotTagger(encoder, self.space, store)
         self.fitter = Fitter(self.space, encoder, store)
         self.families = np.unique(self.pool.families, return_inverse=True)[1].astype(np.int64)
         self.bootstrap = FamilyBootstrap(self.test.families, RESAMPLES)
@@ -150,11 +150,6 @@ class Bench:
             )
             self._rows[side, condition] = Rows(training, evidence)
         return self._rows[side, condition]
-
-    @cached_property
-    def columns(self) -> list[int]:
-        """Where the table's labels stand in the whole file."""
-        return [self.whole.column(tag) for tag in self.space.tags]
 
     def score(self, values: Floats) -> tuple[dict[str, float], Floats]:
         """Return macro average precision per group and their mean, and the mean resampled."""
@@ -275,8 +270,7 @@ def _softmax(logits: Floats) -> Floats:
 
 
 def zero_shot(bench: Bench, condition: str) -> Floats:
-    scores = bench.tagger.head.score(bench.rows("test", condition).evidence)
-    return scores.labels[:, bench.columns]
+    return bench.tagger.head.score(bench.rows("test", condition).evidence).labels
 
 
 def fit(bench: Bench, method: str, shots: Training) -> Callable[[Training], Floats]:
