@@ -25,8 +25,8 @@ from benchmarks import products
 from benchmarks.zeroshot import table
 
 RESULT = products.ROOT / "benchmarks" / "results" / "catalogue.md"
-ALONE = 40
-FOLDER = 400
+ALONE = 12
+FOLDER = 300
 
 
 @dataclass(frozen=True)

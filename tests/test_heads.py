@@ -166,6 +166,19 @@ def test_an_invisible_label_needs_its_word_in_the_title() -> None:
     assert tags(score(axis("kind=dress"), axis("fibre=silk"), words))["fibre=silk"] == "title"
 
 
+def test_what_a_picture_cannot_show_it_cannot_contradict() -> None:
+    space = parse_labels(
+        {"groups": {"who": {"labels": ["men", "women", {"name": "kids", "visible": False}]}}},
+        "toy",
+        "toy.toml",
+    )
+    head = ZeroShot(space, AXES[:3], [AXES[-1:]], statistics())
+    words = np.array([[0, 0, 1]], np.float32)
+    evidence = Evidence(AXES[:1], np.zeros((1, DIM), np.float32), np.array([True]), words)
+    (given,) = Decider(space).decide(head.score(evidence), 0)
+    assert (given.label, given.source) == ("kids", "title")
+
+
 def test_scores_do_not_depend_on_the_other_products() -> None:
     rng = np.random.default_rng(0)
     images = unit(rng.normal(size=(50, DIM)).astype(np.float32))

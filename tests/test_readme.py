@@ -29,6 +29,9 @@ def desk(tmp_path_factory) -> Path:
     shutil.copytree(catalog, folder / "images", ignore=shutil.ignore_patterns("*.csv"))
     shutil.copy(catalog / "titles.csv", folder)
     shutil.copy(next(catalog.glob("*.jpg")), folder / "dress.jpg")
+    truth = (catalog / "truth.csv").read_text("utf-8").splitlines()
+    columns = (line.split(",") for line in truth)
+    (folder / "labels.csv").write_text("\n".join(f"{row[0]},{row[1]}" for row in columns) + "\n")
     return folder
 
 

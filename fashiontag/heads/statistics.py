@@ -110,6 +110,19 @@ _NEUTRAL_OPEN = GroupConstants(
 )
 
 
+WORDS_ONLY = GroupConstants(
+    image_alone=0.0,
+    unknown_alone=0.0,
+    image=0.0,
+    title=0.0,
+    words=6.0,
+    unknown=0.0,
+    cut_alone=0.9,
+    cut=0.9,
+)
+"""For groups that no picture shows, under any model: a title's word is believed (0.998)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """All constants of one model.

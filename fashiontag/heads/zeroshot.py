@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.statistics import GroupConstants, Statistics, unit
+from fashiontag.heads.statistics import WORDS_ONLY, GroupConstants, Statistics, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,12 +177,20 @@ class ZeroShot:
         for position, group in enumerate(self.space.groups):
             columns = slice(at, at + len(group.labels))
             at = columns.stop
-            constants = self.statistics.of(self.space.name, group.name, exclusive=group.exclusive)
+            constants = (
+                self.statistics.of(self.space.name, group.name, exclusive=group.exclusive)
+                if group.visible
+                else WORDS_ONLY
+            )
             weights = _PerRow.of(constants, titled)
             out.cuts[:, position] = weights.cut
             words = weights.words[:, None] * evidence.words[:, columns]
+            visible = shown[:, columns]
             if group.exclusive:
-                seen = weights.image[:, None] * image[:, columns] * shown[:, columns]
+                seen = weights.image[:, None] * image[:, columns]
+                # What a picture can't show, it can't contradict: as good as the best that it shows.
+                best = np.where(visible, seen, -np.inf).max(axis=1, keepdims=True)
+                seen = np.where(visible, seen, np.where(np.isinf(best), 0.0, best))
                 said = weights.title[:, None] * title[:, columns] + words
                 nothing = np.logaddexp(weights.unknown, weights.image * background[:, position])
                 votes = np.where(possible[:, columns], seen + said, -np.inf)
@@ -192,16 +200,17 @@ class ZeroShot:
                 shares /= shares.sum(axis=1, keepdims=True)
                 out.labels[:, columns] = shares[:, :-1]
                 out.unknown[:, position] = shares[:, -1]
-                out.by_image[:, columns] = _is_best(seen) & shown[:, columns]
+                out.by_image[:, columns] = _is_best(seen) & visible
                 out.by_title[:, columns] = _is_best(said) & titled[:, None]
             else:
-                seen = weights.image[:, None] * self._spread(image)[:, columns] * shown[:, columns]
+                seen = weights.image[:, None] * self._spread(image)[:, columns]
+                seen = np.where(visible, seen, weights.unknown[:, None])
                 said = weights.title[:, None] * self._spread(title)[:, columns] + words
                 shares = _sigmoid(seen + said - weights.unknown[:, None])
                 out.labels[:, columns] = np.where(possible[:, columns], shares, 0.0)
                 out.by_image[:, columns] = (
                     (seen > said) | (seen >= weights.unknown[:, None])
-                ) & shown[:, columns]
+                ) & visible
                 out.by_title[:, columns] = ((said >= seen) | (words > 0)) & titled[:, None]
         # Without a title the picture is all there is, even where a group has one label.
         out.by_image[~titled] |= self._visible
