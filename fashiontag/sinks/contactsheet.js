@@ -45,9 +45,11 @@
   });
 
   // What is chosen: a view, words, and labels per group (any of them within a group, all groups together).
+  // A product is unsure as a whole where the label file's first question has no answer: a shoe has no neckline.
+  const main = groups.findIndex((group) => group.exclusive);
   const VIEWS = {
     all: ["All", () => true],
-    unsure: ["Unsure", (row) => row.unsure.length > 0],
+    unsure: ["Unsure", (row) => row.unsure.includes(main)],
     review: ["To review", (row) => row.review],
     errors: ["Errors", (row) => row.error],
   };
