@@ -60,7 +60,7 @@ class KnownModel:
 
 
 KNOWN = (
-    KnownModel(EMBEDDED, "embedded", 40, "Apache-2.0", "inside the package; small and quick"),
+    KnownModel(EMBEDDED, "embedded", 20, "Apache-2.0", "inside the package; small and quick"),
     KnownModel(
         "fashion-siglip",
         "hf-hub:Marqo/marqo-fashionSigLIP",
