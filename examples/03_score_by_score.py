@@ -6,13 +6,13 @@ from drawing import draw_nothing
 
 from fashiontag import Tagger
 
-photo = Path(__file__).parent / "catalog" / "SKU-10436.jpg"  # a red skirt
+photo = Path(__file__).parent / "catalog" / "accessories" / "SKU-20012.jpg"  # a black backpack
 landscape = draw_nothing("landscape", seed=1)
 
 cases = {
     "picture alone": (photo, ""),
-    "with its title": (photo, "Women's pleated skirt, red"),
-    "with a wrong title": (photo, "Blue shirt, regular fit, cotton"),
+    "with its title": (photo, "School backpack, black"),
+    "with a wrong title": (photo, "Women's pink floral dress, sleeveless"),
     "a landscape": (landscape, ""),
 }
 tagger = Tagger.from_pretrained()

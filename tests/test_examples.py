@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -154,3 +155,99 @@ def test_truth_speaks_the_default_labels():
     for group in ("category", "color", "pattern"):
         drawn = {row[group] for row in rows_of(CATALOG / "truth.csv")}
         assert drawn <= set(space.group(group).names)
+
+
+# --- the scripts, with the embedded model ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder away from the project; the workspace is made in it, and shared."""
+    return tmp_path_factory.mktemp("desk")
+
+
+def run(desk: Path, *arguments: str) -> str:
+    path = os.pathsep.join(filter(None, [str(EXAMPLES.parent), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=desk,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{arguments}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def outputs(desk: Path) -> dict[str, str]:
+    """Run every script, and return what it printed."""
+    return {s.stem: run(desk, str(s)) for s in sorted(EXAMPLES.glob("0*.py"))}
+
+
+def lines_with(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
+def test_there_are_four_scripts_and_they_are_short(outputs: dict[str, str]):
+    assert len(outputs) == 4
+    for name in outputs:
+        assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) <= 35
+
+
+def test_a_folder_is_tagged_as_it_was_drawn(outputs: dict[str, str]):
+    printed = outputs["01_tag_a_folder"]
+    truth = rows_of(CATALOG / "truth.csv")
+    title_of = {row["image"]: row["title"] for row in rows_of(CATALOG / "titles.csv")}
+    right = dict.fromkeys(("category", "color", "pattern"), 0)
+    for row in truth:
+        (line,) = lines_with(printed, Path(row["image"]).name)
+        # The title, which stands last, may name the truth too.
+        tags = line.removesuffix(title_of.get(Path(row["image"]).name, ""))
+        for group in right:
+            right[group] += f" {row[group]} " in f"{tags} "
+    # Seven have no title, or another product's; pictures alone must do there.
+    assert right["category"] >= 0.7 * len(truth), right
+    assert right["color"] >= 0.7 * len(truth), right
+    assert right["pattern"] >= 6, right
+
+
+def test_own_labels_sort_products_on_shelves(outputs: dict[str, str]):
+    printed = outputs["02_own_labels"]
+    shelves = {line[:12].strip(): line[15:] for line in printed.splitlines()}
+    assert sum(int(line[12:15]) for line in printed.splitlines()) == len(
+        rows_of(CATALOG / "truth.csv")
+    )
+    assert "SKU-30001" in shelves["Shoes"]
+    assert "SKU-10432 [airy]" in shelves["Dresses"]
+    assert len(shelves["(unsure)"].split(",")) < 18
+    others = ",".join(products for shelf, products in shelves.items() if shelf != "Shoes")
+    assert not {"SKU-10433", "SKU-20011", "SKU-20013"} & set(shelves["Shoes"].split(", "))
+    assert "SKU-30002" not in others  # heels stand nowhere else
+
+
+def test_scores_say_where_they_come_from(outputs: dict[str, str]):
+    alone, titled, lied, landscape = outputs["03_score_by_score"].strip().split("\n\n")
+    assert lines_with(alone, "backpack")[0].endswith("from image")
+    assert lines_with(titled, "  category")[0].endswith("from both")
+    assert not lines_with(lied, "  category  dress")  # the picture is seen through the lie
+    assert "(none:" in landscape
+
+
+def test_a_search_finds_what_was_tagged(outputs: dict[str, str]):
+    red, like, flowers, shirt, bags = outputs["04_search"].strip().split("\n\n")
+    assert "SKU-30002.jpg" in red  # the red heels
+    assert "SKU-10441.jpg" in like.splitlines()[1]  # itself first
+    assert "SKU-10432.jpg" in flowers  # the floral dress
+    assert "shirt" in shirt.lower()
+    assert "SKU-20012.jpg" in bags  # the backpack, whose title says dress
+
+
+def test_the_command_line_tags_the_catalogue_right(desk: Path):
+    titles = str(CATALOG / "titles.csv")
+    run(desk, "-m", "fashiontag", "tag", str(CATALOG), "--titles", titles, "--out", "tags.csv")
+    tagged = {row["id"]: row for row in rows_of(desk / "tags.csv")}
+    truth = rows_of(CATALOG / "truth.csv")
+    assert set(tagged) == {row["image"] for row in truth}
+    right = sum(tagged[row["image"]]["category"] == row["category"] for row in truth)
+    assert right >= 0.7 * len(truth)
