@@ -38,7 +38,8 @@ MANIFEST = "manifest.json"
 TRAINED = "trained.faiss"
 FORMAT = 1
 WORTH = 2**26
-"""Numbers (rows times length) from which FAISS is worth its import; below, all are compared."""
+"""Numbers (rows times length) from which FAISS is worth it: comparing them takes 0.2 s, as long as
+its import."""
 
 TAIL = 4096
 """Rows without a segment up to which none is written: they are compared in 5 ms."""

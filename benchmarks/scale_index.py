@@ -1,0 +1,228 @@
+"""A million vectors of 512 numbers: ``python -m benchmarks.scale_index DIR``.
+
+Clustered vectors are drawn into DIR (1 GB), FAISS's segments are built beside them, searched,
+filtered, added to, and taken from; every figure stands beside what comparing everything gives. The
+report is ``benchmarks/results/scale_index.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fashiontag.index import Index, Part, Placement, Segments, made_of, nearest, refresh
+from fashiontag.index.database import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+RESULT = Path(__file__).parent / "results" / "scale_index.md"
+QUERIES = 200
+CHUNK = 2**16
+
+
+def draw(path: Path, rows: int, dim: int, clusters: int) -> NDArray[np.float16]:
+    """Write unit vectors around random centres, some of which have many more than others."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(clusters, dim)).astype(np.float32)
+    share = 1 / np.arange(1, clusters + 1) ** 0.5
+    if not path.is_file():
+        out = np.lib.format.open_memmap(
+            path.with_suffix(".part"), mode="w+", dtype=np.float16, shape=(rows, dim)
+        )
+        for start in range(0, rows, CHUNK):
+            count = min(CHUNK, rows - start)
+            of = random.choice(clusters, count, p=share / share.sum())
+            block = centres[of] + 0.8 * random.standard_normal((count, dim), dtype=np.float32)
+            out[start : start + count] = block / np.linalg.norm(block, axis=1, keepdims=True)
+        out.flush()
+        path.with_suffix(".part").rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def placed(rows: NDArray[np.int64]) -> tuple[Placement, NDArray[np.int64]]:
+    own = -np.arange(1, len(rows) + 1)
+    place = Placement(np.arange(len(rows)), own, own, rows, np.full(len(rows), -1))
+    orders = place.orders()
+    return Placement(place.numbers, own, own, rows, place.texts, orders[:2]), orders[2]
+
+
+def timed(run: object, queries: NDArray[np.float32]) -> tuple[list[NDArray], NDArray]:
+    found, seconds = [], []
+    for query in queries:
+        started = time.perf_counter()
+        found.append(run(query).positions)  # type: ignore[operator]
+        seconds.append(time.perf_counter() - started)
+    return found, np.array(seconds) * 1e3
+
+
+def agreement(some: list[NDArray], others: list[NDArray]) -> float:
+    pairs = zip(some, others, strict=True)
+    return float(np.mean([len(np.intersect1d(a, b)) / len(b) for a, b in pairs]))
+
+
+def entries(rows: int) -> Iterator[Entry]:
+    colours = [f"colour {n}" for n in range(100)]
+    for row in range(rows):
+        yield Entry(
+            f"{row}.jpg",
+            f"/shop/{row}.jpg",
+            "",
+            "",
+            (f"color={colours[row * 7919 % 100]}",),
+            {"price": str(row % 1000)},
+            f"{row:032x}",
+            None,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--filters", action="store_true", help="also fill SQLite and time filters")
+    given = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    given.folder.mkdir(parents=True, exist_ok=True)
+    report = [
+        [f"{given.rows:,} × {given.dim}, float32", f"{given.rows * given.dim * 4 / 1e9:.2f} GB"]
+    ]
+
+    def say(name: str, value: str) -> None:
+        report.append([name, value])
+        print(f"{name}: {value}", flush=True)
+
+    matrix = draw(
+        given.folder / f"{given.rows}.npy", given.rows, given.dim, max(10, given.rows // 200)
+    )
+    random = np.random.default_rng(1)
+    chosen = matrix[np.sort(random.choice(given.rows, 2 * QUERIES, replace=False))]
+    noise = random.normal(size=chosen.shape) * 0.6 / np.sqrt(given.dim)
+    queries = (chosen.astype(np.float32) + noise).astype(np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    queries, tuning = queries[:QUERIES], queries[QUERIES : QUERIES + 64]
+    bound = made_of(1, given.dim, None)
+    segments = given.folder / "segments"
+    shutil.rmtree(segments, ignore_errors=True)
+    most = given.rows * 99 // 100
+
+    before = np.arange(most)
+    built = refresh(segments, bound, matrix, None, before, tuning)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    times = peak / (given.rows * given.dim * 4 / 1e9)
+    say(f"building {most:,}", f"{built.seconds:.0f} s, {os.cpu_count()} cores")
+    say("peak memory of drawing and building", f"{peak:.2f} GB, {times:.2f} × the float32 bytes")
+    size = sum(path.stat().st_size for path in segments.iterdir())
+    say("on disk", f"{size / 1e9:.2f} GB")
+    say("recall@10 in the manifest", f"{built.recall:.3f}")
+    rows = np.arange(given.rows)
+    added = refresh(segments, bound, matrix, None, rows, tuning)
+    say(
+        f"adding {given.rows - most:,}",
+        f"{added.seconds:.2f} s, {added.seconds / built.seconds:.1%} of building",
+    )
+
+    place, order = placed(rows)
+    opened = Segments.open(segments, bound, rows)
+    if opened is None:
+        sys.exit("the segments can't be opened")
+    say(
+        "segments, lists opened",
+        f"{len(opened.manifest.segments)}, {opened.manifest.probes} of {opened.manifest.lists}",
+    )
+
+    def near(query: NDArray[np.float32], **more: object) -> object:
+        part = Part(matrix, rows, query, None, 1.0, opened, order)
+        return nearest(place, [part], 10, **more)  # type: ignore[arg-type]
+
+    def exact(query: NDArray[np.float32], **more: object) -> object:
+        return nearest(place, [Part(matrix, rows, query, None, 1.0)], 10, **more)  # type: ignore[arg-type]
+
+    timed(near, queries)
+    some, milliseconds = timed(near, queries)
+    p50, p95 = np.percentile(milliseconds, [50, 95])
+    few = queries[:40]
+    truth, full = timed(exact, few)
+    say("search, p50 and p95 of 200, one core", f"{p50:.1f} and {p95:.1f} ms")
+    say("comparing everything, p50", f"{np.median(full):.0f} ms")
+    say("recall@10 against that", f"{agreement(some[: len(few)], truth):.3f}")
+    among = np.sort(random.choice(given.rows, given.rows // 100, replace=False))
+    picked, narrow = timed(lambda query: near(query, among=among), queries)
+    wanted, _ = timed(lambda query: exact(query, among=among), few)
+    same = all((a == b).all() for a, b in zip(picked, wanted, strict=False))
+    p50_narrow = np.median(narrow)
+    say(
+        "filter of 1 %, resolved",
+        f"p50 {p50_narrow:.1f} ms, {p50_narrow / p50:.1f} × unfiltered, "
+        f"{'the same' if same else 'NOT the same'} as brute force",
+    )
+    half = np.flatnonzero(rows % 2)
+    picked, wide = timed(lambda query: near(query, among=half), queries)
+    wanted, _ = timed(lambda query: exact(query, among=half), few)
+    say(
+        "filter of 50 %",
+        f"p50 {np.median(wide):.1f} ms, recall@10 {agreement(picked[: len(few)], wanted):.3f}",
+    )
+    gone = np.unique(np.concatenate(some[:20]))
+    left = np.setdiff1d(rows, gone)
+    started = time.perf_counter()
+    fewer = Segments.open(segments, bound, left)
+    took = time.perf_counter() - started
+    proposed = np.concatenate([fewer.search(query, 200) for query in queries]) if fewer else gone
+    say(
+        "deleting the first hits of 20 queries",
+        f"{took * 1e3:.0f} ms to open again, "
+        f"{np.isin(proposed, gone).sum()} of them proposed after",
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    say("peak memory in all, comparing everything included", f"{peak:.2f} GB")
+    if given.filters:
+        filters(given.folder / "items", given.rows, say)
+    text = "\n".join(
+        [
+            "# A million vectors",
+            "",
+            f"`python -m benchmarks.scale_index DIR` · {os.cpu_count()} cores, synthetic clusters.",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in report),
+            "",
+        ]
+    )
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(text, "utf-8")
+
+
+def filters(folder: Path, rows: int, say: object) -> None:
+    """Time filters over a million items in SQLite."""
+    from fashiontag.workflows import where
+
+    shutil.rmtree(folder, ignore_errors=True)
+    with Index.open(folder) as index:
+        started = time.perf_counter()
+        index.replace_source("/shop", entries(rows), fingerprint="m", model="m", labels="")
+        say(f"{rows:,} items into SQLite", f"{time.perf_counter() - started:.0f} s")  # type: ignore[operator]
+        place = index.placement("m", lambda _, keys: np.arange(len(keys)))
+        for text in ("color = 'colour 3'", "color = 'colour 3' and table.price < 500"):
+            seconds = []
+            for _ in range(5):
+                started = time.perf_counter()
+                found = where.select(where.parse(text), index, place.numbers)
+                seconds.append(time.perf_counter() - started)
+            say(f"filter `{text}`", f"{np.median(seconds) * 1e3:.0f} ms, {len(found):,} items")  # type: ignore[operator]
+
+
+if __name__ == "__main__":
+    main()

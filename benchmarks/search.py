@@ -1,0 +1,570 @@
+"""How good and how quick is ``fashiontag search``? ``python -m benchmarks.search WORKSPACE``.
+
+WORKSPACE is made on the first run: the 8,211 photos of pool, val and test with their titles, none
+of which the embedded model was trained on. Titles of the test split find their photos; titles
+without brand and colour find their product or a sibling, by fused vectors, by pictures alone and
+by BM25; ten queries as buyers type them are written as galleries; and whole processes are timed.
+``--fit`` weighs pictures against titles on ``val`` and stops. The report is
+``benchmarks/results/search.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks import products
+from benchmarks.zeroshot import table
+from fashiontag.catalog import read_catalog
+from fashiontag.encoders import resolve
+from fashiontag.heads.statistics import Statistics, unit
+from fashiontag.index import Entry, Index
+from fashiontag.store import VectorStore
+from fashiontag.workflows.embed import text_key
+from fashiontag.workflows.indexing import index_source
+from fashiontag.workflows.search import IMAGE_WEIGHT, JOINT_IMAGE_WEIGHT, search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from fashiontag.datamodels import Encoder
+
+    Floats = NDArray[np.float32]
+
+RESULT = products.ROOT / "benchmarks" / "results" / "search.md"
+RESAMPLES = 2_000
+SPLITS = ("pool", "val", "test")
+GRID = [round(0.1 * step, 1) for step in range(11)]
+BUYERS = (
+    "summer floral dress",
+    "navy formal shirt for men",
+    "red heels",
+    "kids' cartoon t-shirt",
+    "black leather handbag",
+    "white running shoes for women",
+    "gold wrist watch",
+    "blue slim fit jeans",
+    "embroidered kurta for a wedding",
+    "aviator sunglasses",
+)
+
+# Marqo's leaderboard (2024-08), KAGL, text→image: R@1, R@10, MRR.
+PUBLISHED = (
+    ("Marqo-FashionSigLIP", 0.179, 0.489, 0.293),
+    ("ViT-B-16-SigLIP", 0.169, 0.468, 0.272),
+    ("Marqo-FashionCLIP", 0.159, 0.446, 0.265),
+    ("FashionCLIP 2.0", 0.122, 0.404, 0.217),
+)
+_COLOURS = frozenset(
+    re.findall(
+        r"\w+",
+        """aqua beige black blue brown bronze burgundy camel charcoal copper coral cream dark
+        fluorescent fuchsia gold golden gray green grey indigo khaki lavender light lime magenta
+        maroon mauve melange metallic mint multi multicolour multicoloured mushroom mustard navy
+        nude off olive orange peach pink plum purple red rose rust sea silver skin steel tan taupe
+        teal turquoise violet white wine yellow""",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Pictured products with their centred vectors, in the order of `products.load`."""
+
+    ids: NDArray[np.str_]
+    families: NDArray[np.str_]
+    attributes: dict[str, NDArray[np.str_]]
+    titles: list[str]
+    images: Floats
+    texts: Floats
+
+    def take(self, rows: NDArray[np.int64]) -> Shelf:
+        return Shelf(
+            self.ids[rows],
+            self.families[rows],
+            {name: values[rows] for name, values in self.attributes.items()},
+            [self.titles[row] for row in rows.tolist()],
+            self.images[rows],
+            self.texts[rows],
+        )
+
+    def fused(self, words: Floats, weight: float, pictures: Floats | None = None) -> Floats:
+        """Score every product by queries as `fashiontag.workflows.search` does."""
+        if pictures is None:
+            return weight * words @ self.images.T + (1 - weight) * words @ self.texts.T
+        both = unit(words + pictures)
+        return weight * both @ self.images.T + (1 - weight) * words @ self.texts.T
+
+
+def build(workspace: Path, encoder: Encoder) -> float:
+    """Index the photos that no encoder was trained on; return the seconds that took."""
+    folder = products.data_folder() / "fashion-products"
+    started = time.monotonic()
+    catalog = read_catalog(str(folder / "images"), folder / "styles.csv")
+    wanted = {f"{one}.jpg" for one in products.load(SPLITS).ids}
+    catalog = replace(catalog, items=[item for item in catalog.items if item.id in wanted])
+    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
+        index_source(catalog, encoder, store, index, keep_titles=False)
+    return time.monotonic() - started
+
+
+def shelf(workspace: Path, encoder: Encoder, splits: Sequence[str]) -> Shelf:
+    """Read products with their vectors."""
+    read = products.load(splits)
+    titles = read.titles["plain"]
+    statistics = Statistics.load(encoder.folder, encoder.dim)
+    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
+        placement = index.placement(
+            encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
+        )
+        items = {item.id: at for at, item in enumerate(index.items(placement.numbers.tolist()))}
+        at = np.array([items[f"{one}.jpg"] for one in read.ids])
+        images = store.read("image", encoder.fingerprint, placement.images[at]).astype(np.float32)
+        texts = store.read("text", encoder.fingerprint, placement.texts[at]).astype(np.float32)
+    if statistics.image and statistics.title:
+        images, texts = images - statistics.image.mean, texts - statistics.title.mean
+    return Shelf(read.ids, read.families, read.attributes, titles, unit(images), unit(texts))
+
+
+def queries(encoder: Encoder, texts: Sequence[str]) -> Floats:
+    """Encode query words as a search does, without keeping them."""
+    seen = {text_key(text): text for text in texts}
+    vectors = encoder.encode_texts(list(seen.values())).vectors.astype(np.float16)
+    mean = Statistics.load(encoder.folder, encoder.dim).prompt_mean
+    plain = vectors.astype(np.float32)
+    centred = unit(plain if mean is None else plain - mean)
+    where = {key: at for at, key in enumerate(seen)}
+    return centred[[where[text_key(text)] for text in texts]]
+
+
+# -- titles without brand and colour --------------------------------------------------------------
+
+
+def brands(titles: Sequence[str]) -> dict[str, int]:
+    """Return how many words of a title its brand takes, by the title's first word.
+
+    No column names the brand. It leads every title, so it is the first word, and the next one as
+    long as five titles or more that begin alike nearly always (80 %) go on alike.
+    """
+    words = [title.casefold().split() for title in titles]
+    lengths = {}
+    for first in {row[0] for row in words if row}:
+        rows = [row for row in words if row and row[0] == first]
+        length = 1
+        while length < 4 and len(rows) >= 5:
+            following = Counter(row[length] for row in rows if len(row) > length)
+            if not following:
+                break
+            word, count = following.most_common(1)[0]
+            if count < 0.8 * len(rows) or word in _COLOURS | {"men", "women", "men's", "women's"}:
+                break
+            rows = [row for row in rows if len(row) > length and row[length] == word]
+            length += 1
+        lengths[first] = length
+    return lengths
+
+
+def stripped(title: str, lengths: dict[str, int]) -> str:
+    """Return a title without its brand and its colour words."""
+    words = title.split()
+    words = words[lengths.get(words[0].casefold(), 1) :] if words else []
+    return " ".join(w for w in words if re.sub(r"\W", "", w).casefold() not in _COLOURS)
+
+
+class BM25:
+    """BM25 over titles (Robertson and Zaragoza 2009, k1 = 1.5, b = 0.75), lower-cased words."""
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        self._rows: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        lengths = []
+        for row, title in enumerate(titles):
+            words = Counter(self._words(title))
+            lengths.append(sum(words.values()))
+            for word, count in words.items():
+                self._rows[word].append((row, count))
+        self._size = len(titles)
+        self._norm = 1.5 * (0.25 + 0.75 * np.array(lengths) / np.mean(lengths))
+
+    @staticmethod
+    def _words(text: str) -> list[str]:
+        return re.findall(r"\w+", text.casefold())
+
+    def scores(self, text: str) -> NDArray[np.float64]:
+        total = np.zeros(self._size)
+        for word in self._words(text):
+            found = self._rows.get(word, [])
+            rarity = math.log(1 + (self._size - len(found) + 0.5) / (len(found) + 0.5))
+            for row, count in found:
+                total[row] += rarity * count * 2.5 / (count + self._norm[row])
+        return total
+
+
+# -- judging --------------------------------------------------------------------------------------
+
+
+def ranks(scores: NDArray[np.floating], right: NDArray[np.bool_], seed: int = 0) -> NDArray:
+    """Return the rank of each query's best right product; equal scores fall at random."""
+    noise = np.random.default_rng(seed).random(scores.shape[1])
+    found = []
+    for row, wanted in zip(scores, right, strict=True):
+        order = np.lexsort((noise, -row))
+        found.append(int(np.flatnonzero(wanted[order])[0]) + 1 if wanted.any() else 10**9)
+    return np.array(found)
+
+
+def figures(rank: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    return {"R@1": (rank <= 1) * 1.0, "R@10": (rank <= 10) * 1.0, "MRR": 1 / rank}
+
+
+def interval(values: NDArray[np.float64], families: NDArray[np.str_]) -> str:
+    """Return a mean with its 95 % interval, bootstrapped over families."""
+    _, of = np.unique(families, return_inverse=True)
+    sums, counts = np.bincount(of, values), np.bincount(of)
+    drawn = np.random.default_rng(0).integers(0, len(sums), (RESAMPLES, len(sums)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return f"{values.mean():.3f} ({low:.3f}–{high:.3f})"
+
+
+def difference(a: NDArray[np.float64], b: NDArray[np.float64], families: NDArray[np.str_]) -> str:
+    low_high = interval(a - b, families)
+    return ("+" if (a - b).mean() >= 0 else "") + low_high
+
+
+def attribute_queries(shelf_: Shelf) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return queries "colour type for gender" that 5 products or more satisfy, and which."""
+    kinds, colours, genders = (
+        shelf_.attributes[name] for name in ("articleType", "baseColour", "gender")
+    )
+    counts = Counter(zip(colours.tolist(), kinds.tolist(), genders.tolist(), strict=True))
+    found = []
+    for (colour, kind, gender), count in sorted(counts.items()):
+        if count >= 5 and colour and kind and gender:
+            right = (colours == colour) & (kinds == kind) & (genders == gender)
+            found.append((f"{colour} {kind} for {gender}".lower(), right))
+    return found
+
+
+def precision(scores: Floats, right: Sequence[NDArray[np.bool_]]) -> float:
+    """Return the mean share of right products among the first ten."""
+    top = np.argsort(-scores, axis=1)[:, :10]
+    return float(np.mean([wanted[row].mean() for row, wanted in zip(top, right, strict=True)]))
+
+
+def fit(workspace: Path, encoder: Encoder) -> str:
+    """Weigh pictures against titles on val: names, attributes, and "like this, but in red"."""
+    val = shelf(workspace, encoder, ["val"])
+    lengths = brands(products.load(["pool"]).titles["plain"])
+    texts = [stripped(title, lengths) for title in val.titles]
+    kept = np.array([bool(text) for text in texts])
+    words = queries(encoder, [text for text in texts if text])
+    same = val.families[kept][:, None] == val.families[None, :]
+    named = attribute_queries(val)
+    asked = queries(encoder, [text for text, _ in named])
+    rows = []
+    for weight in GRID:
+        recall = figures(ranks(val.fused(words, weight), same))["R@10"].mean()
+        hits = precision(val.fused(asked, weight), [right for _, right in named])
+        rows.append([f"{weight}", f"{recall:.3f}", f"{hits:.3f}", f"{(recall + hits) / 2:.3f}"])
+    joint, pairs = _other_colours(val)
+    words = queries(encoder, [colour.lower() for _, colour, _ in pairs])
+    like = val.images[[row for row, _, _ in pairs]]
+    for row, weight in zip(rows, GRID, strict=True):
+        scores = val.fused(words, weight, like)
+        scores[np.arange(len(pairs)), [at for at, _, _ in pairs]] = -9  # the picture itself
+        row.append(f"{precision(scores, joint):.3f}")
+    head = ["image weight", "name → family R@10", "attributes P@10", "mean", "but in red P@10"]
+    return "\n".join(table(head, rows))
+
+
+def _other_colours(
+    val: Shelf,
+) -> tuple[list[NDArray[np.bool_]], list[tuple[int, str, str]]]:
+    """Return queries "like this, but in COLOUR": right is the type and gender in that colour."""
+    random = np.random.default_rng(0)
+    kinds, colours, genders = (
+        val.attributes[name] for name in ("articleType", "baseColour", "gender")
+    )
+    right, pairs = [], []
+    for row in random.permutation(len(val.ids)).tolist():
+        alike = (kinds == kinds[row]) & (genders == genders[row])
+        choices = [
+            colour
+            for colour, count in Counter(colours[alike].tolist()).items()
+            if count >= 5 and colour not in {"", colours[row]}
+        ]
+        if choices and kinds[row]:
+            colour = str(random.choice(sorted(choices)))
+            pairs.append((row, colour, str(kinds[row])))
+            right.append(alike & (colours == colour))
+        if len(pairs) == 500:
+            break
+    return right, pairs
+
+
+# -- the report -----------------------------------------------------------------------------------
+
+
+def by_title(workspace: Path, encoder: Encoder) -> list[str]:
+    test = shelf(workspace, encoder, ["test"])
+    everything = shelf(workspace, encoder, SPLITS)
+    asked = queries(encoder, test.titles)
+    rows = []
+    for name, gallery in (
+        ("2,125 test photos", test),
+        ("8,211 photos of pool, val and test", everything),
+    ):
+        scores = asked @ gallery.images.T
+        for what, right in (
+            ("the very photo", test.ids[:, None] == gallery.ids[None, :]),
+            ("any of the same title", _same_titles(test, gallery)),
+        ):
+            found = figures(ranks(scores, right))
+            rows.append([name, what, *(interval(one, test.families) for one in found.values())])
+    rows += [
+        [f"published: {name}", "KAGL", *(f"{value:.3f}" for value in values)]
+        for name, *values in PUBLISHED
+    ]
+    return table(["gallery", "right is", "R@1", "R@10", "MRR"], rows)
+
+
+def _same_titles(asked: Shelf, gallery: Shelf) -> NDArray[np.bool_]:
+    return np.array(asked.titles)[:, None] == np.array(gallery.titles)[None, :]
+
+
+def by_name(workspace: Path, encoder: Encoder) -> list[str]:
+    test = shelf(workspace, encoder, ["test"])
+    lengths = brands(products.load(["pool"]).titles["plain"])
+    texts = [stripped(title, lengths) for title in test.titles]
+    kept = np.flatnonzero([bool(text) for text in texts])
+    asked = [texts[row] for row in kept.tolist()]
+    families = test.families[kept]
+    right = families[:, None] == test.families[None, :]
+    words = queries(encoder, asked)
+    bm25 = BM25(test.titles)
+    scored = {
+        f"fused ({IMAGE_WEIGHT:g} picture)": test.fused(words, IMAGE_WEIGHT),
+        "pictures alone": words @ test.images.T,
+        "title vectors alone": words @ test.texts.T,
+        "BM25 of titles": np.stack([bm25.scores(text) for text in asked]),
+    }
+    found = {name: figures(ranks(scores, right)) for name, scores in scored.items()}
+    first = next(iter(found.values()))
+    rows = [
+        [
+            name,
+            *(interval(one, families) for one in values.values()),
+            "" if values is first else difference(first["R@10"], values["R@10"], families),
+        ]
+        for name, values in found.items()
+    ]
+    examples = "; ".join(
+        f"“{test.titles[row]}” → “{texts[row]}”" for row in kept[:: len(kept) // 3][:3]
+    )
+    return [
+        *table(["", "R@1", "R@10", "MRR", "fused ahead by, R@10"], rows),
+        "",
+        f"{len(asked):,} of {len(test.ids):,} titles have words left. Examples: {examples}.",
+    ]
+
+
+def by_attributes(workspace: Path, encoder: Encoder) -> list[str]:
+    test = shelf(workspace, encoder, ["test"])
+    named = attribute_queries(test)
+    words, right = queries(encoder, [text for text, _ in named]), [one for _, one in named]
+    bm25 = BM25(test.titles)
+    rows = [
+        ["fused", f"{precision(test.fused(words, IMAGE_WEIGHT), right):.3f}"],
+        ["pictures alone", f"{precision(words @ test.images.T, right):.3f}"],
+        ["title vectors alone", f"{precision(words @ test.texts.T, right):.3f}"],
+        ["BM25 of titles", f"{precision(np.stack([bm25.scores(t) for t, _ in named]), right):.3f}"],
+    ]
+    joint, pairs = _other_colours(test)
+    colours = queries(encoder, [colour.lower() for _, colour, _ in pairs])
+    like = test.images[[row for row, _, _ in pairs]]
+    scores = test.fused(colours, JOINT_IMAGE_WEIGHT, like)
+    alone = like @ test.images.T
+    for one in (scores, alone):
+        one[np.arange(len(pairs)), [at for at, _, _ in pairs]] = -9
+    rows += [
+        ["“like this, but in red”: both", f"{precision(scores, joint):.3f}"],
+        ["… the picture alone", f"{precision(alone, joint):.3f}"],
+    ]
+    return [
+        *table(["", "P@10"], rows),
+        "",
+        f"{len(named)} combinations of colour, type and gender with 5 products or more, and "
+        f"{len(pairs)} pictures with another colour that 5 products of their kind have.",
+    ]
+
+
+def galleries(workspace: Path, encoder: Encoder, folder: Path) -> list[str]:
+    """Write the buyers' galleries; return what their first ten are, by the sellers' labels."""
+    styles = {}
+    path = products.data_folder() / "fashion-products" / "styles.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        styles = {f"{row['id']}.jpg": row for row in csv.DictReader(file)}
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, query in enumerate(BUYERS, start=1):
+        result = search(workspace, encoder, query=query, k=10)
+        kinds = Counter(styles[hit.id]["articleType"] for hit in result.hits)
+        colours = Counter(styles[hit.id]["baseColour"] for hit in result.hits)
+        rows.append([query, _counted(kinds), _counted(colours)])
+        command(workspace, query, "--html", str(folder / f"{number:02}.html"), "--no-daemon")
+    return table(["query", "types of the first ten", "colours"], rows)
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common(4))
+
+
+def command(workspace: Path, *arguments: str, daemon: str = "0") -> float:
+    """Run ``fashiontag search`` in a process of its own; return its seconds."""
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "fashiontag", "search", *arguments, "--workspace", str(workspace)],
+        check=True, capture_output=True, env=os.environ | {"FASHIONTAG_DAEMON": daemon},
+    )  # fmt: skip
+    return time.perf_counter() - started
+
+
+def latency(encoder: Encoder, items: int = 21_447) -> list[str]:
+    """Time whole processes, the median of seven after one that isn't counted, on random vectors."""
+
+    def median(run: Callable[[int], float]) -> float:
+        return float(np.median([run(number) for number in range(8)][1:]))
+
+    def timed(*code: str) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", *code], check=True)
+        return time.perf_counter() - started
+
+    with tempfile.TemporaryDirectory() as name:
+        workspace = Path(name)
+        stock(workspace, encoder, items)
+        base = median(lambda _: timed("import torch, open_clip"))
+        least = median(lambda _: timed("import numpy, sqlite3"))
+        rows = [
+            ["`python -c 'import torch, open_clip'`", base],
+            ["`python -c 'import numpy, sqlite3'`", least],
+            ["new words, cold process", median(lambda n: command(workspace, f"dress {n}"))],
+            ["words asked before, cold", median(lambda _: command(workspace, "red dress"))],
+            [
+                "new words, after another search",
+                median(lambda n: command(workspace, f"shirt {n}", daemon="1")),
+            ],
+        ]
+    return table(
+        [f"whole process, {items:,} items", "seconds", "of torch's import"],
+        [[name, f"{seconds:.3f}", f"{seconds / base:.2f}"] for name, seconds in rows],
+    )
+
+
+def stock(workspace: Path, encoder: Encoder, items: int) -> None:
+    """Fill a workspace with real titles and random vectors: time doesn't depend on their values."""
+    random = np.random.default_rng(0)
+    path = products.data_folder() / "fashion-products" / "styles.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))[:items]
+    titles = [row["productDisplayName"] or "untitled" for row in rows]
+    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
+        for kind, keys in (
+            ("image", [f"{at:032x}" for at in range(len(rows))]),
+            ("text", [text_key(title) for title in dict.fromkeys(titles)]),
+        ):
+            vectors = unit(random.normal(size=(len(keys), encoder.dim)).astype(np.float32))
+            store.add(kind, encoder.fingerprint, keys, vectors)  # type: ignore[arg-type]
+        index.replace_source(
+            "/shop",
+            (
+                Entry(
+                    f"{row['id']}.jpg",
+                    f"/shop/{row['id']}.jpg",
+                    title,
+                    title,
+                    (f"articleType={row['articleType']}", f"baseColour={row['baseColour']}"),
+                    {"season": row["season"]},
+                    f"{at:032x}",
+                    text_key(title),
+                )
+                for at, (row, title) in enumerate(zip(rows, titles, strict=True))
+            ),
+            fingerprint=encoder.fingerprint,
+            model=encoder.name,
+            labels="",
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--galleries", type=Path, default=None, metavar="DIR")
+    given = parser.parse_args()
+    encoder = resolve(given.model)
+    seconds = build(given.workspace, encoder)
+    if given.fit:
+        print(fit(given.workspace, encoder))
+        return
+    where = given.galleries or given.workspace / "galleries"
+    text = "\n".join(
+        [
+            "# Search",
+            "",
+            f"`python -m benchmarks.search WORKSPACE` · {encoder.name} "
+            f"({encoder.fingerprint[:8]}), {os.cpu_count()} cores. 95 % intervals by bootstrap "
+            "over families.",
+            "",
+            "## Titles find their photos",
+            "",
+            "Each of the 2,125 test titles, as it is, against pictures alone.",
+            "",
+            *by_title(given.workspace, encoder),
+            "",
+            "## A name without brand and colour finds the product or a sibling",
+            "",
+            "Against the test photos with their titles; right is the product's family (same "
+            "title without colours, same type and gender).",
+            "",
+            *by_name(given.workspace, encoder),
+            "",
+            "## Attributes as words, and a picture with a word",
+            "",
+            *by_attributes(given.workspace, encoder),
+            "",
+            "## Ten queries of buyers",
+            "",
+            *galleries(given.workspace, encoder, where),
+            "",
+            "## Time",
+            "",
+            *latency(encoder),
+            "",
+        ]
+    )
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(text, "utf-8")
+    print(text)
+    print(json.dumps({"indexing took seconds": round(seconds, 1)}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
