@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CATALOG = EXAMPLES / "catalog"
@@ -180,28 +185,28 @@ def run(desk: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def outputs(desk: Path) -> dict[str, str]:
-    """Run every script, and return what it printed."""
-    return {s.stem: run(desk, str(s)) for s in sorted(EXAMPLES.glob("0*.py"))}
+def printed(desk: Path) -> Callable[[str], str]:
+    """Return a function that runs a script, once, and says what it printed."""
+    return functools.cache(lambda name: run(desk, str(EXAMPLES / f"{name}.py")))
 
 
 def lines_with(text: str, word: str) -> list[str]:
     return [line for line in text.splitlines() if word in line]
 
 
-def test_there_are_four_scripts_and_they_are_short(outputs: dict[str, str]):
-    assert len(outputs) == 4
-    for name in outputs:
-        assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) <= 35
+def test_there_are_four_scripts_and_they_are_short():
+    scripts = list(EXAMPLES.glob("0*.py"))
+    assert len(scripts) == 4
+    assert max(len(s.read_text("utf-8").splitlines()) for s in scripts) <= 35
 
 
-def test_a_folder_is_tagged_as_it_was_drawn(outputs: dict[str, str]):
-    printed = outputs["01_tag_a_folder"]
+def test_a_folder_is_tagged_as_it_was_drawn(printed: Callable[[str], str]):
+    table = printed("01_tag_a_folder")
     truth = rows_of(CATALOG / "truth.csv")
     title_of = {row["image"]: row["title"] for row in rows_of(CATALOG / "titles.csv")}
     right = dict.fromkeys(("category", "color", "pattern"), 0)
     for row in truth:
-        (line,) = lines_with(printed, Path(row["image"]).name)
+        (line,) = lines_with(table, Path(row["image"]).name)
         # The title, which stands last, may name the truth too.
         tags = line.removesuffix(title_of.get(Path(row["image"]).name, ""))
         for group in right:
@@ -212,12 +217,10 @@ def test_a_folder_is_tagged_as_it_was_drawn(outputs: dict[str, str]):
     assert right["pattern"] >= 6, right
 
 
-def test_own_labels_sort_products_on_shelves(outputs: dict[str, str]):
-    printed = outputs["02_own_labels"]
-    shelves = {line[:12].strip(): line[15:] for line in printed.splitlines()}
-    assert sum(int(line[12:15]) for line in printed.splitlines()) == len(
-        rows_of(CATALOG / "truth.csv")
-    )
+def test_own_labels_sort_products_on_shelves(printed: Callable[[str], str]):
+    lines = printed("02_own_labels").splitlines()
+    shelves = {line[:12].strip(): line[15:] for line in lines}
+    assert sum(int(line[12:15]) for line in lines) == len(rows_of(CATALOG / "truth.csv"))
     assert "SKU-30001" in shelves["Shoes"]
     assert "SKU-10432 [airy]" in shelves["Dresses"]
     assert len(shelves["(unsure)"].split(",")) < 18
@@ -226,16 +229,16 @@ def test_own_labels_sort_products_on_shelves(outputs: dict[str, str]):
     assert "SKU-30002" not in others  # heels stand nowhere else
 
 
-def test_scores_say_where_they_come_from(outputs: dict[str, str]):
-    alone, titled, lied, landscape = outputs["03_score_by_score"].strip().split("\n\n")
+def test_scores_say_where_they_come_from(printed: Callable[[str], str]):
+    alone, titled, lied, landscape = printed("03_score_by_score").strip().split("\n\n")
     assert lines_with(alone, "backpack")[0].endswith("from image")
     assert lines_with(titled, "  category")[0].endswith("from both")
     assert not lines_with(lied, "  category  dress")  # the picture is seen through the lie
     assert "(none:" in landscape
 
 
-def test_a_search_finds_what_was_tagged(outputs: dict[str, str]):
-    red, like, flowers, shirt, bags = outputs["04_search"].strip().split("\n\n")
+def test_a_search_finds_what_was_tagged(printed: Callable[[str], str]):
+    red, like, flowers, shirt, bags = printed("04_search").strip().split("\n\n")
     assert "SKU-30002.jpg" in red  # the red heels
     assert "SKU-10441.jpg" in like.splitlines()[1]  # itself first
     assert "SKU-10432.jpg" in flowers  # the floral dress
