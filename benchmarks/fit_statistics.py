@@ -338,7 +338,7 @@ class SpaceEvidence:
         return cls(
             space=head.space,
             seen=head.cosines(pictures).astype(float),
-            blank=head.blank(pictures),
+            blank=np.zeros(len(pictures), bool),
             background=head.background(pictures).astype(float),
             said=[head.cosines(one.titles).astype(float) for one in evidence],
             words=[one.words.astype(float) for one in evidence],
@@ -395,14 +395,29 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
     for space, vectors, known in zip(spaces, prompts, evidence, strict=True):
         head = ZeroShot(space, vectors.labels, vectors.backgrounds, statistics)
         gathered = SpaceEvidence.of(head, known, nothing)
+        # The main group first: it decides which pictures the others are never asked about.
+        main = space.main
+        assert main is not None
+        own = {
+            f"{space.name}/{main.name}": fit_exclusive(gathered.group(main.name, val.attributes))
+        }
+        head.statistics = replace(statistics, groups=own)
+        pictures = np.concatenate([known[0].images, nothing])
+        gathered = replace(gathered, blank=head.blank(pictures))
+        print(
+            f"{space.name}: {gathered.blank[: len(val.ids)].mean():.4f} of the products are blank"
+        )
         for group in space.groups:
-            if not group.visible:
+            name = f"{space.name}/{group.name}"
+            if not group.visible or name in own:
                 continue
             data = gathered.group(group.name, val.attributes)
-            name = f"{space.name}/{group.name}"
-            groups[name] = fit_exclusive(data) if group.exclusive else fit_open([data])
-            if name in {"fashion-products/articleType", "fashion-products/baseColour"}:
-                type_and_colour.append(data)
+            own[name] = fit_exclusive(data) if group.exclusive else fit_open([data])
+        groups |= own
+        if space.name == "fashion-products":
+            type_and_colour = [
+                gathered.group(name, val.attributes) for name in ("articleType", "baseColour")
+            ]
     return replace(
         statistics,
         groups=groups,

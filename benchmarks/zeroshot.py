@@ -224,25 +224,27 @@ def nothing(encoder: Encoder, folder: Path, store: VectorStore) -> list[str]:
         tagger, decider = ZeroShotTagger(encoder, space, store), Decider(space)
         exclusive = {group.name for group in space.groups if group.exclusive}
         empty: dict[str, list[bool]] = {}
+        silent: dict[str, list[bool]] = {}
         for window in embed(read_catalog(str(folder)).items, encoder, store):
             scores = tagger.head.score(tagger.evidence(window))
             for row, item in enumerate(window.items):
                 tags = decider.decide(scores, row)
                 kind = item.id.rsplit("-", 1)[0]
                 empty.setdefault(kind, []).append(not any(t.group in exclusive for t in tags))
+                silent.setdefault(kind, []).append(not tags)
         rows += [
-            [name, kind, shown[kind], str(len(flags)), share(flags)]
+            [name, kind, shown[kind], str(len(flags)), share(flags), share(silent[kind])]
             for kind, flags in sorted(empty.items())
         ]
-        every = [one for kind in empty.values() for one in kind]
-        rows.append([name, "all", "", str(len(every)), share(every)])
+        every = [[one for kind in part.values() for one in kind] for part in (empty, silent)]
+        rows.append([name, "all", "", str(len(every[0])), *map(share, every)])
     return [
         "## Pictures that show no product",
         "",
-        "Share with every exclusive cell empty. Drawn with seeds that neither the model nor its "
-        "constants saw; the photographs are crops of the two that scikit-learn ships.",
+        "Share with every exclusive cell empty, and without any tag. Drawn with seeds that neither "
+        "the model nor its constants saw; the photographs are crops of the two in scikit-learn.",
         "",
-        *table(["labels", "picture", "kind", "pictures", "all empty"], rows),
+        *table(["labels", "picture", "kind", "pictures", "exclusive cells empty", "no tag"], rows),
     ]
 
 

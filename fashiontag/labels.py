@@ -162,6 +162,11 @@ class LabelSpace:
         return tuple(group.name for group in self.groups)
 
     @property
+    def main(self) -> Group | None:
+        """The group that says what a product is: the first exclusive one that a picture shows."""
+        return next((g for g in self.groups if g.exclusive and g.visible), None)
+
+    @property
     def size(self) -> int:
         """The number of labels t, over all groups."""
         return len(self.tags)
