@@ -119,7 +119,7 @@ class Tagger:
         *,
         scores: bool = False,
     ) -> list[Tagged]:
-        """Tag pictures; `search` then finds them.
+        """Tag pictures; `search` then finds those that are files.
 
         Parameters
         ----------
@@ -154,19 +154,19 @@ class Tagger:
         if self._tagger is None:
             self._tagger = ZeroShotTagger(self.encoder, self.space, store, probe=self.probe)
         results: list[Tagged] = []
-        entries: list[Entry] = []
+        entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
         for embedded in embed(items, self.encoder, store):
             tagged = list(self._tagger.tag(embedded, scores=scores))
             results += tagged
-            entries += [
-                index_entry(row, item, key)
+            entries |= {
+                row.id: index_entry(row, item, key)
                 for row, item, key in zip(tagged, embedded.items, embedded.image_keys, strict=True)
-                if row.status == "ok"
-            ]
+                if row.status == "ok" and item.path
+            }
         with Index.open(self.workspace) as index:
             index.replace_source(
                 f"python:{Path.cwd()}",
-                entries,
+                entries.values(),
                 fingerprint=self.encoder.fingerprint,
                 model=self.encoder.name,
                 labels=self.space.name,
