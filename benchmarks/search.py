@@ -517,6 +517,7 @@ def main() -> None:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--model", default=None)
+    parser.add_argument("--no-time", action="store_true", help="leave out what a busy box spoils")
     parser.add_argument("--galleries", type=Path, default=None, metavar="DIR")
     given = parser.parse_args()
     encoder = resolve(given.model)
@@ -554,10 +555,7 @@ def main() -> None:
             "",
             *galleries(given.workspace, encoder, where),
             "",
-            "## Time",
-            "",
-            *latency(encoder),
-            "",
+            *([] if given.no_time else ["## Time", "", *latency(encoder), ""]),
         ]
     )
     RESULT.parent.mkdir(exist_ok=True)

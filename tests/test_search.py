@@ -83,7 +83,7 @@ def ids(result):
 
 def test_words_find_pictures_and_titles(indexed, encoder):
     """Picture and title that agree beat either; a blue title lifts yellow over red and green."""
-    result = search(indexed, encoder, query="something blue", k=3, fold=False)
+    result = search(indexed, encoder, query="something blue", k=3, fold=False, image_weight=0.5)
     assert ids(result) == ["blue.png", "black.png", "yellow.png"]
     assert [hit.rank for hit in result.hits] == [1, 2, 3]
     assert result.hits[0].title == "Blue shirt"
