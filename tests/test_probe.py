@@ -61,6 +61,19 @@ def test_rows_unknown_in_a_group_take_no_part_in_it():
     assert with_them.predict_proba(x) == pytest.approx(without.predict_proba(x), abs=1e-3)
 
 
+def test_groups_with_different_blanks_are_fitted_each_on_its_own_rows():
+    x, y, families = bits(n=90)
+    both = np.hstack([y, y])
+    both[:20, 5:] = -1
+    block, rows = Block(with_one(x), np.ones(90, bool), None), np.arange(90)
+    spans = (slice(0, 5), slice(5, 10))
+    together = fit_head("ridge", block, both, spans, families, rows)
+    rest = Block(block.x[20:], block.usable[20:], None)
+    z, penalty = rest.x, together.setting.penalty
+    alone = np.linalg.solve(z.T @ z + penalty * np.eye(z.shape[1]), z.T @ y[20:])
+    assert together.coef[:, 5:] == pytest.approx(alone, abs=2e-3)
+
+
 def two_sides(seed=0, n=120):
     """Kinds that the picture tells half of, and the title the other half; every fifth untitled."""
     rng = np.random.default_rng(seed)

@@ -136,12 +136,24 @@ class _Pattern:
     """
 
     def __init__(
-        self, block: Block, targets: NDArray[np.int8], rows: Ints, columns: list[int], sample: Ints
+        self,
+        block: Block,
+        targets: NDArray[np.int8],
+        rows: Ints,
+        columns: list[int],
+        sample: Ints,
+        gram: Floats | None,
     ) -> None:
         self.columns = columns
         self.prior = None if block.prior is None else block.prior[:, columns]
         z = block.x[rows]
-        self.axes, self.values = _main_axes(z)
+        if gram is not None:
+            # Few rows are blank in one group and not in another: taking them off is cheaper than
+            # adding up all others again.
+            blank = block.usable.copy()
+            blank[rows] = False
+            gram = gram - block.x[blank].T @ block.x[blank]
+        self.axes, self.values = _main_axes(z, gram)
         y = _filled(targets[rows][:, columns])
         self._y_axes = self.axes.T @ (z.T @ y)
         told = 0.0 if self.prior is None else self.axes.T @ (z.T @ (z @ self.prior))
@@ -172,10 +184,10 @@ class _Pattern:
         return fewer
 
 
-def _main_axes(z: Floats) -> tuple[Floats, Floats]:
-    """Return V of shape (p, r) and the diagonal of B'B, of shape (r,)."""
+def _main_axes(z: Floats, gram: Floats | None) -> tuple[Floats, Floats]:
+    """Return V of shape (p, r) and the diagonal of B'B, of shape (r,); `gram` is Z'Z if known."""
     if len(z) > z.shape[1]:
-        values, axes = np.linalg.eigh(z.T @ z)
+        values, axes = np.linalg.eigh(z.T @ z if gram is None else gram)
         keep = values > max(values[-1], 1e-30) * 1e-7
         return axes[:, keep], values[keep]
     values, rows = np.linalg.eigh(z @ z.T)
@@ -195,8 +207,12 @@ def _ridge(
     for span in spans:
         known = block.usable & (targets[:, span] >= 0).any(axis=1)
         by_rows.setdefault(known.tobytes(), []).extend(range(targets.shape[1])[span])
+    least = min(sum(rows) for rows in by_rows)
+    gram = None
+    if len(by_rows) > 1 and least > max(block.x.shape[1], block.usable.sum() / 2):
+        gram = block.x[block.usable].T @ block.x[block.usable]
     patterns = [
-        _Pattern(block, targets, np.flatnonzero(np.frombuffer(rows, bool)), columns, sample)
+        _Pattern(block, targets, np.flatnonzero(np.frombuffer(rows, bool)), columns, sample, gram)
         for rows, columns in by_rows.items()
         if any(rows)
     ]
