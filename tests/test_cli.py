@@ -6,12 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from encoder_folders import write_clip
 from fakes import color_picture
+
+from fashiontag.cli import output
 
 LABELS = """\
 [groups.colour]
@@ -203,6 +206,15 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, model) -> None:
     assert not (tmp_path / "tags.csv").exists()
     call(*tag("shop", model), cwd=tmp_path)
     assert len(rows(tmp_path / "tags.csv")) == 400
+
+
+def test_an_interrupt_that_python_dropped_still_stops_the_run(monkeypatch) -> None:
+    monkeypatch.setattr(output, "interrupted", threading.Event())
+    with output.progress("Tagging", 2, "images") as advance:
+        advance(1)
+        output.interrupted.set()
+        with pytest.raises(KeyboardInterrupt):
+            advance(1)
 
 
 def test_labels_and_version_answer() -> None:

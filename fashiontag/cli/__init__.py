@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fashiontag import __version__
+from fashiontag.cli import output
 from fashiontag.errors import FashiontagError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong command line, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    output.notice_interrupts()
     sys.exit(run([one for one in given if one != "--debug"], debug=debug))
 
 

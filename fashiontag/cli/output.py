@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,22 @@ if TYPE_CHECKING:
 
 LOG_EVERY = 10.0
 """Seconds between progress lines where standard error is a file and no bar can be drawn."""
+
+interrupted = threading.Event()
+"""Set by Ctrl-C. Python drops the exception where it lands in a destructor or in a callback from C,
+as it once did in our tests, and a long run would go on; so its progress looks here as well."""
+
+
+def notice_interrupts() -> None:
+    """Remember Ctrl-C beside raising `KeyboardInterrupt`; only the main thread may ask for it."""
+
+    def note(number: int, frame: object) -> None:
+        del number, frame
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+
 
 results = Console(highlight=False, soft_wrap=False)
 talk = Console(stderr=True, highlight=False)
@@ -65,7 +83,7 @@ def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]
         Takes the number of items that have just been done.
     """
     if not talk.is_terminal:
-        yield _log_lines(what, total, unit)
+        yield _stopping(_log_lines(what, total, unit))
         return
     from rich.progress import (
         BarColumn,
@@ -90,7 +108,16 @@ def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]
             speed = bar.tasks[0].speed
             bar.update(task, speed=f"{speed:,.0f} {unit}/s" if speed else "")
 
-        yield advance
+        yield _stopping(advance)
+
+
+def _stopping(advance: Callable[[int], None]) -> Callable[[int], None]:
+    def advance_or_stop(done: int) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        advance(done)
+
+    return advance_or_stop
 
 
 def _log_lines(what: str, total: int, unit: str) -> Callable[[int], None]:
