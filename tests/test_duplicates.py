@@ -47,7 +47,7 @@ def named(groups):
 
 
 def test_one_photo_and_one_style_are_told_apart(workspace, encoder):
-    groups = find_duplicates(workspace, encoder)
+    groups = find_duplicates(workspace, encoder, min_score=0.95)
     assert named(groups) == [
         ("photo", ["a red.png", "copy.png"]),
         ("style", ["a red.png", "dark red.png"]),
@@ -96,7 +96,7 @@ def test_prune_drops_what_no_item_uses(workspace, encoder, tmp_path):
     after = upkeep.status(workspace)
     assert [shard.model for shard in after.store.shards] == ["other"]
     assert [name for name, _ in after.neighbours] == ["image-0the5"]
-    assert len(find_duplicates(workspace, other)) == 2
+    assert len(find_duplicates(workspace, other, min_score=0.95)) == 2
     assert upkeep.prune(workspace).vectors == 0
 
 
@@ -110,14 +110,15 @@ def run(capsys, *arguments, code=0):
 
 def test_commands(workspace, encoder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("fashiontag.encoders.resolve", lambda *_, **__: encoder)
-    given = ("--workspace", workspace)
-    groups = json.loads(run(capsys, "duplicates", "--json", *given).out)
+    given, near = ("--workspace", workspace), ("--min-score", "0.95")
+    groups = json.loads(run(capsys, "duplicates", "--json", *near, *given).out)
     assert [(one["same"], len(one["items"])) for one in groups] == [("photo", 2), ("style", 2)]
-    shown = run(capsys, "duplicates", "--paths", "--html", tmp_path / "sheet.html", *given)
+    html = tmp_path / "sheet.html"
+    shown = run(capsys, "duplicates", "--paths", "--html", html, *near, *given)
     assert shown.out.splitlines() == [
         str(tmp_path / "shop" / name) for name in ("copy.png", "dark red.png")
     ]
-    assert (tmp_path / "sheet.html").read_text().count('class="card"') == 4
+    assert html.read_text().count('class="card"') == 4
     assert "dark red.png" not in run(capsys, "duplicates", "--photos-only", *given).out
     status = json.loads(run(capsys, "store", "--json", *given).out)
     assert [(one["kind"], one["rows"], one["used"]) for one in status["vectors"]] == [

@@ -22,7 +22,7 @@ SHOWN = 300
 def duplicates(
     min_score: Annotated[
         float, typer.Option(metavar="SCORE", help="Lowest cosine of two pictures of one style.")
-    ] = 0.95,
+    ] = 0.99,
     photos_only: Annotated[
         bool, typer.Option("--photos-only", help="Only pictures with the very same bytes.")
     ] = False,
