@@ -82,6 +82,7 @@ def tag(
     from fashiontag.store import VectorStore
     from fashiontag.workflows import tag as workflow
     from fashiontag.workflows.embed import BATCH_SIZE
+    from fashiontag.workflows.neighbours import refresh_neighbours
 
     options.go_offline(offline)
     space = load_labels(labels)
@@ -152,6 +153,7 @@ def tag(
                 workers=workers,
                 progress=advance,
             )
+        refresh_neighbours(workspace, encoder, store, index)
     if as_json:
         output.document(_as_document(summary, catalog, out, html))
     else:
