@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 from fashiontag.catalog import FileRef, clean_title
 from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
@@ -20,8 +22,6 @@ from fashiontag.workflows.tag import ZeroShotTagger, index_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from PIL import Image
 
     from fashiontag.datamodels import Encoder, Hit, Tagged
     from fashiontag.heads.artefact import Probe
@@ -114,8 +114,8 @@ class Tagger:
 
     def tag(
         self,
-        images: Sequence[str | Path | Image.Image],
-        titles: Sequence[str | None] | None = None,
+        images: Sequence[str | Path | Image.Image] | str | Path | Image.Image,
+        titles: Sequence[str | None] | str | None = None,
         *,
         scores: bool = False,
     ) -> list[Tagged]:
@@ -123,11 +123,11 @@ class Tagger:
 
         Parameters
         ----------
-        images : sequence of str, Path or PIL.Image.Image
+        images : sequence of str, Path or PIL.Image.Image, or one of them
             Files, or pictures in memory. A file's id is its path as given, a picture's its place
             in the sequence.
         titles : sequence of str or None, optional
-            One per picture; None or "" where there is none. Markup is removed.
+            One per picture; None, NaN or "" where there is none. Markup is removed.
         scores : bool
             Whether results carry the score of every label.
 
@@ -140,15 +140,19 @@ class Tagger:
         ------
         ValueError
             The two sequences differ in length.
+        TypeError
+            They hold something else.
         """
-        if titles is not None and len(titles) != len(images):
+        pictures = [images] if isinstance(images, _PICTURE) else list(images)
+        given = [titles] if titles is None or isinstance(titles, str) else list(titles)
+        if titles is not None and len(given) != len(pictures):
             raise ValueError(
-                f"{len(images)} images and {len(titles)} titles were given; "
+                f"{len(pictures)} images and {len(given)} titles were given; "
                 "give one title per image, None where there is none."
             )
         items = [
-            _item(image, place, (titles[place] if titles else None) or "")
-            for place, image in enumerate(images)
+            _item(image, place, _title(given[place] if titles is not None else None))
+            for place, image in enumerate(pictures)
         ]
         store = self._open()
         if self._tagger is None:
@@ -236,7 +240,16 @@ class _PictureRef:
         return buffer.getvalue()
 
 
+_PICTURE = (str, Path, Image.Image)
 _PNG_MODES = {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
+
+
+def _title(title: object) -> str:
+    if title is None or title != title:
+        return ""
+    if not isinstance(title, str):
+        raise TypeError(f"A title is {title!r}; give text, or None where there is none.")
+    return title
 
 
 def _item(image: str | Path | Image.Image, place: int, title: str) -> Item:
@@ -245,4 +258,8 @@ def _item(image: str | Path | Image.Image, place: int, title: str) -> Item:
         path = os.fspath(image)
         file = os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links)
         return Item(path, path, title, text, {}, FileRef(file))
+    if not isinstance(image, Image.Image):
+        raise TypeError(
+            f"Image {place} is {type(image).__name__}; give a path or a PIL.Image.Image."
+        )
     return Item(str(place), "", title, text, {}, _PictureRef(image, f"memory:{place}"))

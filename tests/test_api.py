@@ -62,4 +62,14 @@ def test_misuse_is_told(tagger) -> None:
         tagger.tag(["a.png", "b.png"], ["one"])
     with pytest.raises(UsageError, match="fashon"):
         Tagger.from_pretrained(labels="fashon")
+    with pytest.raises(TypeError, match="a path or a PIL"):
+        tagger.tag([3])
+    with pytest.raises(TypeError, match="give text"):
+        tagger.tag(["a.png"], [3])
     assert tagger.tag([]) == []
+
+
+def test_one_picture_and_missing_titles_as_pandas_has_them(tagger, tmp_path) -> None:
+    file = color_picture(tmp_path / "a.png", "red")
+    (row,) = tagger.tag(str(file), [float("nan")])
+    assert (row.title, row.labels("colour")) == ("", ("red",))

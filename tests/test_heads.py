@@ -179,6 +179,16 @@ def test_what_a_picture_cannot_show_it_cannot_contradict() -> None:
     assert (given.label, given.source) == ("kids", "title")
 
 
+def test_a_group_of_one_label_says_where_it_comes_from() -> None:
+    space = parse_labels({"groups": {"shelf": {"labels": ["dress"]}}}, "one", "one.toml")
+    head = ZeroShot(space, AXES[:1], [AXES[-1:]], statistics())
+    titled, blank = np.array([True]), np.zeros((1, DIM), np.float32)
+    for picture, word, source in ((AXES[:1], 0, "image"), (AXES[:1], 1, "both")):
+        words = np.array([[word]], np.float32)
+        (given,) = Decider(space).decide(head.score(Evidence(picture, blank, titled, words)), 0)
+        assert given.source == source
+
+
 def test_scores_do_not_depend_on_the_other_products() -> None:
     rng = np.random.default_rng(0)
     images = unit(rng.normal(size=(50, DIM)).astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,7 +90,7 @@ def tag(
     to_stdout = out == "-"
     if to_stdout and as_json:
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
-    if scores and not out.endswith((".jsonl", ".parquet")):
+    if scores and not out.lower().endswith((".jsonl", ".parquet")):
         raise UsageError(f"--scores needs --out FILE.jsonl or FILE.parquet, not {out!r}.")
     catalog = read_catalog(
         source,
@@ -97,6 +98,11 @@ def tag(
         path_column=path_column,
         id_column=id_column,
         title_column=title_column,
+    )
+    _spare_inputs(
+        [Path(one) for one in (None if to_stdout else out, html) if one is not None],
+        [Path(one) for one in (source, titles, labels) if one is not None],
+        catalog,
     )
     for warning in catalog.warnings:
         output.warn(warning)
@@ -160,6 +166,21 @@ def tag(
         preview.show(to_stdout=to_stdout)
         _show(summary, out, html, to_stdout=to_stdout)
     return 1 if strict and summary.errors else 0
+
+
+def _spare_inputs(written: list[Path], read: list[Path], catalog: Catalog) -> None:
+    """Refuse to write over what this run reads, or two results into one file."""
+    from fashiontag.errors import UsageError
+
+    absolute = [path.resolve() for path in written]
+    if len(set(absolute)) < len(absolute):
+        raise UsageError(f"--out and --html both name {written[0]}; give each a file of its own.")
+    inputs = {path.resolve() for path in read}
+    pictures = {item.image.locator for item in catalog.items}
+    for path, place in zip(written, absolute, strict=True):
+        typed = os.path.abspath(path)  # noqa: PTH100 (a picture's locator follows no links)
+        if place in inputs or str(place) in pictures or typed in pictures:
+            raise UsageError(f"{path} is read by this run and would be lost; write somewhere else.")
 
 
 class _TableRows:

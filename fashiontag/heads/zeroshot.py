@@ -219,8 +219,12 @@ class ZeroShot:
                 shares /= shares.sum(axis=1, keepdims=True)
                 out.labels[:, columns] = shares[:, :-1]
                 out.unknown[:, position] = shares[:, -1]
-                out.by_image[:, columns] = _is_best(seen) & visible
-                out.by_title[:, columns] = _is_best(said) & titled[:, None]
+                alone = len(group.labels) == 1  # with nothing to be better than but "unknown"
+                speaks = seen >= nothing[:, None] if alone else _is_best(seen)
+                out.by_image[:, columns] = speaks & visible
+                out.by_title[:, columns] = (words > 0 if alone else _is_best(said)) & titled[
+                    :, None
+                ]
             else:
                 seen = weights.image[:, None] * self._spread(image)[:, columns]
                 seen = np.where(visible, seen, weights.unknown[:, None])

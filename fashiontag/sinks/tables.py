@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, TextIO
 
-from fashiontag.errors import UsageError
+from fashiontag.errors import OutputError, UsageError
 from fashiontag.sinks.partfile import PartFile
 
 if TYPE_CHECKING:
@@ -291,7 +291,13 @@ def _stream_writer(stream: TextIO | BinaryIO) -> Callable[[bytes], object]:
     text_only = isinstance(raw, io.TextIOBase)
 
     def write(line: bytes) -> None:
-        raw.write(line.decode() if text_only else line)
-        raw.flush()
+        try:
+            raw.write(line.decode() if text_only else line)
+            raw.flush()
+        except BrokenPipeError:  # whoever read has seen enough, which is no error
+            raise
+        except OSError as error:
+            msg = f"can't write to standard output: {error.strerror}; make room or use --out FILE"
+            raise OutputError(msg) from error
 
     return write

@@ -146,7 +146,7 @@ def search(
         items = index.items(placement.numbers[found.positions].tolist())
     ranked = zip(items, found.scores.tolist(), found.folded.tolist(), strict=True)
     hits = tuple(
-        Hit(rank, score, item.id, item.path, item.title, item.tags, folded)
+        Hit(rank, min(score, 1.0), item.id, item.path, item.title, item.tags, folded)
         for rank, (item, score, folded) in enumerate(ranked, start=1)
     )
     if among is not None and not len(among):
