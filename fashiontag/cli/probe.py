@@ -359,7 +359,7 @@ def _show(report: ProbeReport, *, promised: float | None) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
 
-    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("group", "n", "image", "title", "both", "F1", "top-1", "calib."):
         grid.add_column(name, justify="left" if name == "group" else "right", no_wrap=True)
     if promised is not None:
@@ -397,4 +397,4 @@ def _show(report: ProbeReport, *, promised: float | None) -> None:
 
 
 def _figure(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
+    return f"{value:.2f}" if math.isfinite(value) else "–"
