@@ -219,6 +219,10 @@ def test_where_unknown_has_the_majority_the_picture_gives_nothing() -> None:
     assert head.blank(np.concatenate([AXES[-1:], red, red_dress])).tolist() == [True, True, False]
     assert tags(score(red)) == {}
     assert tags(score(red_dress)) == {"kind=dress": "image", "colour=red": "image"}
+    # the title is believed all the same, and says so
+    words = np.zeros((1, SPACE.size), np.float32)
+    words[0, SPACE.column("kind=dress")] = 1
+    assert tags(score(AXES[-1:], words=words)) == {"kind=dress": "title"}
 
 
 def test_statistics_survive_a_round_trip(tmp_path) -> None:

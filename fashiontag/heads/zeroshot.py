@@ -181,7 +181,8 @@ class ZeroShot:
         count = len(evidence.titled)
         image, title = self.cosines(evidence.images), self.cosines(evidence.titles)
         # A label that this picture can't show is left to the title's words: without them it is out.
-        shown = self._visible & ~self.blank(evidence.images)[:, None]
+        blank = self.blank(evidence.images)
+        shown = self._visible & ~blank[:, None]
         possible = shown | (evidence.words > 0)
         background = self.background(evidence.images)
         out = Scores(
@@ -201,7 +202,7 @@ class ZeroShot:
                 if group.visible
                 else WORDS_ONLY
             )
-            weights = _PerRow.of(constants, titled)
+            weights = _PerRow.of(constants, titled, blank)
             out.cuts[:, position] = weights.cut
             words = weights.words[:, None] * evidence.words[:, columns]
             visible = shown[:, columns]
@@ -261,16 +262,19 @@ class _PerRow:
     cut: Floats
 
     @classmethod
-    def of(cls, constants: GroupConstants, titled: NDArray[np.bool_]) -> _PerRow:
-        def choose(with_title: float, without: float) -> Floats:
-            return np.where(titled, with_title, without).astype(np.float32)
+    def of(
+        cls, constants: GroupConstants, titled: NDArray[np.bool_], blank: NDArray[np.bool_]
+    ) -> _PerRow:
+        def choose(with_title: float, without: float, words_only: float) -> Floats:
+            chosen = np.where(titled, with_title, without)
+            return np.where(blank, words_only, chosen).astype(np.float32)
 
         return cls(
-            image=choose(constants.image, constants.image_alone),
-            title=choose(constants.title, 0.0),
-            words=choose(constants.words, 0.0),
-            unknown=choose(constants.unknown, constants.unknown_alone),
-            cut=choose(constants.cut, constants.cut_alone),
+            image=choose(constants.image, constants.image_alone, WORDS_ONLY.image),
+            title=choose(constants.title, 0.0, WORDS_ONLY.title),
+            words=choose(constants.words, 0.0, WORDS_ONLY.words),
+            unknown=choose(constants.unknown, constants.unknown_alone, WORDS_ONLY.unknown),
+            cut=choose(constants.cut, constants.cut_alone, WORDS_ONLY.cut),
         )
 
 
