@@ -125,10 +125,6 @@ def no_words(evidence: Evidence) -> Evidence:
     return replace(evidence, words=np.zeros_like(evidence.words))
 
 
-def no_titles(evidence: Evidence) -> Evidence:
-    return replace(evidence, titled=np.zeros_like(evidence.titled))
-
-
 def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
     """Compare with ``styles.csv`` on one split."""
     test, train = products.load([split]), products.load(["backbone", "pool"])

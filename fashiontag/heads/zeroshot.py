@@ -180,6 +180,7 @@ class ZeroShot:
         size, groups = self.space.size, len(self.space.groups)
         count = len(evidence.titled)
         image, title = self.cosines(evidence.images), self.cosines(evidence.titles)
+        spread_image, spread_title = self._spread(image), self._spread(title)
         # A label that this picture can't show is left to the title's words: without them it is out.
         blank = self.blank(evidence.images)
         shown = self._visible & ~blank[:, None]
@@ -227,9 +228,9 @@ class ZeroShot:
                     :, None
                 ]
             else:
-                seen = weights.image[:, None] * self._spread(image)[:, columns]
+                seen = weights.image[:, None] * spread_image[:, columns]
                 seen = np.where(visible, seen, weights.unknown[:, None])
-                said = weights.title[:, None] * self._spread(title)[:, columns] + words
+                said = weights.title[:, None] * spread_title[:, columns] + words
                 shares = _sigmoid(seen + said - weights.unknown[:, None])
                 out.labels[:, columns] = np.where(possible[:, columns], shares, 0.0)
                 out.by_image[:, columns] = (

@@ -194,7 +194,7 @@ def _embed_window(
         )
         if progress is not None:
             progress(min(batch_size, len(items) - number * batch_size))
-    if encoded or any(todo):
+    if any(todo):
         rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
     return Embedded(
         items=tuple(items),
