@@ -119,12 +119,32 @@ LIGHT = ["torch", "pandas", "sklearn", "open_clip", "datasets", "faiss", "pyarro
     "code",
     [
         "import fashiontag",
-        "from fashiontag.cli import app; app(['--help'], standalone_mode=False)",
-        "from fashiontag.cli import app; app(['tag', '--help'], standalone_mode=False)",
-        "from fashiontag.cli import app; app(['labels'], standalone_mode=False)",
+        "from fashiontag.cli import run; run(['--help'], debug=True)",
+        "from fashiontag.cli import run; run(['tag', '--help'], debug=True)",
+        "from fashiontag.cli import run; run(['labels'], debug=True)",
+        "from fashiontag.cli import run; run(['labels', '--json'], debug=True)",
     ],
 )
 def test_light_commands_load_nothing_heavy(code: str) -> None:
     probe = f"import sys\n{code}\nprint([m for m in {LIGHT!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_labels_answer_without_the_parser() -> None:
+    probe = "import sys; from fashiontag.cli import run; run(['labels'], debug=True)"
+    probe += "\nprint([m for m in ('typer', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_overview_names_every_command_and_cuts_none() -> None:
+    from fashiontag.cli import commands
+
+    done = subprocess.run(
+        [sys.executable, "-m", "fashiontag", "--help"], capture_output=True, text=True, check=True
+    )
+    for name, command in commands.COMMANDS.items():
+        assert f"  {name} " in done.stdout
+        assert command.line in done.stdout
+        assert commands.function_of(name).__doc__

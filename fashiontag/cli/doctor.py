@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from fashiontag import __version__
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 LIBRARIES = (
     "torch",
@@ -22,7 +22,6 @@ LIBRARIES = (
 )
 
 
-@app.command()
 def doctor(
     workspace: options.Workspace = options.DEFAULT_WORKSPACE,
     as_json: options.Json = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,6 @@ SHOWN = 300
 """Pictures on a contact sheet; whoever has more duplicates wants the list."""
 
 
-@app.command()
 def duplicates(
     min_score: Annotated[
         float, typer.Option(metavar="SCORE", help="Lowest cosine of two pictures of one style.")

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
     from fashiontag.index import SourceStatus
 
 
-@app.command()
 def index(
     source: Annotated[
         str | None, typer.Argument(metavar="[SOURCE]", help="As for `fashiontag tag`.")

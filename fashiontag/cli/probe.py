@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,6 @@ Gaps = Annotated[
 DEFAULT_OUT = Path("probe")
 
 
-@app.command("probe-train")
 def probe_train(
     table: Table,
     images: Images,
@@ -159,7 +158,6 @@ def probe_train(
     )
 
 
-@app.command("probe-eval")
 def probe_eval(
     probe: Annotated[
         Path, typer.Argument(metavar="PROBE", help="A folder of `fashiontag probe-train`.")

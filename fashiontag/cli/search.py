@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,7 +24,6 @@ BAR = 12
 """Characters of a score bar; the best hit's is full."""
 
 
-@app.command()
 def search(
     query: Annotated[
         str | None, typer.Argument(metavar="[QUERY]", help="What to look for, in words.")

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 
-@app.command()
 def store(
     status: Annotated[
         bool, typer.Option("--status", help="Show what is kept (the default).")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fashiontag.workflows.suggest import Suggestion
 
 
-@app.command()
 def suggest(
     source: options.Source,
     titles: options.Titles = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fashiontag.cli import app, options, output
+from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,7 +27,6 @@ PREVIEW = 8
 """Rows shown on the terminal: enough to see whether it went well, few enough to read."""
 
 
-@app.command()
 def tag(
     source: options.Source,
     titles: options.Titles = None,

@@ -1,0 +1,103 @@
+"""The commands and the parser: only the module of the command that was asked for is imported."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from fashiontag import __version__
+from fashiontag.cli import complain, output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Command(NamedTuple):
+    """Where a command is, and what ``fashiontag --help`` says of it."""
+
+    place: str
+    """Module below `fashiontag.cli`, and the function in it."""
+    line: str
+    """At most 60 characters, or the overview would cut it."""
+
+
+COMMANDS = {
+    "tag": Command("tag:tag", "Tag every product picture of a folder, table or data set."),
+    "search": Command("search:search", "Search what was tagged: by words, by picture, or by both."),
+    "index": Command("index:index", "Make the index match a folder, without tagging."),
+    "duplicates": Command(
+        "duplicates:duplicates", "Show what is there twice: the same photo, or the same style."
+    ),
+    "probe-train": Command(
+        "probe:probe_train", "Learn your own labels from a few labelled products."
+    ),
+    "probe-eval": Command(
+        "probe:probe_eval", "Judge a probe on labelled products that it never saw."
+    ),
+    "suggest": Command("suggest:suggest", "Say which products to label next."),
+    "labels": Command("labels:labels", "Show and check a label file."),
+    "store": Command("store:store", "Show what the workspace keeps, or drop what nothing uses."),
+    "doctor": Command("doctor:doctor", "Show versions, devices, models and the workspace."),
+}
+
+
+def parse(arguments: list[str]) -> int:
+    """Run one command line; what typer refuses becomes a sentence and 2."""
+    if not arguments:
+        parse(["--help"])
+        return 2
+    try:
+        # Ctrl-C comes back as the status 130, without a word.
+        status = application(arguments[0])(
+            args=arguments, prog_name="fashiontag", standalone_mode=False
+        )
+    except typer.TyperException as error:
+        asked = getattr(getattr(error, "ctx", None), "command_path", "fashiontag")
+        complain(f"{error.format_message().strip().rstrip('.')}. See: {asked} --help")
+        return 2
+    return status if isinstance(status, int) else 0
+
+
+def application(asked: str) -> typer.Typer:
+    """Build the parser, whole for the command that was asked for, a line for the others."""
+    app = typer.Typer(
+        name="fashiontag",
+        help="Photos and titles of fashion products in, catalogue tags and a searchable index out.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # the decorated help takes 0.1 s more, for a Markdown parser
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name, command in COMMANDS.items():
+        app.command(name, help=None if name == asked else command.line)(
+            function_of(name) if name == asked else _not_asked
+        )
+    return app
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """Import the function behind a command."""
+    module, function = COMMANDS[name].place.split(":")
+    found: Callable[..., Any] = getattr(import_module(f"fashiontag.cli.{module}"), function)
+    return found
+
+
+def _not_asked() -> None:
+    """Stand for a command in the overview."""
+
+
+def _version(value: bool) -> None:
+    if value:
+        output.line(f"fashiontag {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    del version

@@ -1,0 +1,44 @@
+"""A label file as a table: its groups, how many labels each takes, and what only titles tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashiontag.cli import output
+from fashiontag.labels import load_labels, shipped_labels
+
+if TYPE_CHECKING:
+    from fashiontag.labels import LabelSpace
+
+
+def show(file: str | None = None) -> None:
+    """Print a label file's table, and where to look next."""
+    space = load_labels(file)
+    _show(space)
+    others = [name for name in shipped_labels() if name != space.name]
+    if file is None:
+        output.say(f"Also shipped: {', '.join(others)}. See one: fashiontag labels {others[0]}")
+
+
+def _show(space: LabelSpace) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("group")
+    table.add_column("takes")
+    table.add_column("labels (in italics: only a title can tell)")
+    for group in space.groups:
+        names = Text()
+        for number, label in enumerate(group.labels):
+            names.append(", " if number else "", style="dim")
+            seen = group.visible and label.visible
+            names.append(label.name, style="" if seen else "italic dim")
+        takes = "one" if group.exclusive else "several"
+        table.add_row(Text(group.name, style="bold"), f"{takes} of {len(group.labels)}", names)
+    output.results.print(table)
+    output.results.print(
+        f"{space.name}: {space.size} labels in {len(space.groups)} groups, hash {space.hash[:12]}",
+        markup=False,
+    )
