@@ -353,6 +353,11 @@ def _group(name: str, content: object, where: str) -> Group:
     for template in templates:
         if "{label}" not in template:
             raise LabelFileError(f"{at}: the template '{template}' lacks {{label}}.")
+        if set("{}") & set(template.replace("{label}", "")):
+            raise LabelFileError(
+                f"{at}: the template '{template}' has a brace beside {{label}}, the only thing "
+                "that is filled in; remove it."
+            )
     labels = tuple(_label(entry, number, at) for number, entry in enumerate(entries, 1))
     seen: set[str] = set()
     for label in labels:

@@ -169,6 +169,13 @@ def test_a_table_names_pictures_titles_and_fields(shop):
         gone.image.read()
 
 
+def test_an_address_in_a_table_is_said_to_be_one(shop):
+    (shop / "web.csv").write_text("image\nhttps://example.com/a.jpg\n")
+    (item,) = read_catalog(str(shop / "web.csv")).items
+    with pytest.raises(ImageError, match="an address, and only files are read"):
+        item.image.read()
+
+
 def test_titles_replace_a_source_tables_own(shop):
     table = shop / "list.csv"
     table.write_text("image,title\na.jpg,own\nb.PNG,own too\n")

@@ -254,6 +254,10 @@ REFUSED = {
     "words is text": ("[groups.a]\nlabels=[{name='x', words='y'}]", ["'a'", "'x'", "words"]),
     "flag is text": ("[groups.a]\nexclusive='no'\nlabels=['x']", ["'a'", "exclusive"]),
     "template without label": ("[groups.a]\ntemplates=['a photo']\nlabels=['x']", ["'a photo'"]),
+    "template with another field": (
+        "[groups.a]\ntemplates=['{label} by {brand}']\nlabels=['x']",
+        ["'a'", "{brand}", "only thing"],
+    ),
     "implies nothing": (
         "[groups.a]\nlabels=[{name='x', implies=['a=z']}]",
         ["'a'", "'x'", "'a=z'"],

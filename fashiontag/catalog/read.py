@@ -102,9 +102,13 @@ class FileRef:
                 with open(self.file, "rb") as file:
                     return file.read()
         except FileNotFoundError as error:
-            raise ImageError(f"no such file: {self.locator}") from error
+            # Without the path, which stands beside it in every row: a summary counts reasons.
+            web = re.search(r"(?:^|/)https?:/", self.file)
+            raise ImageError(
+                "an address, and only files are read" if web else "no such file"
+            ) from error
         except PermissionError as error:
-            raise ImageError(f"no permission to read {self.locator}") from error
+            raise ImageError("no permission to read the file") from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ImageError(f"can't be read: {reason}") from error
