@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CONDITIONS = ("plain", "masked", "absent", "swapped")
 FIT_CONDITION = {"plain": "plain", "masked": "masked", "absent": "absent", "swapped": "plain"}
 """What a method is fitted on; titles are swapped in the test only."""
+SPLITS = ("official", "family", "random")
 SWAPPED = 0.2
 EMPTY = {"", "NA"}
 """Cells that sellers left blank: not known, which is not "none of these"."""
@@ -293,7 +294,8 @@ class Dataset:
             if positives >= self.spec.least_positives and families >= shots:
                 kept.add(tag)
                 continue
-            left_out.append(f"{tag} ({positives}, {families})")
+            if positives or families:
+                left_out.append(f"{tag} ({positives}, {families})")
             if tag in self.spec.tags:
                 complaints.append(
                     f"{self.spec.name}: {tag} has {positives} positives in the test split and "

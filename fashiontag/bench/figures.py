@@ -129,7 +129,8 @@ def _group(
         constant = ((hot.mean(axis=0) - hot) ** 2).mean(axis=1)
         values["brier_rates"] = _interval(float(constant.mean()), weights @ constant / sizes)
         values["calibration"] = _calibration(right, sure, weights)
-    names, confusion = group.names, {}
+    names = group.names
+    confusion: dict[str, dict[str, int]] = {}
     for row, column in zip(right_label[~right].tolist(), best[~right].tolist(), strict=True):
         line = confusion.setdefault(names[row], {})
         line[names[column]] = line.get(names[column], 0) + 1
@@ -170,9 +171,9 @@ def _calibration(right: NDArray[np.bool_], sure: Floats, weights: Floats) -> lis
     """
     value = calibration_error(right, sure)
     parts = np.array_split(np.argsort(sure, kind="stable"), min(BINS, len(sure)))
-    signed = (right - sure).astype(np.float32)
+    signed: Floats = (right - sure).astype(np.float32)
     total = np.maximum(weights.sum(axis=1), 1)
-    gaps = sum(np.abs(weights[:, part] @ signed[part]) / total for part in parts)
+    gaps = np.sum([np.abs(weights[:, part] @ signed[part]) for part in parts], axis=0) / total
     told = _interval(value, value + gaps - np.mean(gaps))
     return [max(0.0, one) for one in told]
 

@@ -1,0 +1,374 @@
+"""Run what is missing of a suite's grid, one appended line per finished cell and group."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fashiontag.bench.data import FIT_CONDITION, Dataset
+from fashiontag.bench.figures import ALL, PAIRED, measure
+from fashiontag.bench.methods import Task, find_method
+from fashiontag.catalog.families import draw_shots
+from fashiontag.encoders import resolve
+from fashiontag.errors import CatalogError, FashiontagError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from fashiontag.bench.data import DataSpec
+    from fashiontag.bench.figures import Figures
+    from fashiontag.bench.methods import Fitted, Method, Rows
+    from fashiontag.bench.suite import MethodSpec, Suite
+    from fashiontag.datamodels import Encoder
+    from fashiontag.store import VectorStore
+
+Row = dict[str, Any]
+VERSIONED = ("fashiontag", "numpy", "scikit-learn", "torch", "open-clip-torch", "timm")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did: cells finished now, cells that were there, and a sentence per failure."""
+
+    finished: int
+    skipped: int
+    failures: tuple[str, ...]
+
+
+def run(
+    suite: Suite,
+    out: Path,
+    workspace: Path,
+    store: VectorStore,
+    *,
+    device: str = "auto",
+    offline: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run the cells that `out` lacks; what fails is told, and the rest goes on.
+
+    Parameters
+    ----------
+    suite : Suite
+    out : Path
+        JSON lines; made if it isn't there.
+    workspace : Path
+        A folder for drawn data, trained towers and the resampled figures behind differences.
+    store : VectorStore
+    device, offline
+        As in `fashiontag.encoders.resolve`.
+    tell : callable
+        Gets a sentence per finished cell and per failure.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    workspace.mkdir(parents=True, exist_ok=True)
+    runner = _Runner(suite, out, workspace, store, tell or (lambda _: None))
+    methods = dict(runner.methods())
+    shots = [one for one in suite.shots if one != "all"]
+    for spec in suite.data:
+        try:
+            data = Dataset(spec, workspace, max(shots, default=1))
+        except FashiontagError as error:
+            runner.fail(f"{spec.name}: {error}")
+            continue
+        for sentence in data.complaints:
+            runner.fail(sentence)
+        for name in suite.encoders:
+            try:
+                encoder = resolve(None if name == "mini" else name, device=device, offline=offline)
+                runner.grid(data, encoder, methods)
+            except FashiontagError as error:
+                runner.fail(f"{spec.name}, {name}: {error}")
+    return Outcome(runner.finished, runner.skipped, tuple(runner.failures))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read result rows, the newest of each cell and group, in the order of their first writing.
+
+    A last line that was torn by a kill is left out.
+
+    Raises
+    ------
+    CatalogError
+        Another line is no JSON.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_text("utf-8").split("\n")
+    newest: dict[tuple[Any, ...], Row] = {}
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise CatalogError(
+                f"{path}, line {number} is no JSON; take it out, or restore the file."
+            ) from error
+        newest[tuple(row.get(name) for name in IDENTITY)] = row
+    return list(newest.values())
+
+
+IDENTITY = ("kind", "data", "encoder", "method", "condition", "shots", "seed", "group")
+
+
+class _Runner:
+    """The state of one run: what is done, what failed, where rows go."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        out: Path,
+        workspace: Path,
+        store: VectorStore,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.suite, self.out, self.workspace, self.store = suite, out, workspace, store
+        self.tell = tell
+        self.finished, self.skipped = 0, 0
+        self.failures: list[str] = []
+        self.rows = read_rows(out)
+        self.done = {row["cell"] for row in self.rows if row.get("group") == ALL and "cell" in row}
+        self.versions = {"python": platform.python_version(), **dict(_versions())}
+
+    def fail(self, sentence: str) -> None:
+        self.failures.append(sentence)
+        self.tell(f"failed: {sentence}")
+
+    def methods(self) -> Iterator[tuple[str, Method]]:
+        for spec in self.suite.methods:
+            try:
+                yield spec.label, find_method(spec.method)
+            except FashiontagError as error:
+                self.fail(str(error))
+
+    def grid(self, data: Dataset, encoder: Encoder, methods: dict[str, Method]) -> None:
+        """Run all cells of one data set and encoder, draw by draw."""
+        start: Row = {
+            "suite": self.suite.name,
+            "data": data.spec.name,
+            "split": _split(data.spec),
+            "encoder": encoder.name,
+            "fingerprint": encoder.fingerprint[:12],
+        }
+        test = {c: data.rows("test", c, encoder, self.store) for c in self.suite.conditions}
+        train = {
+            c: data.rows("train", c, encoder, self.store)
+            for c in dict.fromkeys(FIT_CONDITION[one] for one in self.suite.conditions)
+        }
+        self._describe(start, data, train, test)
+        for seed in self.suite.seeds:
+            for shots in self.suite.shots:
+                for condition, whole in train.items():
+                    rows = whole
+                    if shots != "all":
+                        chosen = draw_shots(whole.targets, whole.families, shots, seed)
+                        rows = whole.take(chosen)
+                    tests = {c: o for c, o in test.items() if FIT_CONDITION[c] == condition}
+                    val = None
+                    if shots == "all" and len(data.parts["val"]):
+                        val = data.rows("val", condition, encoder, self.store)
+                    task = Task(
+                        data.space, rows, val, condition, None if shots == "all" else shots, seed,
+                        encoder, self.store, self.workspace,
+                    )  # fmt: skip
+                    for spec in self.suite.methods:
+                        if spec.label in methods:
+                            self._cells(start, task, spec, methods[spec.label], tests)
+        self._pairs(start)
+
+    def _describe(
+        self, start: Row, data: Dataset, train: dict[str, Rows], test: dict[str, Rows]
+    ) -> None:
+        """Say once what the data are, and which labels were left out."""
+        row = {
+            "kind": "data",
+            **start,
+            "data_hash": _hash([one.training.hash for one in (*train.values(), *test.values())]),
+            "products": [len(data.parts[name]) for name in ("train", "val", "test")],
+            "families": [len(np.unique(data.families[at])) for at in data.parts.values()],
+            "seen_by_the_embedded_model": round(data.seen, 3),
+            "labels": {name: len(data.space.group(name).labels) for name in data.space.names},
+            "left_out": list(data.left_out),
+        }
+        if row not in self.rows:
+            self._append([row])
+
+    def _cells(
+        self, start: Row, task: Task, spec: MethodSpec, method: Method, tests: dict[str, Rows]
+    ) -> None:
+        """Fit once and score under every title condition that this fit serves."""
+        fitted: Fitted | None = None
+        seconds = 0.0
+        for condition, test in tests.items():
+            if spec.conditions and condition not in spec.conditions:
+                continue
+            row: Row = {
+                **start,
+                "method": spec.label,
+                "condition": condition,
+                "shots": task.shots or "all",
+                "seed": task.seed,
+                "data_hash": _hash([task.train.training.hash, test.training.hash]),
+            }
+            cell = _hash([row, spec.method, dict(spec.options), self.suite.resamples])
+            if cell in self.done:
+                self.skipped += 1
+                continue
+            try:
+                began = time.perf_counter()
+                if fitted is None:
+                    fitted = method(replace(task, options=spec.options))
+                    seconds = time.perf_counter() - began
+                    seconds = seconds if fitted.seconds is None else fitted.seconds
+                began = time.perf_counter()
+                scores = _checked(fitted.scores(test.blind()), test)
+                scoring = time.perf_counter() - began
+            except Exception as error:  # whatever a method raises is that cell's alone
+                said = str(error) if isinstance(error, FashiontagError) else repr(error)
+                self.fail(f"{spec.label} on {start['data']}, titles {condition}: {said}")
+                if fitted is None:
+                    return
+                continue
+            found = measure(task.space, test.targets, scores, test.families, self.suite.resamples)
+            self._keep(cell, found)
+            positives = (task.train.targets == 1).sum(axis=0)
+            row |= {
+                "train": len(task.train),
+                "test": len(test),
+                "positives": [int(f(positives)) for f in (np.min, np.median, np.max)],
+                "fit_seconds": round(seconds, 2),
+                "score_seconds": round(scoring, 3),
+                "trainable_parameters": fitted.trainable_parameters,
+                "notes": dict(fitted.notes),
+                "versions": self.versions,
+            }
+            self._append(
+                {"kind": "cell", "cell": cell, **row, "group": name, **self._shown(one)}
+                for name, one in found.items()
+            )
+            self.done.add(cell)
+            self.finished += 1
+            headline = found[ALL].values["ap"][0]
+            self.tell(
+                f"{start['data']}, {task.shots or 'all'} shots, seed {task.seed}, titles "
+                f"{condition}, {spec.label}: {headline:.3f} in {seconds + scoring:.1f} s"
+            )
+
+    def _shown(self, figures: Figures) -> Row:
+        row: Row = {"figures": figures.values}
+        if figures.curve:
+            row["precision_at_coverage"] = figures.curve
+        if self.suite.confusion and figures.confusion:
+            row["confusion"] = figures.confusion
+        return row
+
+    def _append(self, rows: Any) -> None:  # noqa: ANN401
+        """Append whole lines in one write, after cutting off a line that a kill tore."""
+        rows = list(rows)
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        with self.out.open("ab+") as file:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            file.write(text.encode())
+        self.rows += rows
+
+    # -- differences --------------------------------------------------------------------------
+
+    def _file(self, cell: str) -> Path:
+        return self.workspace / "resampled" / f"{cell}.npz"
+
+    def _keep(self, cell: str, found: dict[str, Figures]) -> None:
+        """Keep the resampled figures: differences need them, and they are too many for a row."""
+        self._file(cell).parent.mkdir(exist_ok=True)
+        arrays = {
+            f"{group}/{name}": values.astype(np.float32)
+            for group, one in found.items()
+            for name, values in one.resampled.items()
+        }
+        np.savez_compressed(self._file(cell), **arrays)  # type: ignore[arg-type]
+
+    def _pairs(self, start: Row) -> None:
+        """Append how the reference differs from every other method, averaged over draws."""
+        mine = [
+            row
+            for row in self.rows
+            if row["kind"] == "cell"
+            and all(row[name] == start[name] for name in ("data", "encoder", "fingerprint"))
+            and self._file(row["cell"]).is_file()
+        ]
+        by: dict[tuple[Any, ...], dict[int, Row]] = {}
+        for row in mine:
+            key = (row["condition"], row["shots"], row["group"], row["method"])
+            by.setdefault(key, {})[row["seed"]] = row
+        known = {json.dumps(row) for row in self.rows}
+        fresh = []
+        for (condition, shots, group, method), others in by.items():
+            ours = by.get((condition, shots, group, self.suite.reference), {})
+            seeds = sorted(ours.keys() & others.keys())
+            if method == self.suite.reference or not seeds:
+                continue
+            row = {
+                "kind": "pair", **start, "method": method, "reference": self.suite.reference,
+                "condition": condition, "shots": shots, "group": group, "seeds": len(seeds),
+                "difference": self._difference([(ours[s], others[s]) for s in seeds], group),
+            }  # fmt: skip
+            if json.dumps(row) not in known:
+                fresh.append(row)
+        if fresh:
+            self._append(fresh)
+
+    def _difference(self, draws: list[tuple[Row, Row]], group: str) -> dict[str, list[float]]:
+        loaded = [[np.load(self._file(row["cell"])) for row in pair] for pair in draws]
+        out: dict[str, list[float]] = {}
+        for name in PAIRED:
+            if any(name not in row["figures"] for pair in draws for row in pair):
+                continue
+            key = f"{group}/{name}"
+            ours, theirs = (np.mean([pair[at][key] for pair in loaded], axis=0) for at in (0, 1))
+            a, b = (np.mean([pair[at]["figures"][name][0] for pair in draws]) for at in (0, 1))
+            out[name] = _around(a - b, ours - theirs)
+            if name == "top1" and b < 1:
+                out["error_ratio"] = _around((1 - a) / (1 - b), (1 - ours) / (1 - theirs + 1e-9))
+        return out
+
+
+def _around(value: float, resampled: Any) -> list[float]:  # noqa: ANN401
+    low, high = np.nanpercentile(resampled, [2.5, 97.5])
+    return [round(float(one), 4) for one in (value, low, high)]
+
+
+def _checked(scores: Any, test: Rows) -> Any:  # noqa: ANN401
+    if scores.shape != test.targets.shape or not np.isfinite(scores).all():
+        raise CatalogError(
+            f"the method gave scores of shape {scores.shape} or some that are no numbers; "
+            f"{test.targets.shape} are wanted."
+        )
+    return np.asarray(scores, np.float32)
+
+
+def _split(spec: DataSpec) -> str:
+    if spec.split == "official":
+        return f"official, {'+'.join(spec.train)} to {'+'.join(spec.test)}"
+    drawn = f", {spec.types} × {spec.products}" if spec.types else ""
+    return f"7:1:2 by {spec.split}{drawn}"
+
+
+def _hash(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in VERSIONED:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue

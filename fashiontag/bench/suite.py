@@ -1,0 +1,201 @@
+"""Suite files: which data, encoders, methods, title conditions, shots and seeds make the grid."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fashiontag.bench.data import CONDITIONS, SPLITS, DataSpec
+from fashiontag.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+
+SUITES = Path("benchmarks/suites")
+RESULTS = Path("benchmarks/results")
+COLUMNS = ("group", "condition", "shots", "data", "figure")
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """A method of the grid: what tables call it, its own conditions (none: all), its options."""
+
+    method: str
+    label: str = ""
+    conditions: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table of the results: one row a method, one column a value of `columns`.
+
+    Attributes
+    ----------
+    name : str
+        What a page's marker calls it.
+    columns : str
+        ``group``, ``condition``, ``shots``, ``data``, or ``figure`` for those in `figures`.
+    where : mapping
+        The other axes' values; one that the suite has only once needs no entry.
+    figures : tuple of str
+        As in `figures.Figures`; also ``fit_seconds`` and ``trainable_parameters``. Only the first
+        counts unless they are the columns.
+    against : bool
+        Show the reference minus the method, paired, instead.
+    """
+
+    name: str
+    columns: str = "group"
+    where: Mapping[str, Any] = field(default_factory=dict)
+    figures: tuple[str, ...] = ("ap",)
+    against: bool = False
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A grid, and how its results are shown.
+
+    Attributes
+    ----------
+    name : str
+        The file's stem, under which results are kept.
+    title, note : str
+        For people; the note stands under every table.
+    data : tuple of DataSpec
+    methods : tuple of MethodSpec
+    encoders, conditions : tuple of str
+    shots : tuple of int or str
+        ``all`` takes the whole training split.
+    seeds : tuple of int
+    reference : str
+        The method that the others are compared with, by its label; "" compares none.
+    resamples : int
+    confusion : bool
+        Whether rows hold who was taken for whom.
+    tables : tuple of TableSpec
+    """
+
+    name: str
+    data: tuple[DataSpec, ...]
+    methods: tuple[MethodSpec, ...]
+    title: str = ""
+    note: str = ""
+    encoders: tuple[str, ...] = ("mini",)
+    conditions: tuple[str, ...] = ("plain",)
+    shots: tuple[Any, ...] = ("all",)
+    seeds: tuple[int, ...] = (0,)
+    reference: str = ""
+    resamples: int = 2_000
+    confusion: bool = False
+    tables: tuple[TableSpec, ...] = ()
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """Read a suite by its path, or by its name in ``./benchmarks/suites``.
+
+    Raises
+    ------
+    UsageError
+        There is none, or it breaks a rule; the message names the key.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = SUITES / f"{name_or_path}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in SUITES.glob("*.toml"))) or "none"
+        raise UsageError(f"There is no suite {path}; give a .toml file or a name of {known}.")
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} isn't valid TOML: {error}.") from error
+    where = str(path)
+    data = content.get("data")
+    if (
+        not isinstance(data, dict)
+        or not data
+        or not all(isinstance(o, dict) for o in data.values())
+    ):
+        raise UsageError(f"{where}: data has to be tables, [data.NAME], each with a source.")
+    tables = content.get("tables", [])
+    made = {
+        "data": [_make(DataSpec, {**data[n], "name": n}, f"{where}, data.{n}") for n in data],
+        "methods": [_method(one, where) for one in content.get("methods", [])],
+        "tables": [_make(TableSpec, one, f"{where}, tables") for one in tables],
+    }
+    suite = _make(Suite, {**content, **made, "name": path.stem}, where)
+    _check(suite, where)
+    return suite
+
+
+def _method(entry: object, where: str) -> MethodSpec:
+    if isinstance(entry, str):
+        return MethodSpec(entry, entry)
+    if not isinstance(entry, dict) or not isinstance(entry.get("method"), str):
+        raise UsageError(f"{where}: {entry!r} in methods is neither a name nor {{method = …}}.")
+    own = {"method", "label", "conditions"}
+    options = {key: value for key, value in entry.items() if key not in own}
+    label = " ".join([entry["method"], *(f"{value}" for value in options.values())])
+    table = {"label": label, **{key: entry[key] for key in own & entry.keys()}, "options": options}
+    return _make(MethodSpec, table, f"{where}, methods")
+
+
+def _make(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Build a dataclass from a TOML table, whose keys and types have to be its own."""
+    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{where} has an unknown key {key!r}; known are {', '.join(known)}.")
+        usual = known[key].default
+        got = tuple(value) if isinstance(value, list) else value
+        if usual is not MISSING and type(got) is not type(usual):
+            wanted = "a list" if isinstance(usual, tuple) else type(usual).__name__
+            raise UsageError(f"{where}: {key} is {value!r}; it has to be {wanted}.")
+        values[key] = got
+    missing = [
+        name
+        for name, one in known.items()
+        if name not in values and one.default is MISSING and one.default_factory is MISSING
+    ]
+    if missing:
+        raise UsageError(f"{where} has no {missing[0]}.")
+    return kind(**values)
+
+
+def _check(suite: Suite, where: str) -> None:
+    labels = [one.label for one in suite.methods]
+    used = {*suite.conditions, *(c for one in suite.methods for c in one.conditions)}
+    wrong: list[tuple[str, tuple[str, ...]]] = []
+    wrong += [(f"condition {one!r}", CONDITIONS) for one in sorted(used - set(CONDITIONS))]
+    wrong += [
+        (f"split {one.split!r} of data.{one.name}", SPLITS)
+        for one in suite.data
+        if one.split not in SPLITS
+    ]
+    wrong += [
+        (f"columns {one.columns!r} of table {one.name}", COLUMNS)
+        for one in suite.tables
+        if one.columns not in COLUMNS
+    ]
+    wrong += [
+        (f"shots {one!r}", ("all", "numbers from 1"))
+        for one in suite.shots
+        if one != "all" and (type(one) is not int or one < 1)
+    ]
+    if suite.reference and suite.reference not in labels:
+        wrong.append((f"reference {suite.reference!r}", tuple(labels)))
+    if len(set(labels)) < len(labels):
+        twice = next(one for one in labels if labels.count(one) > 1)
+        raise UsageError(f"{where} has two methods called {twice!r}; give one another label.")
+    if wrong:
+        raise UsageError(
+            f"{where}: {wrong[0][0]} means nothing; known are {', '.join(wrong[0][1])}."
+        )
+    if not suite.methods or not suite.seeds:
+        raise UsageError(f"{where} makes an empty grid; give data, methods and seeds.")
