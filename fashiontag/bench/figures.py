@@ -171,9 +171,9 @@ def _calibration(right: NDArray[np.bool_], sure: Floats, weights: Floats) -> lis
     """
     value = calibration_error(right, sure)
     parts = np.array_split(np.argsort(sure, kind="stable"), min(BINS, len(sure)))
-    signed: Floats = (right - sure).astype(np.float32)
+    signed = weights * (right - sure)
     total = np.maximum(weights.sum(axis=1), 1)
-    gaps = np.sum([np.abs(weights[:, part] @ signed[part]) for part in parts], axis=0) / total
+    gaps = np.sum([np.abs(signed[:, part].sum(axis=1)) for part in parts], axis=0) / total
     told = _interval(value, value + gaps - np.mean(gaps))
     return [max(0.0, one) for one in told]
 

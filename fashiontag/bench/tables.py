@@ -1,0 +1,193 @@
+"""Result rows → Markdown tables, each with what a reader must know to believe it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fashiontag.bench.figures import ALL
+from fashiontag.bench.suite import RESULTS, load_suite
+from fashiontag.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from fashiontag.bench.run import Row
+    from fashiontag.bench.suite import Suite, TableSpec
+
+NAMES = {
+    "ap": "macro average precision",
+    "top1": "top-1",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "coverage": "coverage at 95 % precision",
+    "brier": "Brier score (lower is better)",
+    "brier_rates": "Brier score of the rates alone",
+    "calibration": "calibration error (lower is better)",
+    "micro_ap": "micro average precision",
+    "lrap": "label ranking average precision",
+    "precision_at_3": "precision@3",
+    "fit_seconds": "seconds to fit",
+    "trainable_parameters": "trainable parameters",
+    "error_ratio": "error of the reference ÷ error of the other",
+}
+PLAIN = ("fit_seconds", "trainable_parameters")
+NOTHING = "–"
+
+
+def all_tables(suite: Suite, rows: Sequence[Row]) -> str:
+    """Return every table of a suite, under its title."""
+    parts = [f"# {suite.title or suite.name}"]
+    parts += [f"## {spec.name}\n\n{table(suite, spec, rows)}" for spec in suite.tables]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(suite: Suite, spec: TableSpec, rows: Sequence[Row]) -> str:
+    """Return one table in Markdown, its caption below it.
+
+    Parameters
+    ----------
+    suite : Suite
+    spec : TableSpec
+    rows : sequence of Row
+        From `run.read_rows`; those of methods that the suite no longer has are passed over.
+
+    Raises
+    ------
+    UsageError
+        An axis that is neither the columns' nor in ``where`` has several values.
+    """
+    order = [one.label for one in suite.methods if not spec.methods or one.label in spec.methods]
+    kind = "pair" if spec.against else "cell"
+    mine = [row for row in rows if row["kind"] == kind and row["method"] in order]
+    for axis in ("data", "encoder", "condition", "shots", "group"):
+        if axis == spec.columns:
+            continue
+        there = list(dict.fromkeys(row[axis] for row in mine))
+        if axis not in spec.where and len(there) > 1:
+            raise UsageError(
+                f"Table {spec.name} of {suite.name} leaves open which {axis}: rows have "
+                f"{', '.join(map(str, there))}; name one in where."
+            )
+        mine = [row for row in mine if row[axis] == spec.where.get(axis, row[axis])]
+    if not mine:
+        return f"*No rows yet: `fashiontag bench {suite.name}`.*"
+    columns = _columns(suite, spec, mine)
+    lines = [
+        "| method | " + " | ".join(_heading(spec, one) for one in columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
+    for method in order:
+        found = [row for row in mine if row["method"] == method]
+        if found:
+            cells = [_cell(spec, found, one) for one in columns]
+            lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", _caption(suite, spec, rows, mine)])
+
+
+def _columns(suite: Suite, spec: TableSpec, rows: list[Row]) -> list[Any]:
+    if spec.columns == "figure":
+        return list(spec.figures)
+    there = list(dict.fromkeys(row[spec.columns] for row in rows))
+    if spec.columns == "condition":
+        return [one for one in suite.conditions if one in there]
+    if spec.columns == "shots":
+        return [one for one in suite.shots if one in there]
+    return [one for one in there if one != ALL] + [one for one in there if one == ALL]
+
+
+def _heading(spec: TableSpec, column: Any) -> str:  # noqa: ANN401
+    if spec.columns == "figure":
+        return NAMES.get(column, str(column))
+    if spec.columns == "shots":
+        return "all of training" if column == "all" else f"{column} shot" + "s" * (column > 1)
+    return f"titles {column}" if spec.columns == "condition" else str(column)
+
+
+def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
+    figure = column if spec.columns == "figure" else spec.figures[0]
+    if spec.columns != "figure":
+        rows = [row for row in rows if row[spec.columns] == column]
+    if figure in PLAIN:
+        middle = float(np.median([row[figure] for row in rows])) if rows else np.nan
+        if np.isnan(middle):
+            return NOTHING
+        return f"{middle:.1f}" if figure == "fit_seconds" and middle < 10 else f"{middle:,.0f}"
+    held = "difference" if spec.against else "figures"
+    triples = [row[held][figure] for row in rows if figure in row[held]]
+    if not triples:
+        return NOTHING
+    if len(triples) > 1:
+        values = [one[0] for one in triples]
+        return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+    value, low, high = triples[0]
+    if spec.against and figure != "error_ratio":
+        text = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+        return f"**{text}**" if low > 0 or high < 0 else text
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row]) -> str:
+    said = [] if spec.columns == "figure" else [NAMES[spec.figures[0]]]
+    if spec.against:
+        said[0] = f"{suite.reference} minus the other, {NAMES[spec.figures[0]]}, paired"
+        if spec.figures[0] == "error_ratio":
+            said[0] = f"Error of {suite.reference} over the other's, paired"
+    for row in rows:
+        if row["kind"] == "data" and row["data"] in {one["data"] for one in shown}:
+            train, val, test = row["products"]
+            seen = row["seen_by_the_embedded_model"]
+            leak = f", {seen:.0%} of the tested pictures trained the embedded model" if seen else ""
+            said.append(
+                f"data {row['data']}: {row['split']} ({train:,} products to train, {val:,} to "
+                f"choose, {test:,} to test{leak})"
+            )
+    models = dict.fromkeys(f"{row['encoder']} ({row['fingerprint']})" for row in shown)
+    said.append("model " + ", ".join(models))
+    for axis, name in (("condition", "titles"), ("shots", "shots"), ("group", "group")):
+        values = list(dict.fromkeys(row[axis] for row in shown))
+        if axis != spec.columns and values not in (["all"],):
+            said.append(f"{name} {values[0]}")
+    draws = max(row.get("seeds", 0) for row in shown)  # of a paired row, how many it averages
+    seeds = len({row.get("seed") for row in shown})
+    if spec.against:
+        mean = f"mean of {draws} draws, " if draws > 1 else ""
+        bold = "" if spec.figures[0] == "error_ratio" else "; bold where it excludes 0"
+        said.append(f"{mean}95 % interval over families{bold}")
+    elif seeds > 1:
+        said.append(f"mean ± standard deviation over {seeds} draws")
+    else:
+        said.append("95 % interval over families")
+    text = "; ".join(dict.fromkeys(said))
+    text = f"{text[0].upper()}{text[1:]}. `fashiontag bench {suite.name}`"
+    return f"{text}. {suite.note}".strip() if suite.note else text
+
+
+MARKER = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+def fill(page: str, results: Path = RESULTS) -> str:
+    """Return a page with what stands between its table markers made again from committed rows.
+
+    A marker is ``<!-- table: SUITE NAME -->`` … ``<!-- /table -->``.
+
+    Raises
+    ------
+    UsageError
+        A marker names a suite or a table that there isn't.
+    """
+    from fashiontag.bench.run import read_rows
+
+    def made(match: re.Match[str]) -> str:
+        suite = load_suite(match[2])
+        spec = next((one for one in suite.tables if one.name == match[3]), None)
+        if spec is None:
+            known = ", ".join(one.name for one in suite.tables)
+            raise UsageError(f"Suite {suite.name} has no table {match[3]!r}, only {known}.")
+        text = table(suite, spec, read_rows(results / f"{suite.name}.jsonl"))
+        return f"{match[1]}{text}\n{match[4]}"
+
+    return MARKER.sub(made, page)
