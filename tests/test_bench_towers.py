@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fashiontag.bench.methods import Rows, Task
+from fashiontag.bench.methods import Fitted, Rows, Task
 from fashiontag.bench.towers import METHODS
 from fashiontag.catalog.read import FileRef
 from fashiontag.datamodels import Item
@@ -18,6 +18,7 @@ from fashiontag.heads.artefact import Training
 from fashiontag.labels import parse_labels
 from fashiontag.store import VectorStore
 
+claim = importlib.import_module("fashiontag.bench.towers.claim")
 features = importlib.import_module("fashiontag.bench.towers.features")
 fusions = importlib.import_module("fashiontag.bench.towers.fusions")
 training = importlib.import_module("fashiontag.bench.towers.training")
@@ -246,3 +247,77 @@ def test_towers_of_timm_have_the_usual_shapes():
     pixels = torch.zeros((2, 64, 48, 3), dtype=torch.uint8)
     assert tower.width == tower(pixels).shape[1] == 512
     assert tower.eval().parts(pixels).shape == (2, 4, 512)
+
+
+# -- StyleSense's claim ------------------------------------------------------------------------
+
+MATERIALS = {
+    "groups": {
+        "material": {
+            "templates": ["{label}"],
+            "labels": [
+                "leather",
+                {"name": "faux leather", "words": ["leatherette", "pu leather"]},
+                "silk",
+                {"name": "v-neck", "words": ["v-neck"]},
+            ],
+        }
+    }
+}
+
+
+def named(task, titles, least=1):
+    ref = task.train.items[0].image
+    items = [Item(f"{n}", "", title, title, {}, ref) for n, title in enumerate(titles)]
+    group = parse_labels(MATERIALS, "tiny", "tiny").group("material")
+    return claim.find_named(items, np.arange(len(items)) // 2, group, least)
+
+
+def test_the_word_that_names_the_answer_leaves_the_title(task):
+    titles = [
+        "Brown LEATHER belt", "PU-Leather bag", "Leatherette bag of PU leather", "Silks of Assam",
+        "Leather and silk shoe", "V Neck top", "Silky lotion", "Wood",
+    ]  # fmt: skip
+    found = named(task, titles)
+    texts = ["Brown belt", "bag", "bag of", "of Assam", "top"]
+    assert list(found.rows.texts) == [item.text for item in found.rows.items] == texts
+    assert found.at.tolist() == [0, 1, 2, 3, 5]
+    assert found.truth.tolist() == [0, 1, 1, 2, 3]
+    assert (found.several, found.rare) == (1, 0)
+    rarer = named(task, titles, least=2)
+    assert rarer.space.tags == ("material=faux leather",)
+    assert rarer.rare == 3
+
+
+def test_nobody_is_judged_by_a_model_that_saw_its_family(task):
+    found = named(task, [f"{one} {n}" for n in range(60) for one in ("leather", "silk")])
+    asked = []
+
+    def method(given):
+        parts = [set(one.families.tolist()) for one in (given.train, given.val)]
+        assert not parts[0] & parts[1]
+
+        def scores(rows):
+            assert not (parts[0] | parts[1]) & set(rows.families.tolist())
+            assert (rows.targets == -1).all()
+            asked.extend(item.id for item in rows.items)
+            return np.tile([0.0, 1.0], (len(rows), 1))
+
+        return Fitted(scores)
+
+    said = claim.predictions(found, method, task)
+    assert sorted(asked) == sorted(item.id for item in found.rows.items)
+    assert (said == 1).all()
+
+
+def test_repairs_are_counted_among_mistakes():
+    alone = np.array([True, False, False, False])
+    both = np.array([False, True, True, False])
+    families = np.arange(4)
+    found = claim.repaired(alone, both, families)
+    assert (found.mistaken, found.right) == (3, 2)
+    assert found.share.value == pytest.approx(2 / 3)
+    seen = np.array([True, False, True, True])
+    assert claim.repaired(alone, both, families, among=seen).mistaken == 2
+    assert claim.repaired(~alone | alone, both, families).share is None
+    assert claim.gain(both, alone, families).value == 0.25

@@ -313,8 +313,8 @@ def _mark(task: Task, side: Side, strategy: int, options: Options, body: Tower) 
     for name in ("fusion", "text" if side == "image" else "image"):
         del said[name]  # neither matters to this tower
     facts = [
-        task.train.training.hash,
-        "" if task.val is None else task.val.training.hash,
+        task.space.hash,
+        *[_content(rows, side) for rows in (task.train, task.val) if rows is not None],
         side,
         strategy,
         task.seed,
@@ -322,6 +322,14 @@ def _mark(task: Task, side: Side, strategy: int, options: Options, body: Tower) 
         said,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _content(rows: Rows, side: Side) -> str:
+    """Return a digest of what this side is taught: pictures stay the same under other titles."""
+    keys = rows.texts if side == "text" else rows.training.image_keys
+    digest = hashlib.sha256(json.dumps(keys).encode())
+    digest.update(rows.targets.tobytes())
+    return digest.hexdigest()
 
 
 def _save(path: Path, branch: Branch, facts: dict[str, float]) -> None:
