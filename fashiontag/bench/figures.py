@@ -46,10 +46,11 @@ class Figures:
     Attributes
     ----------
     values : dict of str to (value, low, high)
-        ``ap``: macro average precision; ``top1``, ``macro_f1``, ``micro_f1``; ``coverage``: share
-        of decisions, surest first, that is right to 95 %; ``brier``, and ``brier_rates`` of a
-        method that knows the test's rates only; ``calibration``: error of the top-1 confidence
-        beyond chance; for all groups also ``micro_ap``, ``lrap`` and ``precision_at_3``.
+        ``ap``: macro average precision; ``top1``, ``macro_f1``, ``micro_f1``, ``macro_precision``,
+        ``macro_recall``; ``coverage``: share of decisions, surest first, that is right to 95 %;
+        ``brier``, and ``brier_rates`` of a method that knows the test's rates only;
+        ``calibration``: error of the top-1 confidence beyond chance; for all groups also
+        ``micro_ap``, ``lrap`` and ``precision_at_3``.
     resampled : dict of str to ndarray of shape (b,)
         The figures in `PAIRED` under each resampling.
     curve : tuple of float
@@ -138,17 +139,22 @@ def _group(
 
 
 def _f1(truth: NDArray[np.int8], given: NDArray[np.bool_], bootstrap: FamilyBootstrap) -> Any:  # noqa: ANN401
-    """Return macro F1 over labels with positives, and micro F1."""
+    """Return macro F1, precision and recall over labels with positives, and micro F1."""
     weights = np.vstack([np.ones((1, len(truth)), np.float32), bootstrap.weights])
     hits = weights @ ((truth == 1) & given)
     wrong = weights @ ((truth == 0) & given)
     missed = weights @ ((truth == 1) & ~given)
     with np.errstate(invalid="ignore"):
         each = np.where(hits + missed > 0, 2 * hits / (2 * hits + wrong + missed), np.nan)
+        # A label that is there and never given has precision 0, as in scikit-learn.
+        exact = np.where(hits + missed > 0, hits / np.maximum(hits + wrong, 1), np.nan)
+        found = np.where(hits + missed > 0, hits / (hits + missed), np.nan)
         total = 2 * hits.sum(axis=1) / (2 * hits + wrong + missed).sum(axis=1)
-    average = np.nanmean(each, axis=1)
+    average, precision, recall = (np.nanmean(one, axis=1) for one in (each, exact, found))
     return {
         "macro_f1": _interval(float(average[0]), average[1:]),
+        "macro_precision": _interval(float(precision[0]), precision[1:]),
+        "macro_recall": _interval(float(recall[0]), recall[1:]),
         "micro_f1": _interval(float(total[0]), total[1:]),
     }
 

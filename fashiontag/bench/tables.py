@@ -22,6 +22,8 @@ NAMES = {
     "ap": "macro average precision",
     "top1": "top-1",
     "macro_f1": "macro F1",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
     "micro_f1": "micro F1",
     "coverage": "coverage at 95 % precision",
     "brier": "Brier score (lower is better)",
