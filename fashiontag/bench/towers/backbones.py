@@ -336,9 +336,15 @@ def _open_clip() -> ModuleType:
 
 def _transformer(source: str, **options: bool) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging as theirs
 
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    return AutoModel.from_pretrained(source, use_safetensors=True, **options), tokenizer
+    said: Any = theirs
+    said.disable_progress_bar()  # a bar per loaded file would stand between the bench's own lines
+    try:
+        return AutoModel.from_pretrained(source, use_safetensors=True, **options), tokenizer
+    finally:
+        said.enable_progress_bar()
 
 
 def _fetch(repo: str, name: str) -> Path:
