@@ -13,22 +13,39 @@ import resource
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashiontag.index import Index, Part, Placement, Segments, made_of, nearest, refresh
-from fashiontag.index.database import Entry
+from fashiontag.index import (
+    Entry,
+    Index,
+    Part,
+    Placement,
+    Segments,
+    closeness,
+    made_of,
+    nearest,
+    refresh,
+)
+from fashiontag.workflows import where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
 RESULT = Path(__file__).parent / "results" / "scale_index.md"
 QUERIES = 200
 CHUNK = 2**16
+FILTERS = (
+    "color = 'colour 3'",
+    "color = 'colour 3' and table.price < 500",
+    "table.price >= 100 and table.price < 900 and not color in ('colour 3', 'colour 4')",
+    "table.sku < 500000",
+)
 
 
 def draw(path: Path, rows: int, dim: int, clusters: int) -> NDArray[np.float16]:
@@ -52,9 +69,10 @@ def draw(path: Path, rows: int, dim: int, clusters: int) -> NDArray[np.float16]:
 
 def placed(rows: NDArray[np.int64]) -> tuple[Placement, NDArray[np.int64]]:
     own = -np.arange(1, len(rows) + 1)
-    place = Placement(np.arange(len(rows)), own, own, rows, np.full(len(rows), -1))
+    none = np.full(len(rows), -1)
+    place = Placement(np.arange(len(rows)), own, own, rows, none, none + 1)
     orders = place.orders()
-    return Placement(place.numbers, own, own, rows, place.texts, orders[:2]), orders[2]
+    return replace(place, kin=orders[:2]), orders[2]
 
 
 def timed(run: object, queries: NDArray[np.float32]) -> tuple[list[NDArray], NDArray]:
@@ -72,15 +90,17 @@ def agreement(some: list[NDArray], others: list[NDArray]) -> float:
 
 
 def entries(rows: int) -> Iterator[Entry]:
-    colours = [f"colour {n}" for n in range(100)]
+    kinds = ("shirt", "dress", "shoes", "watch", "bag")
     for row in range(rows):
+        color, brand = row * 7919 % 100, row * 104_729 % 5000
+        title = f"Brand{brand} {'Women' if row % 2 else 'Men'} colour{color} {kinds[row % 5]}"
         yield Entry(
             f"{row}.jpg",
             f"/shop/{row}.jpg",
-            "",
-            "",
-            (f"color={colours[row * 7919 % 100]}",),
-            {"price": str(row % 1000)},
+            title,
+            title,
+            (f"color=colour {color}",),
+            {"price": str(row % 1000), "sku": str(row * 7919 % rows)},
             f"{row:032x}",
             None,
         )
@@ -205,23 +225,39 @@ def main() -> None:
     RESULT.write_text(text, "utf-8")
 
 
-def filters(folder: Path, rows: int, say: object) -> None:
-    """Time filters over a million items in SQLite."""
-    from fashiontag.workflows import where
-
+def filters(folder: Path, rows: int, say: Callable[[str, str], None]) -> None:
+    """Time filters and titles' words over a million items in SQLite."""
     shutil.rmtree(folder, ignore_errors=True)
     with Index.open(folder) as index:
         started = time.perf_counter()
         index.replace_source("/shop", entries(rows), fingerprint="m", model="m", labels="")
-        say(f"{rows:,} items into SQLite", f"{time.perf_counter() - started:.0f} s")  # type: ignore[operator]
+        say(f"{rows:,} items into SQLite", f"{time.perf_counter() - started:.0f} s")
         place = index.placement("m", lambda _, keys: np.arange(len(keys)))
-        for text in ("color = 'colour 3'", "color = 'colour 3' and table.price < 500"):
+
+        def words(text: str) -> NDArray[np.bool_]:
+            return closeness(
+                text,
+                place.lengths,
+                lambda word: np.flatnonzero(np.isin(place.numbers, index.containing(word))),
+            ) > 0  # fmt: skip
+
+        def clock(name: str, run: Callable[[], NDArray]) -> None:
             seconds = []
-            for _ in range(5):
+            for _ in range(8):
                 started = time.perf_counter()
-                found = where.select(where.parse(text), index, place.numbers)
+                found = run()
                 seconds.append(time.perf_counter() - started)
-            say(f"filter `{text}`", f"{np.median(seconds) * 1e3:.0f} ms, {len(found):,} items")  # type: ignore[operator]
+            count = int(found.sum()) if found.dtype == bool else len(found)
+            later = np.median(seconds[1:]) * 1e3
+            say(name, f"{later:.0f} ms, the first time {seconds[0] * 1e3:.0f} ms, {count:,} items")
+
+        for text in FILTERS:
+            clock(
+                f"filter `{text}`",
+                lambda text=text: where.select(where.parse(text), index, place.numbers),
+            )
+        for text in ("brand77 dress", "dress for women"):
+            clock(f"words of titles, “{text}”", lambda text=text: words(text))
 
 
 if __name__ == "__main__":

@@ -125,9 +125,14 @@ class VectorStore:
             (workspace / "vectors").mkdir(parents=True, exist_ok=True)
             database = _connect(workspace / DATABASE)
         except (OSError, sqlite3.Error) as error:
+            way = "make it writable"
+            if (
+                type(error) is sqlite3.DatabaseError
+            ):  # not one of its heirs: no database, or a damaged one
+                way = f"delete {DATABASE} there, and pictures are encoded again"
             raise StoreError(
                 f"The workspace {workspace} can't be opened for writing ({_reason(error)}); "
-                "make it writable or name another one with --workspace."
+                f"{way}, or name another one with --workspace."
             ) from error
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version != FORMAT:

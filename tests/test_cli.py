@@ -154,6 +154,9 @@ MISUSE = {
     "bad device": (("tag", "shop", "--device", "gpu"), 2, "cuda"),
     "search without index": (("search", "dress"), 1, "fashiontag tag"),
     "search for nothing": (("search",), 2, "words"),
+    "search for blanks": (("search", "  "), 2, "words"),
+    "two kinds of output": (("search", "dress", "--paths", "--json"), 2, "--paths and --json"),
+    "index nothing": (("index", ""), 2, "SOURCE"),
     "label file that breaks a rule": (("labels", "bad.toml"), 1, "bad.toml"),
 }
 

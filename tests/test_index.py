@@ -17,10 +17,12 @@ from fashiontag.index import (
     Part,
     Placement,
     chance_level,
+    closeness,
     engine,
     nearest,
 )
 from fashiontag.index.nearest import _widen
+from fashiontag.index.words import split
 
 
 def entry(item, *, title="", tags=(), fields=None, image=None):
@@ -153,7 +155,13 @@ def test_after_any_sequence_the_index_holds_exactly_the_last_source(tmp_path_fac
             changes = replace(
                 index,
                 [
-                    entry(item, image=picture, tags=(f"color={color}",), fields={"c": color})
+                    entry(
+                        item,
+                        image=picture,
+                        title=f"{picture} {color}",
+                        tags=(f"color={color}",),
+                        fields={"c": color},
+                    )
                     for item, (picture, color) in now.items()
                 ],
             )
@@ -165,6 +173,7 @@ def test_after_any_sequence_the_index_holds_exactly_the_last_source(tmp_path_fac
                 wanted = sum(one[1] == color for one in now.values())
                 assert len(index.matching("color", "=", color)) == wanted
                 assert len(index.matching("table.c", "=", color)) == wanted
+                assert len(index.containing(color)) == wanted
             assert changes.unchanged == sum(before.get(item) == one for item, one in now.items())
             assert changes.unchanged + changes.changed + changes.renamed + changes.gone == len(
                 before
@@ -208,6 +217,7 @@ def test_after_kill_9_the_index_holds_what_was_acknowledged(tmp_path, wait):
     with Index.open(tmp_path) as index:
         held = {item: one.title for item, one in contents(index).items()}
         assert held in (STATES[last], STATES[last + 1])
+        assert index.containing("title").tolist() == numbers(index).tolist()
         replace(index, [entry(item) for item in ("a", "b")])
         assert set(contents(index)) == {"a", "b"}
 
@@ -250,7 +260,7 @@ def test_doctor_can_say_what_faiss_runs_on():
 
 def test_a_file_that_is_no_index_is_one_sentence(tmp_path):
     (tmp_path / "index.sqlite").write_text("no database, " * 100)
-    with pytest.raises(StoreError, match="--workspace"):
+    with pytest.raises(StoreError, match=r"not a database.*delete index.sqlite .*--workspace"):
         Index.open(tmp_path)
 
 
@@ -283,6 +293,88 @@ def test_columns_go_with_their_last_value(index):
     assert index.columns() == ()
 
 
+@pytest.mark.parametrize("many", [0, 5000], ids=["kept", "read anew"])
+def test_order_is_that_of_numbers_or_of_texts(index, monkeypatch, many):
+    monkeypatch.setattr("fashiontag.index.database._MANY", many)
+    fields = ["10", "9", "b", "A", "9.0", "ä"]
+    replace(index, [entry(str(at), fields={"f": text}) for at, text in enumerate(fields)])
+    first = int(numbers(index)[0])
+
+    def having(operator, value):
+        return "".join(sorted(str(n - first) for n in index.matching("table.f", operator, value)))
+
+    for _ in range(2):  # the second time from what the first one kept
+        assert having("=", 9.0) == "14"
+        assert having("<", 10.0) == "14"
+        assert having("<=", 10.0) == "014"
+        assert having(">", 9.0) == "0"
+        assert having("<=", "a") == "3"
+        assert having(">", "a") == "25"
+        assert having(">=", "ä") == "5"
+        assert having("<", "0") == ""
+        assert having("=", "c") == ""
+
+
+# -- words of titles ------------------------------------------------------------------------------
+
+
+def test_words_are_found_in_any_case_with_or_without_accents(index):
+    titles = ["Robe d'été", "ROBE rouge", "प्यारा कुर्ता", "T-shirt", ""]
+    replace(index, [entry(str(at), title=title) for at, title in enumerate(titles)])
+    first = int(numbers(index)[0])
+
+    def having(text):
+        return [[int(n) - first for n in index.containing(word)] for word in split(text)]
+
+    assert having("robe") == [[0, 1]]
+    assert having("Été") == [[0]]
+    assert having("ETE") == [[0]]
+    assert having("कुर्ता") == [[2]]
+    assert having("t-shirt") == [[3], [3]]
+    assert having('"; OR *') == [[]]
+    lengths = index.placement("m", lambda _, keys: np.zeros(len(keys), np.int64)).lengths
+    assert lengths.tolist() == [3, 2, 2, 2, 0]
+
+
+def test_a_common_word_is_kept_until_the_index_changes(index, monkeypatch):
+    monkeypatch.setattr("fashiontag.index.database._MANY", 1)
+    replace(index, [entry("a", title="Red dress"), entry("b", title="Blue dress")])
+    assert len(index.containing("dress")) == len(index.containing("dress")) == 2
+    replace(index, [entry("a", title="Red dress"), entry("b", title="Blue shirt")])
+    assert len(index.containing("dress")) == 1
+
+
+def test_an_index_without_words_gets_them(index, tmp_path):
+    replace(index, [entry("a", title="Red <b>dress</b>"), entry("b")])
+    index._database.executescript(
+        "DROP TABLE words; DROP TABLE kept; CREATE TABLE placed (x); PRAGMA user_version = 1"
+    )
+    with Index.open(tmp_path) as newer:
+        assert newer.containing("dress").tolist() == numbers(newer)[:1].tolist()
+        replace(newer, [entry("b")])
+        assert newer.containing("dress").tolist() == []
+
+
+def test_a_rare_word_brings_a_short_title_nearest():
+    titles = ["red dress", "red shirt", "red dress by some brand", "", "blue trousers"]
+
+    def near(query, weight=1.0):
+        return closeness(
+            query,
+            np.array([len(split(title)) for title in titles]),
+            lambda word: np.flatnonzero([word in split(title) for title in titles]),
+            weight,
+        )
+
+    dress, shirt, long, none, trousers = near("Red dress dress!")
+    assert 1 > dress > long > shirt > none == trousers == 0
+    assert near("dress")[0] > near("dress unheard")[0] > 0
+    assert not near("unheard of").any()
+    assert not near("?!").any()
+    assert not near("red dress", weight=0.0).any()
+    assert near("red dress", weight=2.0)[0] == pytest.approx(1 - (1 - dress) ** 2)
+
+
 # -- distances ------------------------------------------------------------------------------------
 
 
@@ -299,6 +391,7 @@ def placed(images, texts=None, families=None, pictures=None):
         pictures=own if pictures is None else np.array(pictures),
         images=np.array(images),
         texts=np.full(n, -1) if texts is None else np.array(texts),
+        lengths=np.zeros(n, np.int64),
     )
 
 
@@ -333,6 +426,20 @@ def test_nearest_agrees_with_brute_force(random):
     assert found.positions.tolist() == np.argsort(-scores)[:25].tolist()
     # 1e-4: what halves, which aren't quite of unit length, cost the one-pass formula
     assert found.scores == pytest.approx(scores[found.positions], abs=1e-4)
+
+
+def test_words_take_a_title_nearer_and_leave_the_rest_where_it_is(random):
+    vectors = unit(random.normal(size=(50, 16)))
+    part = Part(vectors.astype(np.float16), np.arange(50), vectors[7], None, 1.0)
+    words = np.zeros(50, np.float32)
+    plain = nearest(placed(range(50)), [part], 50)
+    same = nearest(placed(range(50)), [part], 50, words=words)
+    assert (same.scores == plain.scores).all()
+    words[3] = 0.75
+    found = nearest(placed(range(50)), [part], 50, words=words)
+    cosine = plain.scores[plain.positions.tolist().index(3)]
+    assert found.scores[found.positions.tolist().index(3)] == pytest.approx(0.75 + 0.25 * cosine)
+    assert (np.diff(found.scores) <= 0).all()
 
 
 def test_a_filter_is_applied_before_the_cut(random):
@@ -387,7 +494,7 @@ def test_auto_keeps_what_chance_would_not_give(random):
 
 
 def test_few_scores_show_no_distribution():
-    assert chance_level(np.linspace(0, 1, 49, dtype=np.float32)) == -np.inf
+    assert chance_level(np.linspace(0, 1, 199, dtype=np.float32)) == -np.inf
 
 
 def test_a_floor_is_inclusive():

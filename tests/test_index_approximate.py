@@ -1,5 +1,6 @@
 """FAISS proposes, exact comparison decides; what was added or deleted a moment ago is true."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -57,9 +58,10 @@ def search(matrix, rows, query, folder=None, k=10, mean=None, **given):
     """Search n items with these rows, through segments if there is a folder; return positions."""
     rows = np.asarray(rows)
     own = -np.arange(1, len(rows) + 1)
-    place = Placement(np.arange(len(rows)), own, own, rows, np.full(len(rows), -1))
+    none = np.full(len(rows), -1)
+    place = Placement(np.arange(len(rows)), own, own, rows, none, none + 1)
     orders = place.orders()
-    place = Placement(*(place.numbers, own, own, rows, place.texts), kin=orders[:2])
+    place = dataclasses.replace(place, kin=orders[:2])
     segments = opened(folder, rows, mean) if folder else None
     part = Part(matrix, rows, query, mean, 1.0, segments, orders[2])
     return nearest(place, [part], k, **given).positions.tolist()
@@ -165,9 +167,9 @@ def test_what_folds_is_counted_over_everything(tmp_path, matrix, queries):
     rows = np.arange(N)
     renew(tmp_path, matrix, rows, queries)
     families, own = rows % 40, -rows - 1
-    place = Placement(rows, families, own, rows, np.full(N, -1))
+    place = Placement(rows, families, own, rows, np.full(N, -1), np.zeros(N, np.int64))
     orders = place.orders()
-    place = Placement(rows, families, own, rows, place.texts, orders[:2])
+    place = dataclasses.replace(place, kin=orders[:2])
     query = matrix[3].astype(np.float32)
     part = Part(matrix, rows, query, None, 1.0, opened(tmp_path, rows), orders[2])
     found = nearest(place, [part], 5)

@@ -103,6 +103,25 @@ def test_the_weight_of_pictures_can_be_said(indexed, encoder):
         search(indexed, encoder, query="blue", image_weight=1.5)
 
 
+def test_a_title_that_has_the_very_words_is_nearer(shop, workspace, encoder):
+    """To the encoder, which knows colours only, the two red titles are equally far from yellow."""
+    table = shop.parent / "titles.csv"
+    table.write_text("image,title\nred.png,Red dress\nsub/untitled red.png,Red shirt\n")
+    index(shop, workspace, encoder)
+
+    def scores(words, **given):
+        found = search(workspace, encoder, query=words, fold=False, **given)
+        by_id = {hit.id: hit.score for hit in found.hits}
+        return by_id["red.png"], by_id["sub/untitled red.png"]
+
+    dress, shirt = scores("yellow")
+    assert scores("yellow dress")[0] > dress + 0.05
+    assert scores("yellow dress")[1] == shirt
+    assert scores("yellow shirt")[1] > shirt + 0.05
+    assert scores("yellow shirt")[0] == dress
+    assert scores("yellow dress", image_weight=1) == scores("yellow", image_weight=1)
+
+
 def test_a_picture_finds_pictures(indexed, encoder, tmp_path):
     path = color_picture(tmp_path / "query.png", (240, 240, 10))
     assert ids(search(indexed, encoder, image=path, k=1)) == ["yellow.png"]
@@ -151,6 +170,12 @@ def test_a_score_to_reach_can_leave_nothing_and_says_so(indexed, encoder):
     result = search(indexed, encoder, query="red", min_score=1.01)
     assert result.hits == ()
     assert "No good match" in result.note
+
+
+def test_too_few_items_show_no_chance_and_are_not_cut(indexed, encoder):
+    result = search(indexed, encoder, query="red", min_score="auto")
+    assert len(result.hits) == 4
+    assert "6 indexed are too few" in result.note
 
 
 @pytest.mark.parametrize("query", [None, "", "  \t"])

@@ -304,7 +304,7 @@ def test_a_workspace_that_cannot_be_made_is_one_sentence(tmp_path):
         VectorStore.open(tmp_path / "file" / "ws")
     (tmp_path / "ws").mkdir()
     (tmp_path / "ws" / "store.sqlite").write_text("no database, " * 100)
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(StoreError, match=r"not a database.*delete store.sqlite"):
         VectorStore.open(tmp_path / "ws")
 
 

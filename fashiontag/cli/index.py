@@ -44,7 +44,7 @@ def index(
     if status:
         _show_status(workspace, as_json=as_json)
         return
-    if source is None:
+    if not source:
         raise UsageError("There is no SOURCE; give a folder, or --status to see what is indexed.")
     options.go_offline(offline)
     from fashiontag.catalog import read_catalog
@@ -122,8 +122,9 @@ def _show_status(workspace: options.Workspace, *, as_json: bool) -> None:
         output.line(f"Nothing is indexed in {workspace}.")
     for source in sources:
         facts = _facts(source)
+        items = "1 item" if source.items == 1 else f"{source.items:,} items"
         output.line(
-            f"{source.root}: {source.items:,} items, {facts['model']}, "
+            f"{source.root}: {items}, {facts['model']}, "
             f"labels {facts['labels'] or 'none'}, updated {facts['updated']}"
         )
 

@@ -81,10 +81,12 @@ def search(
     del debug
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
-    from fashiontag.errors import QueryError
+    from fashiontag.errors import QueryError, UsageError
     from fashiontag.workflows import search as workflow
 
-    if not query and image is None:  # said before the index is looked for
+    if paths and as_json:
+        raise UsageError("--paths and --json were both given; give the one that is wanted.")
+    if not (query or "").strip() and image is None:  # said before the index is looked for
         raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
     floor = _floor(min_score)
     options.go_offline(offline)
@@ -121,7 +123,7 @@ def search(
     elif result.hits:
         _show(result)
     if html is not None:
-        output.say(f"{len(result.hits)} hits → {html}")
+        output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
 
 
 _kept: dict[tuple[object, ...], LazyEncoder] = {}

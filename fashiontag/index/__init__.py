@@ -1,7 +1,8 @@
 """What can be searched, and how near it is to a query: the only place where a distance appears.
 
 `database` holds items and what they are filtered by, `nearest` compares vectors, which stay in the
-store and are handed in as its memory map, and `approximate` spares large catalogues most of that.
+store and are handed in as its memory map, `words` compares titles word for word, and `approximate`
+spares large catalogues most of the vectors.
 """
 
 from fashiontag.index.approximate import (
@@ -27,10 +28,12 @@ from fashiontag.index.database import (
     SourceStatus,
     number,
 )
-from fashiontag.index.nearest import Found, Part, alike, centred, chance_level, nearest
+from fashiontag.index.nearest import FEW_SCORES, Found, Part, alike, centred, chance_level, nearest
+from fashiontag.index.words import closeness
 
 __all__ = [
     "DATABASE",
+    "FEW_SCORES",
     "FIELD",
     "TAIL",
     "WORTH",
@@ -50,6 +53,7 @@ __all__ = [
     "alike",
     "centred",
     "chance_level",
+    "closeness",
     "engine",
     "made_of",
     "nearest",

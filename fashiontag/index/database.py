@@ -11,12 +11,13 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
 from fashiontag.errors import StoreError
+from fashiontag.index.words import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 Operator = Literal["=", "<", "<=", ">", ">="]
 
 DATABASE = "index.sqlite"
-FORMAT = 1
+FORMAT = 2
+PATIENCE = 60
+"""Seconds that a writer waits for another."""
+
 FIELD = "table."
 """What stands before a field's name where columns are named; tag groups stand alone."""
 
@@ -47,17 +51,21 @@ CREATE TABLE vals (
 CREATE INDEX vals_by_number ON vals (name, numeric) WHERE numeric IS NOT NULL;
 CREATE TABLE facets (
     val INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (val, number)) WITHOUT ROWID;
-CREATE TABLE placed (
-    fingerprint TEXT PRIMARY KEY, generation INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (generation INTEGER NOT NULL);
 INSERT INTO state VALUES (0)
 """
+_SCHEMA_2 = """
+CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+DROP TABLE IF EXISTS placed;
+CREATE TABLE kept (name TEXT PRIMARY KEY, generation INTEGER NOT NULL, data BLOB NOT NULL)
+"""  # kept has row ids: in a table without, looking for a name reads whole blobs on the way
 _STAGED = """
 CREATE TEMP TABLE staged (
     id TEXT PRIMARY KEY, path TEXT, title TEXT, tags TEXT, fields TEXT, image_key TEXT,
-    text_key TEXT) WITHOUT ROWID
+    text_key TEXT, words TEXT) WITHOUT ROWID
 """
 _STAGE = 1000  # entries per statement while staging
+_MANY = 5_000  # rows that take SQLite 2 ms, and a blob of them 20 µs
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class IndexedItem:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The searchable items of one model, as five columns of length n, int64.
+    """The searchable items of one model, as six columns of length n, int64.
 
     Attributes
     ----------
@@ -141,6 +149,8 @@ class Placement:
         Equal where items show one product in several colours, or the very same picture.
     images, texts : ndarray
         Rows of the vectors in the store, -1 where there is none.
+    lengths : ndarray
+        Words in the title, 0 where there is none.
     kin : ndarray of shape (2, n), int64, optional
         ``argsort`` of families and of pictures, for finding what folds without looking at all.
     """
@@ -150,6 +160,7 @@ class Placement:
     pictures: NDArray[np.int64]
     images: NDArray[np.int64]
     texts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
     kin: NDArray[np.int64] | None = None
 
     def orders(self) -> NDArray[np.int64]:
@@ -178,22 +189,26 @@ class Index:
         try:
             workspace.mkdir(parents=True, exist_ok=True)
             database = sqlite3.connect(
-                workspace / DATABASE, timeout=60, isolation_level=None, check_same_thread=False
+                workspace / DATABASE,
+                timeout=PATIENCE,
+                isolation_level=None,
+                check_same_thread=False,
             )
             database.create_function("family_of", 2, _family, deterministic=True)
             # One short transaction creates and later ones replace: no need for a write-ahead log.
-            if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+            if database.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
                 database.execute("BEGIN IMMEDIATE")
-                if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in _SCHEMA.split(";"):
-                        database.execute(statement)
+                version = database.execute("PRAGMA user_version").fetchone()[0]
+                for statement in _SCHEMA.split(";") if version == 0 else ():
+                    database.execute(statement)
+                if version < FORMAT:
+                    _second_format(database)
                     database.execute(f"PRAGMA user_version = {FORMAT}")
                 database.execute("COMMIT")
             version = database.execute("PRAGMA user_version").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
-                f"The index in {workspace} can't be opened ({error}); make the folder writable or "
-                "name another one with --workspace."
+                f"The index in {workspace} can't be opened ({error}); {_way_out(error)}."
             ) from error
         if version != FORMAT:
             database.close()
@@ -258,7 +273,7 @@ class Index:
         while block := list(islice(stream, _STAGE)):  # outside: what they raise is theirs
             with self._writing("DEFERRED"):  # locks nothing but the temporary file
                 self._database.executemany(
-                    "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)", map(_as_row, block)
+                    "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_as_row, block)
                 )
         with self._writing():
             source = self._source(root, fingerprint, model, labels)
@@ -333,6 +348,9 @@ class Index:
                 [(number, *pair) for pair in _pairs(tags, fields)],
             )
         self._database.executemany(
+            "DELETE FROM words WHERE rowid = ?", [(number,) for number, *_ in (*gone, *changed)]
+        )
+        self._database.executemany(
             "DELETE FROM items WHERE number = ?", [(number,) for number, *_ in gone]
         )
         self._database.executemany(
@@ -349,6 +367,12 @@ class Index:
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
         ).rowcount
+        worded = (
+            "INSERT INTO words (rowid, text) SELECT number, s.words FROM items AS i JOIN staged AS"
+            " s ON s.id = i.id WHERE s.words != '' AND i.source = ? AND i.number "
+        )
+        run(worded + "> ?", (source, last))
+        self._database.executemany(worded + "= ?", [(source, number) for number, *_ in changed])
         facets = _Facets(self._database)
         for number, *_ in changed:
             facets.add(
@@ -436,20 +460,72 @@ class Index:
         operator : {"=", "<", "<=", ">", ">="}
         value : str or float
         """
-        if isinstance(value, float):
-            condition = f"v.numeric {operator} ?"  # one of the five above, never what was typed
-        elif operator == "=":
-            condition = "v.value = ?"
-        else:
-            condition = f"v.numeric IS NULL AND v.value {operator} ?"
-        bound = value if isinstance(value, float) else _fold(value)
+        with self._writing("DEFERRED"):  # writes nothing: one state of the index from here on
+            generation = self._generation()
+            kept = self._kept("column " + column, generation)
+            known = self._read(column) if kept is None else _Column.unpack(kept)
+            if isinstance(value, float):
+                first, last = 0, len(known.numerics)
+                low = int(np.searchsorted(known.numerics, value, "left"))
+                high = int(np.searchsorted(known.numerics, value, "right"))
+            else:
+                first, last = len(known.numerics), len(known.values)
+                low, high = (self._place(known, column, sign, value) for sign in (">=", ">"))
+                if operator == "=":
+                    low = self._place(known, column, "=", value)
+                    high = min(low + 1, last)
+        if kept is None:  # read row by row, 1 M items take a second
+            self._keep("column " + column, generation, known.pack())
+        low, high = {
+            "=": (low, high),
+            "<": (first, low),
+            "<=": (first, high),
+            ">": (high, last),
+            ">=": (low, last),
+        }[operator]
+        return known.numbers[known.starts[low] : known.starts[high]]
+
+    def _place(self, known: _Column, column: str, sign: str, value: str) -> int:
+        """Return where a column's first value so related to a text stands, its end for none."""
+        # '= "50"' means the very text, which stands with the numbers; order is that of texts only
+        texts = "" if sign == "=" else "AND numeric IS NULL"
+        row = self._database.execute(
+            f"SELECT val FROM vals WHERE name = ? {texts} AND value {sign} ?"  # noqa: S608
+            " ORDER BY value LIMIT 1",
+            (column, _fold(value)),
+        ).fetchone()
+        return int(np.flatnonzero(known.values == row[0])[0]) if row else len(known.values)
+
+    def _read(self, column: str) -> _Column:
+        values = self._database.execute(
+            "SELECT val, numeric FROM vals WHERE name = ? ORDER BY numeric IS NULL, numeric, value",
+            (column,),
+        ).fetchall()
+        facets = self._database.execute(
+            "SELECT f.val, f.number FROM vals AS v CROSS JOIN facets AS f ON f.val = v.val"
+            " WHERE v.name = ?",
+            (column,),
+        )
+        return _Column.sort(
+            np.array([row[0] for row in values], dtype=np.int64),
+            np.array([row[1] for row in values if row[1] is not None], dtype=np.float64),
+            np.fromiter(chain.from_iterable(facets), dtype=np.int64).reshape(-1, 2),
+        )
+
+    def containing(self, word: str) -> NDArray[np.int64]:
+        """Return the numbers of items whose title has a word, one of `split`; ascending."""
         with self._lock, self._saying():
+            generation = self._generation()
+            kept = self._kept("word " + word, generation)
+            if kept is not None:
+                return kept
             rows = self._database.execute(
-                "SELECT f.number FROM vals AS v CROSS JOIN facets AS f ON f.val = v.val"  # noqa: S608
-                f" WHERE v.name = ? AND {condition}",
-                (column, bound),
-            ).fetchall()
-        return np.array(rows, dtype=np.int64).reshape(-1)
+                "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", (f'"{word}"',)
+            )
+            found = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
+        if len(found) > _MANY:
+            self._keep("word " + word, generation, found)
+        return found
 
     def items(self, numbers: Sequence[int]) -> list[IndexedItem]:
         """Return these items, in this order."""
@@ -477,18 +553,21 @@ class Index:
             generation = self._generation()
             kept = self._kept(fingerprint, generation)
             if kept is not None:
-                return Placement(*kept.reshape(5, -1))
+                return Placement(*kept.reshape(6, -1))
             rows = self._database.execute(
-                "SELECT number, family, image_key, text_key FROM items JOIN sources USING (source)"
+                "SELECT number, family, image_key, text_key,"
+                " length(w.text) - length(replace(w.text, ' ', '')) + 1"
+                " FROM items JOIN sources USING (source) LEFT JOIN words AS w ON w.rowid = number"
                 " WHERE fingerprint = ? ORDER BY number",
                 (fingerprint,),
             ).fetchall()
-        data = np.empty((5, len(rows)), dtype="<i8")
+        data = np.empty((6, len(rows)), dtype="<i8")
         data[0] = [row[0] for row in rows]
         data[1] = [row[1] or -row[0] for row in rows]  # no title: a family of its own
         data[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
         data[3] = find("image", [row[2] or "" for row in rows])
         data[4] = find("text", [row[3] or "" for row in rows])
+        data[5] = [row[4] or 0 for row in rows]
         self._keep(fingerprint, generation, data)
         return Placement(*data)
 
@@ -506,17 +585,24 @@ class Index:
 
     def _kept(self, name: str, generation: int) -> NDArray[np.int64] | None:
         row = self._database.execute(
-            "SELECT data FROM placed WHERE fingerprint = ? AND generation = ?", (name, generation)
+            "SELECT data FROM kept WHERE name = ? AND generation = ?", (name, generation)
         ).fetchone()
         return np.frombuffer(row[0], dtype="<i8") if row else None
 
     def _keep(self, name: str, generation: int, data: NDArray[np.int64]) -> None:
-        with self._writing():
-            if self._generation() == generation:
-                self._database.execute(
-                    "INSERT OR REPLACE INTO placed VALUES (?, ?, ?)",
-                    (name, generation, data.tobytes()),
-                )
+        with self._lock, suppress(StoreError):  # it only spares the next search the work
+            self._database.execute("PRAGMA busy_timeout = 0")  # nor does anybody wait for it
+            try:
+                with self._writing():
+                    if self._generation() == generation:
+                        run = self._database.execute
+                        run("DELETE FROM kept WHERE generation != ?", (generation,))
+                        run(
+                            "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)",
+                            (name, generation, data.tobytes()),
+                        )
+            finally:
+                self._database.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
 
     def _generation(self) -> int:
         return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
@@ -541,9 +627,64 @@ class Index:
             if isinstance(error, StoreError):
                 raise
             raise StoreError(
-                f"The index in {self._workspace} can't be used ({error}); make room or name "
-                "another workspace with --workspace, the index is as it was before."
+                f"The index in {self._workspace} can't be used ({error}); {_way_out(error)}."
             ) from error
+
+
+def _way_out(error: OSError | sqlite3.Error) -> str:
+    if type(error) is sqlite3.DatabaseError:  # its heirs are for other troubles
+        return f"delete {DATABASE} there and run fashiontag index, or name another --workspace"
+    return (
+        "make room there and let it be written, or name another --workspace: the index is as it "
+        "was before"
+    )
+
+
+def _second_format(database: sqlite3.Connection) -> None:
+    """Add what format 1 hadn't: the words of titles."""
+    for statement in _SCHEMA_2.split(";"):
+        database.execute(statement)
+    titles = database.execute("SELECT number, title FROM items WHERE title != ''").fetchall()
+    database.executemany(
+        "INSERT INTO words (rowid, text) VALUES (?, ?)",
+        ((number, " ".join(split(title))) for number, title in titles if split(title)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Which items have which value: numbers by value, numeric values first, in their order.
+
+    The items of value i are ``numbers[starts[i] : starts[i + 1]]``; ``values`` are its names in
+    the database, of which the first ``len(numerics)`` are numbers.
+    """
+
+    values: NDArray[np.int64]
+    numerics: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+    @classmethod
+    def sort(
+        cls, values: NDArray[np.int64], numerics: NDArray[np.float64], facets: NDArray[np.int64]
+    ) -> Self:
+        """Make one of rows (value, number), in any order."""
+        order = np.argsort(values)
+        places = order[np.searchsorted(values, facets[:, 0], sorter=order)]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=len(values)))])
+        return cls(values, numerics, starts, facets[np.argsort(places, kind="stable"), 1])
+
+    def pack(self) -> NDArray[np.int64]:
+        sizes = np.array([len(self.values), len(self.numerics)])
+        numerics = self.numerics.astype("<f8").view("<i8")
+        return np.concatenate([sizes, self.values, numerics, self.starts, self.numbers])
+
+    @classmethod
+    def unpack(cls, data: NDArray[np.int64]) -> Self:
+        values, numbers = data[:2].tolist()
+        ends = np.cumsum([2, values, numbers, values + 1])
+        _, one, two, three, four = np.split(data, ends)
+        return cls(one, two.view("<f8"), three, four)
 
 
 # -- entries --------------------------------------------------------------------------------------
@@ -584,6 +725,7 @@ def _as_row(entry: Entry) -> tuple[str | None, ...]:
         _json(dict(entry.fields)),
         entry.image_key,
         entry.text_key,
+        _text(" ".join(split(entry.text))),
     )
 
 

@@ -21,6 +21,9 @@ FEW = 20_000
 FETCHED = 200
 """Rows that each part proposes at least: the nearest by one needn't be the nearest by both."""
 
+FEW_SCORES = 200
+"""Scores below which there is no telling a good one from chance: a spread that rests on 32."""
+
 _BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
 
 
@@ -70,13 +73,15 @@ def nearest(
     parts: Sequence[Part],
     k: int,
     *,
+    words: NDArray[np.float32] | None = None,
     among: NDArray[np.int64] | None = None,
     fold: bool = True,
     floor: float | Literal["auto"] | None = None,
 ) -> Found:
     """Return the k items nearest to a query, and how many others each stands for.
 
-    An item's score is the weighted mean of its parts' cosines, over the parts it has. Scores are
+    An item's cosine c is the weighted mean of its parts', over the parts it has; words w take it
+    nearer, to the score ``1 - (1 - c) * (1 - w)``, which is c where there are none. Scores are
     exact; so is the choice, unless all parts have segments and more than `FEW` items are allowed.
 
     Parameters
@@ -86,6 +91,8 @@ def nearest(
         Rows as in the placement.
     k : int
         Hits wanted; fewer come back where there are fewer.
+    words : ndarray of shape (n,), float32, optional
+        From `closeness`, in [0, 1): how far an item's title takes it to the query.
     among : ndarray of shape (m,), int64, optional
         Numbers of the only items that may be hits.
     fold : bool
@@ -98,15 +105,15 @@ def nearest(
         allowed = np.flatnonzero(np.isin(placement.numbers, among))
     scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
     if len(allowed) > max(FEW, 50 * k) and all(part.segments for part in parts):
-        allowed = _proposed(placement, parts, k, None if among is None else allowed)
+        allowed = _proposed(placement, parts, words, k, None if among is None else allowed)
     if floor == "auto":
         # The query's own distribution is that over everything, or a filter would move the cut;
         # 20,000 items show it as well as all.
         some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // 20_000))
-        scores[some] = _fused(parts, some)
+        scores[some] = _fused(parts, words, some)
         having = scores[~np.isnan(scores)]
         floor = chance_level(having, len(having) * len(scores) // max(1, len(some)))
-    scores[allowed] = _fused(parts, allowed)
+    scores[allowed] = _fused(parts, words, allowed)
     with np.errstate(invalid="ignore"):
         kept = scores[allowed] >= (-np.inf if floor is None else floor)
     allowed = allowed[kept]  # comparing with nan is false: what has no vector is no hit
@@ -123,6 +130,7 @@ def nearest(
 def _proposed(
     placement: Placement,
     parts: Sequence[Part],
+    words: NDArray[np.float32] | None,
     k: int,
     allowed: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
@@ -137,9 +145,11 @@ def _proposed(
             among = among[among >= 0]
         rows = part.segments.search(part.query, max(FETCHED, 20 * k), among=among)
         found.append(_holding(part.rows, part.order, rows))
+    if words is not None:
+        found.append(_top(words, np.flatnonzero(words), max(FETCHED, 20 * k)))
     positions = np.unique(np.concatenate(found))
     if placement.kin is not None:
-        best = positions[np.argsort(-_fused(parts, positions), kind="stable")[: 4 * k]]
+        best = positions[np.argsort(-_fused(parts, words, positions), kind="stable")[: 4 * k]]
         for values, order in zip(
             (placement.families, placement.pictures), placement.kin, strict=True
         ):
@@ -205,15 +215,18 @@ def chance_level(scores: NDArray[np.float32], among: int | None = None) -> float
 
     That is ``median + s * sqrt(2 ln n)``, the growth of the largest of n normal draws, with the
     spread s taken from the lower half (median less 16th percentile), which hits don't widen.
-    -inf below 50 scores, which show no distribution. ``among`` is n where the scores are a sample.
+    -inf below `FEW_SCORES`, which show no distribution. ``among`` is n where the scores are a
+    sample.
     """
-    if len(scores) < 50:
+    if len(scores) < FEW_SCORES:
         return -np.inf
     low, middle = np.percentile(scores, [15.87, 50.0])
     return float(middle + (middle - low) * np.sqrt(2 * np.log(among or len(scores))))
 
 
-def _fused(parts: Sequence[Part], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+def _fused(
+    parts: Sequence[Part], words: NDArray[np.float32] | None, positions: NDArray[np.int64]
+) -> NDArray[np.float32]:
     total = np.zeros(len(positions), dtype=np.float32)
     weights = np.zeros(len(positions), dtype=np.float32)
     for part in parts:
@@ -222,7 +235,10 @@ def _fused(parts: Sequence[Part], positions: NDArray[np.int64]) -> NDArray[np.fl
         total[there] += part.weight * _cosines(part, rows[there])
         weights[there] += part.weight
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total / weights)
+        total /= weights
+    if words is not None:
+        total += (1 - total) * words[positions]
+    return total
 
 
 def _cosines(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:

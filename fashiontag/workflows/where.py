@@ -122,12 +122,7 @@ def select(filter_: Filter, index: Index, numbers: NDArray[np.int64]) -> NDArray
         match node:
             case Comparison():
                 column = _column(node.column, columns)
-                found = index.matching(column, node.operator, node.value)
-                mask = np.zeros(len(numbers), dtype=np.bool_)
-                if len(numbers):
-                    places = np.minimum(np.searchsorted(numbers, found), len(numbers) - 1)
-                    mask[places[numbers[places] == found]] = True
-                return mask
+                return np.isin(numbers, index.matching(column, node.operator, node.value))
             case Not():
                 return ~holds(node.inner)
             case AllOf():
