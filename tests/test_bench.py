@@ -1,0 +1,392 @@
+"""The bench: data split by family, cells that resume and fail alone, figures, tables, suites."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import ColorEncoder, color_picture
+from sklearn.metrics import f1_score
+
+from fashiontag.bench import baselines
+from fashiontag.bench import run as running
+from fashiontag.bench.data import Dataset, DataSpec
+from fashiontag.bench.figures import ALL, measure
+from fashiontag.bench.methods import Fitted, find_method
+from fashiontag.bench.run import read_rows, run
+from fashiontag.bench.suite import load_suite
+from fashiontag.bench.tables import all_tables, fill, table
+from fashiontag.errors import CatalogError, UsageError
+from fashiontag.labels import parse_labels
+from fashiontag.metrics import average_precision_score, coverage_at_precision
+from fashiontag.store import VectorStore
+
+ROOT = Path(__file__).parents[1]
+SUITES = sorted((ROOT / "benchmarks" / "suites").glob("*.toml"))
+REAL = Path(os.environ.get("FASHIONTAG_DATA") or ROOT.parent / "shared" / "data")
+
+SMALL = """
+reference = "TF-IDF + LR"
+conditions = ["plain", "swapped"]
+resamples = 50
+confusion = true
+methods = ["majority", "string match", "TF-IDF + LR"]
+[data.drawn]
+source = "drawn"
+groups = ["articleType"]
+least_positives = 5
+[[tables]]
+name = "all"
+columns = "condition"
+figures = ["top1"]
+where = { group = "articleType" }
+"""
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """Return a folder in which data are drawn once for all tests."""
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture
+def bench(tmp_path, shelf, monkeypatch):
+    """Return a function that runs a suite given as text, with pictures as mean colours."""
+    monkeypatch.setattr(running, "resolve", lambda *_, **__: ColorEncoder())
+
+    def go(text):
+        path = tmp_path / "suite.toml"
+        path.write_text(text, "utf-8")
+        suite = load_suite(str(path))
+        with VectorStore.open(shelf) as store:
+            return suite, run(suite, tmp_path / "rows.jsonl", shelf / "bench", store)
+
+    return go
+
+
+def rows_of(path):
+    """Return rows without what no two runs share."""
+    timed = ("fit_seconds", "score_seconds")
+    return [{k: v for k, v in row.items() if k not in timed} for row in read_rows(path)]
+
+
+def test_a_cell_says_what_it_takes_to_believe_it(bench, tmp_path) -> None:
+    _, outcome = bench(SMALL)
+    assert outcome.finished == 6
+    assert not outcome.failures
+    rows = [row for row in read_rows(tmp_path / "rows.jsonl") if row["kind"] == "cell"]
+    assert {row["group"] for row in rows} == {"articleType", ALL}
+    for row in rows:
+        assert row["versions"]["fashiontag"]
+        assert {"split", "condition", "shots", "seed", "fingerprint", "data_hash"} <= row.keys()
+        assert {"fit_seconds", "trainable_parameters", "train", "test"} <= row.keys()
+        for value, low, high in row["figures"].values():
+            assert low <= value <= high
+
+
+def test_a_repeated_run_adds_nothing(bench, tmp_path) -> None:
+    bench(SMALL)
+    before = (tmp_path / "rows.jsonl").read_bytes()
+    _, outcome = bench(SMALL)
+    assert (outcome.finished, outcome.skipped) == (0, 6)
+    assert (tmp_path / "rows.jsonl").read_bytes() == before
+
+
+def test_a_run_that_was_killed_while_writing_goes_on(bench, tmp_path) -> None:
+    bench(SMALL)
+    path = tmp_path / "rows.jsonl"
+    whole, text = rows_of(path), path.read_text("utf-8")
+    path.write_text(text[: len(text) // 2], "utf-8")
+    bench(SMALL)
+    assert sorted(map(json.dumps, rows_of(path))) == sorted(map(json.dumps, whole))
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"kind": "data"}\n{oops\n{"kind": "data"}\n')
+    with pytest.raises(CatalogError, match="line 2"):
+        read_rows(tmp_path / "rows.jsonl")
+
+
+def test_what_fails_is_told_and_the_rest_runs_on(bench, tmp_path) -> None:
+    text = SMALL.replace('"majority"', '"majority", "crystal ball", "image"')
+    text += """
+[data.gone]
+source = "no-such-folder"
+[data.rare]
+source = "drawn"
+least_positives = 5
+tags = ["articleType=Tshirts", "articleType=Dresses", "articleType=Sarees"]
+"""
+    _, outcome = bench(text)
+    crystal, gone, rare = (
+        next(one for one in outcome.failures if word in one)
+        for word in ("crystal ball", "no-such-folder", "Sarees")
+    )
+    assert "majority" in crystal  # what there is
+    assert "FASHIONTAG_DATA" in gone
+    assert "0 positives" in rare
+    ran = {(r["data"], r["method"]) for r in read_rows(tmp_path / "rows.jsonl") if "method" in r}
+    assert {("drawn", "string match"), ("rare", "TF-IDF + LR")} <= ran
+
+
+def test_a_method_that_raises_costs_its_own_cells_only(bench, tmp_path, monkeypatch) -> None:
+    def broken(task):
+        raise ZeroDivisionError("no luck")
+
+    monkeypatch.setitem(baselines.METHODS, "majority", broken)
+    _, outcome = bench(SMALL)
+    assert outcome.finished == 4
+    assert len(outcome.failures) == 1
+    assert "no luck" in outcome.failures[0]
+
+
+def test_a_method_fits_once_for_a_swapped_test_and_never_sees_its_labels(
+    bench, monkeypatch
+) -> None:
+    seen = []
+
+    def spy(task):
+        seen.append((task.condition, task.options["depth"], task.val is not None))
+
+        def scores(rows):
+            assert (rows.targets == -1).all()
+            return np.zeros((len(rows), task.space.size), np.float32)
+
+        return Fitted(scores)
+
+    monkeypatch.setitem(baselines.METHODS, "spy", spy)
+    _, outcome = bench(SMALL.replace('"majority"', '{ method = "spy", depth = 3 }'))
+    assert not outcome.failures
+    assert seen == [("plain", 3, True)]
+
+
+def test_differences_to_the_reference_are_paired(bench, tmp_path) -> None:
+    bench(SMALL)
+    rows = read_rows(tmp_path / "rows.jsonl")
+    pairs = {(row["method"], row["condition"]): row for row in rows if row["kind"] == "pair"}
+    assert {method for method, _ in pairs} == {"majority", "string match"}
+    points = {
+        (row["method"], row["condition"]): row["figures"]["top1"][0]
+        for row in rows
+        if row["kind"] == "cell" and row["group"] == ALL
+    }
+    for (method, condition), row in pairs.items():
+        value, low, high = row["difference"]["top1"]
+        wanted = points["TF-IDF + LR", condition] - points[method, condition]
+        assert value == pytest.approx(wanted, abs=2e-4)
+        assert low <= value <= high
+
+
+def test_a_table_shows_the_rows(bench, tmp_path) -> None:
+    suite, _ = bench(SMALL)
+    text = all_tables(suite, read_rows(tmp_path / "rows.jsonl"))
+    assert "| method | titles plain | titles swapped |" in text
+    assert "7:1:2 by family" in text
+    assert "`fashiontag bench suite`" in text
+    open_axis = load_suite(str(tmp_path / "suite.toml")).tables[0]
+    with pytest.raises(UsageError, match="leaves open which group"):
+        table(suite, type(open_axis)("x", "condition"), read_rows(tmp_path / "rows.jsonl"))
+
+
+def test_a_plot_has_charts(bench, tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    from fashiontag.bench.plots import plot
+
+    suite, _ = bench(SMALL)
+    plot(suite, read_rows(tmp_path / "rows.jsonl"), tmp_path / "a" / "plot.png")
+    with Image.open(tmp_path / "a" / "plot.png") as image:
+        assert image.width > 1000
+        assert len(set(image.convert("L").resize((200, 60)).tobytes())) > 20
+
+
+# -- suites and pages ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda p: p.stem)
+def test_the_suites_are_valid_and_their_methods_exist(path) -> None:
+    suite = load_suite(str(path))
+    for spec in suite.methods:
+        find_method(spec.method)
+    for spec in suite.tables:
+        assert "No rows yet" in table(suite, spec, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("colour = 3", "unknown key 'colour'"),
+        ('shots = "many"', "has to be a list"),
+        ('conditions = ["loud"]', "condition 'loud'"),
+        ("shots = [0]", "shots 0"),
+        ('reference = "nobody"', "reference 'nobody'"),
+    ],
+)
+def test_a_bad_suite_is_refused_in_a_sentence(tmp_path, text, said) -> None:
+    (tmp_path / "s.toml").write_text(f'{text}\nmethods = ["majority"]\n[data.a]\nsource = "drawn"')
+    with pytest.raises(UsageError, match=said):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+def test_the_page_shows_the_committed_rows(monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    assert page == fill(page), "run: python -m benchmarks.tables"
+    with pytest.raises(UsageError, match="no table 'nix'"):
+        fill("<!-- table: smoke nix -->\n<!-- /table -->")
+
+
+def test_the_smoke_suite_runs_from_the_command_line(tmp_path) -> None:
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+
+    def fashiontag(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "fashiontag", *arguments, "--out", "rows.jsonl"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    done = fashiontag("bench", "smoke", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["finished"] > 20
+    done = fashiontag("bench", "smoke", "--table")
+    assert "No rows yet" not in done.stdout
+    assert "| heads | 1.000 [" in done.stdout
+    missing = fashiontag("bench", "nix")
+    assert missing.returncode == 2
+    assert "smoke" in missing.stderr
+
+
+# -- data ---------------------------------------------------------------------------------------
+
+
+def drawn(shelf, **options):
+    return Dataset(DataSpec("d", "drawn", groups=("articleType",), **options), shelf / "bench")
+
+
+def families(data, part):
+    return set(data.families[data.parts[part]].tolist())
+
+
+def test_families_stay_whole_unless_torn_on_purpose(shelf) -> None:
+    data = drawn(shelf, least_positives=5)
+    assert [len(part) for part in data.parts.values()] == [252, 36, 72]
+    assert not families(data, "test") & (families(data, "train") | families(data, "val"))
+    torn = drawn(shelf, least_positives=5, split="random")
+    assert families(torn, "test") & families(torn, "train")
+
+
+def test_under_sampling_takes_what_was_asked_for(shelf) -> None:
+    data = drawn(shelf, types=3, products=40, least_positives=5)
+    assert data.space.size == 3
+    assert [len(part) for part in data.parts.values()] == [84, 12, 24]
+    with pytest.raises(CatalogError, match="4 labels have 90 products, 5 were asked for"):
+        drawn(shelf, types=5, products=90)
+
+
+def test_title_conditions(shelf) -> None:
+    data = drawn(shelf, least_positives=5)
+    at = data.parts["test"]
+    titles = {name: data.titles(at, name) for name in ("plain", "masked", "absent", "swapped")}
+    assert any("T-shirt" in one for one in titles["plain"])
+    assert not any("T-shirt" in one or "Dress" in one for one in titles["masked"])
+    assert all(titles["masked"])
+    assert set(titles["absent"]) == {""}
+    changed = np.mean([a != b for a, b in zip(titles["plain"], titles["swapped"], strict=True)])
+    assert 0.05 < changed < 0.4
+
+
+def test_what_trained_the_encoder_trains_first(tmp_path) -> None:
+    lines, splits = ["id,articleType,baseColour,productDisplayName"], ["id,family,split,image"]
+    for number in range(40):
+        color_picture(tmp_path / "images" / f"{number}.png", "red")
+        lines.append(f"{number},{'Tops' if number % 2 else 'Caps'},Red,Thing {number}")
+        splits.append(f"{number},f{number},{'backbone' if number < 28 else 'pool'},1")
+    (tmp_path / "styles.csv").write_text("\n".join(lines))
+    (tmp_path / "splits.csv").write_text("\n".join(splits))
+    spec = {"groups": ("articleType",), "types": 2, "products": 20, "least_positives": 2}
+    assert Dataset(DataSpec("k", str(tmp_path), **spec), tmp_path).seen == 0
+    assert Dataset(DataSpec("k", str(tmp_path), split="random", **spec), tmp_path).seen > 0
+    with pytest.raises(UsageError, match="no column 'season'"):
+        Dataset(DataSpec("k", str(tmp_path), groups=("season",)), tmp_path)
+
+
+@pytest.mark.skipif(
+    not (REAL / "fashion-products").is_dir(), reason=f"no fashion-products in {REAL}"
+)
+def test_the_real_catalogue_in_its_official_split(tmp_path) -> None:
+    source = str(REAL / "fashion-products")
+    data = Dataset(DataSpec("official", source, split="official"), tmp_path)
+    assert [len(part) for part in data.parts.values()] == [4069, 2017, 2125]
+    assert not families(data, "test") & families(data, "train")
+    assert len(data.space.names) == 7
+    masked = data.titles(data.parts["test"], "masked")
+    assert not any("Tshirt" in one for one in masked)
+
+
+# -- figures ------------------------------------------------------------------------------------
+
+SPACE = parse_labels(
+    {
+        "groups": {
+            "kind": {"labels": ["a", "b", "c"]},
+            "trait": {"exclusive": False, "labels": ["x", "y"]},
+        }
+    },
+    "test",
+    "test",
+)
+
+
+def judged(scores, truth):
+    return measure(SPACE, truth.astype(np.int8), scores.astype(np.float32), np.arange(60), 200)
+
+
+@pytest.fixture
+def truth():
+    rng = np.random.default_rng(0)
+    kind = rng.integers(3, size=60)
+    return np.hstack([kind[:, None] == np.arange(3), rng.random((60, 2)) < 0.4]).astype(np.int8)
+
+
+def test_a_perfect_method(truth) -> None:
+    found = judged(truth, truth)
+    assert found["kind"].values["top1"] == [1, 1, 1]
+    assert found["kind"].values["coverage"] == [1, 1, 1]
+    assert found["kind"].values["brier"] == [0, 0, 0]
+    assert found["trait"].values["macro_f1"] == [1, 1, 1]
+    assert found[ALL].values["ap"] == [1, 1, 1]
+    assert not found["kind"].confusion
+
+
+def test_figures_are_those_of_the_metrics(truth) -> None:
+    rng = np.random.default_rng(1)
+    scores = 0.5 * truth + 0.5 * rng.random(truth.shape)
+    scores[:, :3] /= scores[:, :3].sum(axis=1, keepdims=True)
+    found = judged(scores, truth)
+    kind, best = truth[:, :3].argmax(axis=1), scores[:, :3].argmax(axis=1)
+    one = found["kind"].values
+    assert one["top1"][0] == pytest.approx((kind == best).mean(), abs=1e-4)
+    assert one["macro_f1"][0] == pytest.approx(f1_score(kind, best, average="macro"), abs=1e-4)
+    covered = coverage_at_precision(kind == best, scores[:, :3].max(axis=1))
+    assert one["coverage"][0] == pytest.approx(covered, abs=1e-4)
+    wanted = [
+        average_precision_score(truth[:, s], scores[:, s]).mean() for s in (slice(3), slice(3, 5))
+    ]
+    assert found[ALL].values["ap"][0] == pytest.approx(np.mean(wanted), abs=1e-4)
+    assert (
+        sum(sum(line.values()) for line in found["kind"].confusion.values()) == (kind != best).sum()
+    )
+
+
+def test_no_opinion_is_wrong_and_blank_cells_take_no_part(truth) -> None:
+    scores = truth.astype(float)
+    scores[:30, :3] = 0
+    truth[:15, :3] = -1
+    found = judged(scores, truth)["kind"].values
+    assert found["top1"][0] == pytest.approx(30 / 45, abs=1e-4)
