@@ -154,6 +154,18 @@ def test_a_wide_filter_is_applied_by_faiss_and_a_narrow_one_exactly(tmp_path, ma
         )
 
 
+def test_a_title_that_has_the_words_is_proposed_however_far_its_vector(tmp_path, matrix, queries):
+    rows = np.arange(N)
+    renew(tmp_path, matrix, rows, queries)
+    far = int(np.argmin(matrix.astype(np.float32) @ queries[0]))
+    words = np.zeros(N, np.float32)
+    words[far] = 0.99
+    found = search(matrix, rows, queries[0], tmp_path, words=words)
+    assert found == search(matrix, rows, queries[0], words=words)
+    assert far in found
+    assert far not in search(matrix, rows, queries[0], tmp_path)
+
+
 def test_auto_cuts_where_it_does_without_faiss(tmp_path, matrix):
     rows = np.arange(N)
     query = matrix[7].astype(np.float32)
