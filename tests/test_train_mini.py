@@ -1,8 +1,9 @@
 """What the training of the embedded model promises about what it has seen."""
 
+import numpy as np
 import pytest
 
-from benchmarks.train_mini import words
+from benchmarks.train_mini import dictionary, texts, words
 
 
 def test_open_vocabulary_has_thirty_words_with_values_that_the_catalogue_has():
@@ -57,3 +58,44 @@ def test_held_out_types_are_no_labels():
     assert "usage" not in names
     assert "occasion" not in names
     assert "Jeans" not in names["articleType"].labels
+
+
+# As WordNet writes nouns: place, file, kind, number of words, the words, number of pointers.
+NOUNS = """\
+  1 This line belongs to the licence.
+00000010 06 n 01 footwear 0 001 ~ 00000020 n 0000 | what is worn on feet
+00000020 06 n 01 shoe 0 002 @ 00000010 n 0000 ~ 00000030 n 0000 | a covering for the foot
+00000030 06 n 01 brogue 0 001 @ 00000020 n 0000 | a heavy shoe
+00000040 10 n 01 brogue 0 000 | a way of speaking
+00000050 06 n 03 backpack 0 rucksack 0 back_pack 0 000 | a bag carried on the back
+"""
+
+
+def test_a_dictionary_places_a_word_no_further_than_a_step_from_known_ones(tmp_path):
+    (tmp_path / "data.noun").write_text(NOUNS)
+    found = dictionary.Dictionary(tmp_path)
+    known = {p: ["shoes"] for p in found.of("shoes", dictionary.ARTEFACTS)}
+    known |= {p: ["backpack"] for p in found.of("backpack", dictionary.ARTEFACTS)}
+
+    def near(word):
+        return found.nearest(word, known, dictionary.ARTEFACTS)
+
+    same, kind = dictionary.TRUST
+    assert near("rucksacks") == {"backpack": same}
+    assert near("brogues") == near("footwear") == {"shoes": kind}
+    assert near("sandal") == {}
+    assert "rucksack" in found.around(known)
+    del known[found.of("shoes", dictionary.ARTEFACTS)[0]]
+    assert near("brogues") == {}
+
+
+def test_words_beside_minilm_are_those_that_captions_hold(tmp_path, monkeypatch):
+    def flat(said, work, *, threads=2):
+        return np.zeros((len(said), texts.MINILM), np.float16)
+
+    monkeypatch.setattr(texts, "embed", flat)
+    texts.remember_words(["Nike shoes", "nike cap", "Nike's tee"], tmp_path)
+    nike, also, unknown = texts.read(["NIKE", "Nike Xyz", "Xyz"], tmp_path)
+    assert np.array_equal(nike, also)
+    assert abs(np.linalg.norm(nike.astype(float)) - 1) < 0.01
+    assert not unknown.any()

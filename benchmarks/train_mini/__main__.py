@@ -23,13 +23,17 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--work", type=Path, default=Path("/tmp/mini"), help="caches and checkpoints")
     p.add_argument("--out", type=Path, help="default: the shipped folder, for a full run")
     p.add_argument("--name", default="image", help="name of this run's checkpoints")
-    p.add_argument("--minutes", type=float, default=50, help="time for the image tower")
-    p.add_argument("--text-minutes", type=float, default=12, help="time for the text tower")
+    p.add_argument("--minutes", type=float, default=72, help="time for the image tower")
+    p.add_argument("--text-minutes", type=float, default=14, help="time for the text tower")
     p.add_argument(
         "--stage", choices=("prepare", "image", "text", "export", "judge", "all"), default="all"
     )
     p.add_argument("--split", default="val", help="what `judge` looks at; test once, at the end")
     p.add_argument("--hold-out", type=Path, help="file of types left out, with the group usage")
+    p.add_argument(
+        "--wordnet", type=Path, default=Path("/usr/share/wordnet"),
+        help="folder of WordNet's data.noun (Debian: wordnet-base)",
+    )  # fmt: skip
     p.add_argument("--quick", action="store_true", help="a quarter of everything, about an hour")
     p.add_argument("--brief", action="store_true", help="text tower: only words of the captions")
     p.add_argument("--tower", default="mobilenetv4_conv_small")
@@ -46,6 +50,10 @@ def main() -> None:
         shipped = Path("fashiontag/encoders/mini")
         args.out = args.work / f"{args.name}-model" if args.quick or args.hold_out else shipped
     args.work.mkdir(parents=True, exist_ok=True)
+    if not (args.wordnet / "data.noun").exists():
+        raise SystemExit(
+            f"{args.wordnet} has no data.noun; install wordnet-base, or name its folder."
+        )
     stages = (
         ("prepare", "image", "text", "export", "judge") if args.stage == "all" else (args.stage,)
     )
@@ -53,6 +61,7 @@ def main() -> None:
         "data": args.data, "work": args.work, "hold_out": args.hold_out, "quick": args.quick,
         "minutes": args.minutes / (4 if args.quick else 1), "tower": args.tower,
         "cores": args.cores, "seed": args.seed, "name": args.name, "rate": 2e-3, "evaluate": None,
+        "wordnet": args.wordnet,
         "run": f"{os.getpid()}-{int(time.time())}",
     }  # fmt: skip
     if "prepare" in stages:

@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional as fn
 
 from benchmarks.train_mini import pictures, words
+from benchmarks.train_mini.texts import MINILM, WORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,15 +31,18 @@ DIM = 256
 BATCH = 128  # over all processes
 # Share of the time up to which pictures have that size: small ones teach as much per second, and
 # half of the catalogue's photos are 80x60 anyway.
-SIZES = ((0.3, (64, 48)), (0.72, (96, 72)), (1.0, pictures.SIZE))
+SIZES = ((0.2, (64, 48)), (0.55, (96, 72)), (1.0, pictures.SIZE))
 AUXILIARY = ("articleType", "baseColour", "gender", "season", "usage", "plain")
 SMOOTHING = 0.05
+HIDDEN = 0.33
+PAIR = 1.0  # weight of "photo and caption find each other"
+REMEMBERED = 2048  # pictures of earlier steps that stand by as wrong answers
 
 
 class TextHead(nn.Module):
-    """MiniLM vectors (n, 384) → joint space (n, 256), not normalised: a line plus a small MLP."""
+    """What `texts.read` gives → joint space (n, 256), not normalised: a line plus a small MLP."""
 
-    def __init__(self, width: int = 384, hidden: int = 512, dim: int = DIM) -> None:
+    def __init__(self, width: int = MINILM + WORDS, hidden: int = 512, dim: int = DIM) -> None:
         super().__init__()
         self.line = nn.Linear(width, dim)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dim))
@@ -90,6 +94,14 @@ def set_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return loss.sum() / len(logits)  # a group known for few is a small part of the batch's loss
 
 
+def unsteady(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Blur MiniLM's part a little, and hide the words of a third: unknown words must work too."""
+    said = x[:, :MINILM] + 0.008 * torch.randn(len(x), MINILM, generator=generator)
+    hidden = torch.rand(len(x), 1, generator=generator) < HIDDEN
+    bare = x[:, MINILM:].masked_fill(hidden, 0)
+    return torch.cat([fn.normalize(said, dim=-1), bare], 1)
+
+
 class Prompts:
     """Draws sentences for all labels of all groups, as one block of text vectors."""
 
@@ -114,8 +126,7 @@ class Prompts:
         none = [
             b[torch.randint(len(b), (4,), generator=generator)] for b in self.background.values()
         ]
-        x = self.vectors[torch.cat([ids, *none])]
-        x = fn.normalize(x + 0.008 * torch.randn(x.shape, generator=generator), dim=-1)
+        x = unsteady(self.vectors[torch.cat([ids, *none])], generator)
         out = fn.normalize(head(x), dim=-1)
         labels = fn.normalize(out[: 2 * n].view(n, 2, -1).mean(1), dim=-1)
         rest = out[2 * n :].view(len(none), 4, -1)
@@ -167,7 +178,7 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
     work: Path = options["work"]
     torch.manual_seed(options["seed"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    vectors = fn.normalize(torch.from_numpy(material.vectors.astype(np.float32)), dim=-1)
+    vectors = torch.from_numpy(material.vectors.astype(np.float32))
     pixels = material.pixels(work)
     model = Pair(material.groups, options["tower"]).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
@@ -234,9 +245,7 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
             chosen, is_title = _captions(material, ids, rng)
             extra = rng.integers(0, len(material.title_text), 192)
             numbers = torch.tensor(chosen + material.title_text[extra].tolist())
-            t = vectors[numbers]
-            t = fn.normalize(t + 0.008 * torch.randn(t.shape, generator=g), dim=-1)
-            text = fn.normalize(model.text(t), dim=-1)
+            text = fn.normalize(model.text(unsteady(vectors[numbers], g)), dim=-1)
             texts = {
                 "family": torch.cat([family[ids], torch.from_numpy(material.title_family[extra])]),
                 "number": numbers,
@@ -264,7 +273,7 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
                 back = torch.cat([back, more.masked_fill(~_wrong(memory, own).T, -1e4)], 1)
             pair = (pair + fn.cross_entropy(back, torch.arange(len(ids)))) / 2
             losses["pair"] = pair
-            loss = loss + 0.5 * pair
+            loss = loss + PAIR * pair
             # Titles find their labels too.
             for name, weight in words.WEIGHTS.items():
                 if name in said and name not in ("plain", "sleeve", "neckline", "length", "fit"):
@@ -342,7 +351,8 @@ def _captions(
         take = bool(titles) and (not composed or rng.random() < 0.65)
         options = titles if take else composed
         if take:  # the whole title twice as often as a part of it
-            chosen.append(titles[0] if rng.random() < 0.65 else titles[-1])
+            whole = len(titles) == 1 or rng.random() < 0.65
+            chosen.append(titles[0] if whole else titles[int(rng.integers(1, len(titles)))])
         else:
             chosen.append(options[int(rng.integers(len(options)))] if options else 0)
         is_title.append(take)
@@ -367,7 +377,7 @@ def _remember(
     new = {"image": image.detach(), **images}
     if not memory:
         return new
-    return {k: torch.cat([new[k], memory[k]])[:1024] for k in new}
+    return {k: torch.cat([new[k], memory[k]])[:REMEMBERED] for k in new}
 
 
 def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:

@@ -1,19 +1,21 @@
 """Words that no caption holds, placed among those that captions do hold.
 
 MiniLM's head was trained on a few hundred words and extrapolates badly beyond them. So a word's
-vector is drawn towards the known words nearest to it: by MiniLM's own cosine, and for names of
-colours by the colour itself, as the CSS and xkcd tables that ship with matplotlib give it (xkcd's
-survey is CC0). No table of garment words is used.
+vector is drawn towards the known words nearest to it: by a dictionary, if it knows the word;
+else for names of colours by the colour itself, as the CSS and xkcd tables that ship with matplotlib
+give it (xkcd's survey is CC0); else by MiniLM's own cosine.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colors
 from PIL import Image, ImageCms
 
+from benchmarks.train_mini.dictionary import ARTEFACTS, ATTRIBUTES, Dictionary
 from benchmarks.train_mini.texts import embed
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from benchmarks.train_mini.words import Filter, Group
 
-    Head = Callable[[np.ndarray], np.ndarray]  # MiniLM vectors → unit vectors of the pair's space
+    Head = Callable[[Sequence[str]], np.ndarray]  # texts → unit vectors of the pair's space
 
 KIND_GROUPS = ("articleType", "category", "plain", "pattern", "material")
 COLOUR_GROUPS = ("baseColour", "color")
@@ -59,8 +61,9 @@ class Lexicon:
     """Known words of kinds and colours, and how other words are mixed from them."""
 
     def __init__(
-        self, groups: Sequence[Group], allowed: Filter, seen: set[str], work: Path, head: Head
-    ) -> None:
+        self, groups: Sequence[Group], allowed: Filter, seen: set[str], work: Path, head: Head,
+        wordnet: Path,
+    ) -> None:  # fmt: skip
         said = {
             kind: list(
                 dict.fromkeys(
@@ -83,6 +86,21 @@ class Lexicon:
         self._anchor_ids = np.array([self.known.index(w) for w in self._anchors])
         self._plain = np.where(np.isin(self._anchors, BASIC), 3.0, 1.0)
         self._anchor_lab = _lab(self._anchors, self.table)
+        self.dictionary = Dictionary(wordnet)
+        self._senses: dict[str, dict[str, list[str]]] = {}
+        for kind, file in (("colour", ATTRIBUTES), ("kind", ARTEFACTS)):
+            places = self._senses[file] = defaultdict(list)
+            for word in said[kind]:
+                for place in self.dictionary.of(word, file):
+                    places[place].append(word)
+        self._number = {w: i for i, w in enumerate(self.known)}
+
+    def more_words(self) -> list[str]:
+        """Return what the dictionary can place: words of one or two parts, and the plurals."""
+        known = self._senses[ARTEFACTS] | self._senses[ATTRIBUTES]
+        found = [w for w in self.dictionary.around(known) if len(w) > 2 and w.count(" ") < 2]
+        plurals = [f"{w}s" for w in found if not w.endswith("s")]
+        return [w for w in [*found, *plurals] if w not in self._seen]
 
     def mixture(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Weights (n, known) over the known words, and how far (n,) to trust them, 0..1."""
@@ -101,13 +119,26 @@ class Lexicon:
             weights[coloured] = 0
             weights[np.ix_(coloured, self._anchor_ids)] = near / near.sum(1, keepdims=True)
             trust[coloured] = 0.9
+        for i, word in enumerate(words):
+            near = self._defined(word)
+            if near:
+                weights[i] = 0
+                weights[i, [self._number[w] for w in near]] = 1 / len(near)
+                trust[i] = max(near.values())
         trust[[w in self._seen for w in words]] = 0
         return weights.astype(np.float32), trust.astype(np.float32)
+
+    def _defined(self, word: str) -> dict[str, float]:
+        for file, known in self._senses.items():
+            near = self.dictionary.nearest(word, known, file)
+            if near:
+                return near
+        return {}
 
     def vectors(self, words: Sequence[str], template: str) -> np.ndarray:
         """Return unit vectors (n, 256) of the template filled with each word."""
         weights, trust = self.mixture(words)
-        own = self.head(embed([template.format(w) for w in words], self.work))
-        known = self.head(embed([template.format(w) for w in self.known], self.work))
+        own = self.head([template.format(w) for w in words])
+        known = self.head([template.format(w) for w in self.known])
         mixed = _unit(weights @ known)
         return _unit((1 - trust[:, None]) * own + trust[:, None] * mixed)

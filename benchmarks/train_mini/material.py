@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.train_mini import pictures, words
-from benchmarks.train_mini.texts import Texts, embed
+from benchmarks.train_mini.texts import Texts, read, remember_words
 from fashiontag.labels import load_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PARTS = 3  # of a title, as people search
 
 
 @dataclass
@@ -85,7 +87,7 @@ def gather(data: Path, work: Path, *, hold_out: Path | None, quick: bool) -> Mat
         at.append(row.at)
         family.append(families[row.family])
         truths.append(truth)
-        titles.append(said([captions.title(title), captions.part(title)]))
+        titles.append(said([captions.title(title), *(captions.part(title) for _ in range(PARTS))]))
         composed.append(said([captions.compose(truth, row.gender) for _ in range(3)]))
     own = len(families)
     for i, row in enumerate(pictures.clothing_rows(data, "train").itertuples()):
@@ -141,7 +143,8 @@ def gather(data: Path, work: Path, *, hold_out: Path | None, quick: bool) -> Mat
         list(texts.ids),
     )  # fmt: skip
     _keep_seen(result)
-    result.vectors = embed(result.texts, work)
+    remember_words(result.texts, work)
+    result.vectors = read(result.texts, work)
     (work / "texts.json").write_text(json.dumps(result.texts))
     return result
 

@@ -202,11 +202,11 @@ def augment(
     x = pixels.float().div_(255)
     # One affine map per picture: zoom (below 1 shows less), aspect, turn, shift, flip.
     wide = ordinary.float()
-    zoom = _uniform(n, 0.78, 1.08, g) - wide * _uniform(n, 0.0, 0.2, g)
+    zoom = _uniform(n, 0.8, 1.15, g) - wide * _uniform(n, 0.0, 0.2, g)
     aspect = torch.exp(_uniform(n, -0.1, 0.1, g) * (1 + wide))
     angle = _uniform(n, -0.07, 0.07, g) * (1 + 2 * wide)
     flip = torch.where(torch.rand(n, generator=g) < 0.5, -1.0, 1.0)
-    shift = _uniform(n, -0.1, 0.1, g), _uniform(n, -0.1, 0.1, g)
+    shift = _uniform(n, -0.2, 0.2, g), _uniform(n, -0.2, 0.2, g)  # of half the picture
     still = torch.rand(n, generator=g) < 0.15  # as the model will see it: whole and straight
     zoom, aspect = (torch.where(still, torch.ones(n), t) for t in (zoom, aspect))
     angle = torch.where(still, torch.zeros(n), angle)

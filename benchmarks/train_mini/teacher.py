@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.train_mini import evaluate, image, words
-from benchmarks.train_mini.texts import embed
+from benchmarks.train_mini.texts import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ class TeacherJudge:
         titles = evaluate.rows_of(data, "val").productDisplayName.tolist()
         extra = [f"a {w} product" for w in words.open_vocabulary()["baseColour"]]
         texts = list(dict.fromkeys([*evaluate.eval_texts(titles), *extra]))
-        self.vectors = embed(texts, work, threads=cores)
+        self.vectors = read(texts, work, threads=cores)
         self.ids = {t: i for i, t in enumerate(texts)}
         self.data, self.work = data, work
 

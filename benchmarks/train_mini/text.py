@@ -23,12 +23,12 @@ from benchmarks.train_mini import pictures
 from benchmarks.train_mini.image import DIM, Pair, normalise
 from benchmarks.train_mini.lexicon import Lexicon
 from benchmarks.train_mini.material import held_out, held_words
-from benchmarks.train_mini.texts import embed
-from benchmarks.train_mini.words import Filter, build_groups
+from benchmarks.train_mini.texts import read
+from benchmarks.train_mini.words import PLAIN, Filter, build_groups, generic
 from fashiontag.labels import load_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 CONTEXT, WIDTH, HEADS, LAYERS = 32, 128, 4, 4
@@ -86,7 +86,7 @@ class Corpus:
     tokens: tuple[list[int], np.ndarray]  # token numbers and their words' goals
 
 
-def corpus(options: dict[str, Any], head: Callable[[np.ndarray], np.ndarray]) -> Corpus:
+def corpus(options: dict[str, Any], head: Callable[[Sequence[str]], np.ndarray]) -> Corpus:
     """Gather captions, titles and prompts as MiniLM's head has them, and words by the lexicon."""
     work = options["work"]
     captions = json.loads((work / "texts.json").read_text())
@@ -95,7 +95,7 @@ def corpus(options: dict[str, Any], head: Callable[[np.ndarray], np.ndarray]) ->
     allowed = Filter(held_words(types, left))
     lexicon = Lexicon(
         build_groups(allowed, types, left), allowed, {w for w, n in spoken.items() if n >= 5},
-        work, head,
+        work, head, options["wordnet"],
     )  # fmt: skip
     ids, words = token_words(set(spoken) if options["brief"] else None)
     rng = np.random.default_rng(3)
@@ -108,19 +108,23 @@ def corpus(options: dict[str, Any], head: Callable[[np.ndarray], np.ndarray]) ->
     ]
     pairs = [" ".join(rng.choice(shown, 2)) for _ in range(6000)]
     weights = dict.fromkeys(captions, 1.0) | dict.fromkeys(pairs, 1.0)
-    weights |= dict.fromkeys(label_sentences(), 4.0)
+    weights |= dict.fromkeys(label_sentences(), 6.0)
+    weights |= dict.fromkeys((s for w, _ in PLAIN.values() for x in w for s in generic(x)), 6.0)
     plain = list(weights)
-    goals = [head(embed(plain, work, threads=options["cores"]))]
+    goals = [head(plain)]
     token_goals = lexicon.vectors(words, "{}")
     goals.append(token_goals)
     extra, share = list(words), [0.5] * len(words)
+    defined = lexicon.more_words()
     coloured = list(lexicon.table)
+    taught = {*coloured, *defined}
     for template in AROUND:
         some = [w for w in words if rng.random() < 1 / len(AROUND)]
         some += [c for c in coloured if rng.random() < 3 / len(AROUND)]
+        some += [w for w in defined if rng.random() < 3 / len(AROUND)]
         goals.append(lexicon.vectors(some, template))
         extra += [template.format(w) for w in some]
-        share += [0.5 if w not in lexicon.table else 1.0 for w in some]
+        share += [1.0 if w in taught else 0.5 for w in some]
     return Corpus(
         [*plain, *extra], np.concatenate(goals), np.array([*weights.values(), *share]),
         (ids, token_goals),
@@ -172,8 +176,8 @@ def distil(options: dict[str, Any]) -> None:
     pair = load_pair(work, name, options["tower"])
 
     @torch.no_grad()
-    def head(x: np.ndarray) -> np.ndarray:
-        x = fn.normalize(torch.from_numpy(np.asarray(x, np.float32)), dim=-1)
+    def head(texts: Sequence[str]) -> np.ndarray:
+        x = torch.from_numpy(read(texts, work, threads=options["cores"]).astype(np.float32))
         return torch.cat([fn.normalize(pair.text(p), dim=-1) for p in x.split(8192)]).numpy()
 
     material = corpus(options, head)

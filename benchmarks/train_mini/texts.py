@@ -1,8 +1,13 @@
-"""Sentence vectors of MiniLM: the frozen text knowledge that the model starts from."""
+"""What the text head reads: frozen sentence vectors of MiniLM, and the bare words beside them.
+
+MiniLM hardly tells brands and models apart, which titles are full of; the words do.
+"""
 
 from __future__ import annotations
 
 import json
+import zlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +16,10 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+
+MINILM, WORDS = 384, 256
+RARE = 3  # a word in fewer texts is left to MiniLM
 
 
 class Texts:
@@ -46,6 +55,39 @@ def embed(texts: Sequence[str], work: Path, *, threads: int = 2) -> np.ndarray:
         known |= {t: len(known) + i for i, t in enumerate(missing)}
         index.write_text(json.dumps(list(known)))
     return np.load(vectors, mmap_mode="r")[[known[t] for t in lower]]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the text's words, lower-case."""
+    return "".join(c if c.isalnum() else " " for c in text.lower()).split()
+
+
+def remember_words(texts: Iterable[str], work: Path) -> None:
+    """Keep the words that are common enough to be read one by one in `work/words.json`."""
+    counts = Counter(w for t in texts for w in set(words_of(t)))
+    known = sorted(w for w, n in counts.items() if n >= RARE)
+    (work / "words.json").write_text(json.dumps(known))
+
+
+def read(texts: Sequence[str], work: Path, *, threads: int = 2) -> np.ndarray:
+    """Texts → (n, 384 + 256) float16: MiniLM's vector, then the mean direction of known words.
+
+    Every word is a random direction of length one, drawn from its own name; a text's are summed
+    and divided by the root of their number. Unknown words add nothing.
+    """
+    known = set(json.loads((work / "words.json").read_text()))
+    said = [[w for w in words_of(t) if w in known] for t in texts]
+    used = {w: i for i, w in enumerate(dict.fromkeys(w for ws in said for w in ws))}
+    directions = np.stack(
+        [np.random.default_rng(zlib.crc32(w.encode())).choice([-1.0, 1.0], WORDS) for w in used]
+        or [np.zeros(WORDS)]
+    ).astype(np.float32) / np.sqrt(WORDS)  # fmt: skip
+    found = np.zeros((len(texts), MINILM + WORDS), np.float16)
+    found[:, :MINILM] = embed(texts, work, threads=threads)
+    for row, ws in zip(found, said, strict=True):
+        if ws:
+            row[MINILM:] = directions[[used[w] for w in ws]].sum(0) / np.sqrt(len(ws))
+    return found
 
 
 def _minilm(texts: Sequence[str], threads: int) -> np.ndarray:

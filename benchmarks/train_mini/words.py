@@ -26,7 +26,7 @@ OPEN_VOCABULARY = Path(__file__).parents[1] / "openvocab.toml"
 # ordinary photos, the others those of prompts/fashion.toml, mostly read off the titles.
 WEIGHTS = {
     "articleType": 1.0, "baseColour": 1.0, "gender": 0.6, "season": 0.2, "usage": 0.4,
-    "subCategory": 0.3, "masterCategory": 0.3, "plain": 0.4, "category": 0.3, "color": 0.3,
+    "subCategory": 0.3, "masterCategory": 0.3, "plain": 0.5, "category": 0.3, "color": 0.3,
     "audience": 0.1, "occasion": 0.1, "pattern": 0.3, "sleeve": 0.2, "neckline": 0.2,
     "material": 0.15, "length": 0.1, "fit": 0.05, "style": 0.05, "closure": 0.05,
 }  # fmt: skip
@@ -137,7 +137,7 @@ class Group:
     words: tuple[tuple[str, ...], ...]  # per label, for captions
 
 
-def _generic(word: str) -> Iterable[str]:
+def generic(word: str) -> Iterable[str]:
     for template in GENERIC:
         yield template.replace("{label}", word)
 
@@ -161,7 +161,7 @@ def build_groups(
                 said = label.words or (label.name.lower(), *label.aliases)
                 good = tuple(dict.fromkeys(w for w in said if allowed(w)))
                 own = [s for s in group.sentences(label) if allowed(s)]
-                own += [s for w in good for s in _generic(w)] if not label.prompts else []
+                own += [s for w in good for s in generic(w)] if not label.prompts else []
                 if not own:
                     continue
                 labels.append(label.name)
@@ -171,7 +171,7 @@ def build_groups(
             found.append(Group(group.name, tuple(labels), (*sentences, none), tuple(words)))
     plain = {k: tuple(w for w in v[0] if allowed(w)) for k, v in PLAIN.items()}
     plain = {k: v for k, v in plain.items() if v}
-    said = tuple(tuple(s for w in v for s in _generic(w)) for v in plain.values())
+    said = tuple(tuple(s for w in v for s in generic(w)) for v in plain.values())
     found.append(Group("plain", tuple(plain), (*said, BACKGROUND), tuple(plain.values())))
     return found
 
