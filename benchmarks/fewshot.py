@@ -15,18 +15,18 @@ import os
 import resource
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import products
+from fashiontag.bench.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
+from fashiontag.bench.methods import Task, find_method
 from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
 from fashiontag.heads.fusion import FUSIONS
-from fashiontag.heads.probe import ProbeClassifier
-from fashiontag.heads.statistics import unit
 from fashiontag.labels import load_labels
 from fashiontag.metrics import (
     PROMISE,
@@ -39,25 +39,20 @@ from fashiontag.metrics import (
     weighted_average_precision,
 )
 from fashiontag.store import VectorStore
-from fashiontag.workflows.embed import embed, read_vectors
-from fashiontag.workflows.probe import Fitter, Training, on_space, select, subspace, train_probe
-from fashiontag.workflows.tag import ZeroShotTagger
+from fashiontag.workflows.probe import on_space, train_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
+    from fashiontag.bench.methods import Fitted, Rows
     from fashiontag.datamodels import Encoder
-    from fashiontag.heads.artefact import Probe
-    from fashiontag.heads.zeroshot import Evidence
+    from fashiontag.heads.artefact import Probe, Training
     from fashiontag.labels import LabelSpace
 
     Floats = NDArray[np.float32]
 
 RESULTS = products.ROOT / "benchmarks" / "results"
 SHOTS = (1, 2, 4, 8, 16)
-FIT_CONDITION = {"plain": "plain", "masked": "masked", "absent": "absent", "swapped": "plain"}
 LEAST_POSITIVES = 20
 RESAMPLES = 500
 
@@ -66,94 +61,34 @@ BASELINES = ("zero-shot", "one-vs-rest LR", "Tip-Adapter", "TF-IDF + LR", "image
 HEADS = ("heads, logistic", "heads, gda")
 
 
-@dataclass(frozen=True)
-class Rows:
-    """One split under one title condition.
+class Bench:
+    """Data, model and labels of one table.
 
-    Attributes
-    ----------
-    training : Training
-        Vectors, titles and targets over the labels of the table.
-    evidence : Evidence
-        The same for the zero-shot head.
+    Every method is offered the labels of the table and no others: those with enough positives in
+    the split and enough families in pool for every shot count.
     """
 
-    training: Training
-    evidence: Evidence
-
-
-class Bench:
-    """Data, model and labels of one table."""
-
-    def __init__(self, encoder: Encoder, store: VectorStore, on: str, held_out: bool) -> None:
+    def __init__(
+        self, encoder: Encoder, store: VectorStore, on: str, held_out: bool, workspace: Path
+    ) -> None:
         self.encoder, self.store, self.on, self.held_out = encoder, store, on, held_out
-        self.pool, self.test = products.load(["pool"]), products.load([on])
+        self.workspace = workspace
         self.whole = load_labels("fashion-products")
-        self.space, self.left_out = self._eligible()
-        # Every method is offered the labels of the table and no others.
-        self.tagger = ZeroShotTagger(encoder, self.space, store)
-        self.fitter = Fitter(self.space, encoder, store)
-        self.families = np.unique(self.pool.families, return_inverse=True)[1].astype(np.int64)
-        self.bootstrap = FamilyBootstrap(self.test.families, RESAMPLES)
-        self._rows: dict[tuple[str, str], Rows] = {}
+        self.data = catalogue(on, workspace, tags=self._held() if held_out else ())
+        self.space = self.data.space
+        self.bootstrap = FamilyBootstrap(self.rows("test", "plain").families, RESAMPLES)
 
-    def _eligible(self) -> tuple[LabelSpace, list[str]]:
-        """Return the labels with enough test positives and pool families for every shot count."""
-        wanted, missing = set(), []
-        held = set(_lines("heldout_types.txt"))
-        for tag in self.whole.tags:
-            group, label = tag.split("=", 1)
-            if self.held_out and not (
-                (group == "articleType" and label in held) or group == "usage"
-            ):
-                continue
-            positives = int((self.test.attributes[group] == label).sum())
-            families = len(set(self.pool.families[self.pool.attributes[group] == label]))
-            if positives >= LEAST_POSITIVES and families >= max(SHOTS):
-                wanted.add(tag)
-            elif positives or families:
-                missing.append(f"{tag} ({positives}, {families})")
-        return subspace(self.whole, wanted), missing
+    def _held(self) -> tuple[str, ...]:
+        types = {f"articleType={name}" for name in _lines("heldout_types.txt")}
+        return tuple(t for t in self.whole.tags if t in types or t.startswith("usage="))
 
-    def targets(self, split: products.Products) -> NDArray[np.int8]:
-        """Return what sellers entered, -1 for a blank cell; another type is a known no."""
-        columns = []
-        for tag in self.space.tags:
-            group, label = tag.split("=", 1)
-            values = split.attributes[group]
-            columns.append(np.where(values == "", -1, values == label))
-        return np.stack(columns, axis=1).astype(np.int8)
-
-    def rows(self, side: str, condition: str) -> Rows:
-        """Return one split under one condition, embedded once."""
-        if (side, condition) not in self._rows:
-            split = self.pool if side == "pool" else self.test
-            windows = list(embed(split.items(condition), self.encoder, self.store))
-            images = np.concatenate([one.images for one in windows])
-            texts = np.concatenate([one.texts for one in windows])
-            items = [item for one in windows for item in one.items]
-            training = Training(
-                ids=tuple(item.id for item in items),
-                image_keys=tuple(key or "" for one in windows for key in one.image_keys),
-                texts=tuple(item.text for item in items),
-                images=read_vectors(self.store, "image", self.encoder, images).astype(np.float16),
-                titles=read_vectors(self.store, "text", self.encoder, texts).astype(np.float16),
-                space=self.space,
-                targets=self.targets(split),
-            )
-            parts = [self.tagger.evidence(one) for one in windows]
-            evidence = type(parts[0])(
-                *(
-                    np.concatenate([getattr(part, name) for part in parts])
-                    for name in ("images", "titles", "titled", "words")
-                )
-            )
-            self._rows[side, condition] = Rows(training, evidence)
-        return self._rows[side, condition]
+    def rows(self, part: str, condition: str) -> Rows:
+        """Return one split ("train" is pool) under one condition, embedded once."""
+        return self.data.rows(part, condition, self.encoder, self.store)
 
     def score(self, values: Floats) -> tuple[dict[str, float], Floats]:
         """Return macro average precision per group and their mean, and the mean resampled."""
-        truth = self.rows("test", "plain").training.targets
+        truth = self.rows("test", "plain").targets
         point = average_precision_score(truth, values)
         again = weighted_average_precision(truth, values, self.bootstrap.weights)
         spans = {name: self.space.span(name) for name in self.space.names}
@@ -163,125 +98,28 @@ class Bench:
         return groups, resampled.astype(np.float32)
 
 
+def catalogue(
+    on: str, workspace: Path, *, train: tuple[str, ...] = ("pool",), tags: tuple[str, ...] = ()
+) -> Dataset:
+    """Return the official split, judged on one part of it."""
+    source = str(products.data_folder() / "fashion-products")
+    spec = DataSpec("official", source, split="official", train=train, test=(on,), tags=tags)
+    return Dataset(spec, workspace, max(SHOTS))
+
+
 def _lines(name: str) -> list[str]:
     path = products.data_folder() / "fashion-products" / name
     return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
-# -- methods: fitted on shots, they score rows ------------------------------------------------
-
-
-def probe(bench: Bench, shots: Training, fusion: str, head: str) -> Callable[[Training], Floats]:
-    features, prior = bench.fitter.features(shots)
-    groups = [(len(group.labels), group.exclusive) for group in bench.space.groups]
-    model = ProbeClassifier(fusion, head, features.widths, groups)  # type: ignore[arg-type]
-    x = features.transform(shots.images, shots.titles, shots.texts)
-    model.fit(x, shots.targets, prior=prior, families=_known_families(bench, shots))
-    return lambda rows: model.predict_proba(
-        features.transform(rows.images, rows.titles, rows.texts)
-    )
-
-
-def _known_families(bench: Bench, shots: Training) -> NDArray[np.int64]:
-    place = {
-        f"{one}.jpg": family for one, family in zip(bench.pool.ids, bench.families, strict=True)
-    }
-    return np.array([place[one] for one in shots.ids])
-
-
-def one_vs_rest(shots: Training) -> Callable[[Training], Floats]:
-    """scikit-learn's default on concatenated embeddings, label by label."""
-    return _label_by_label(_embeddings, shots)
-
-
-def tfidf(shots: Training) -> Callable[[Training], Floats]:
-    """Fit what a user would otherwise take: TF-IDF over title words, logistic regression."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(sublinear_tf=True).fit([*shots.texts, "nothing"])
-    return _label_by_label(lambda rows: vectorizer.transform(rows.texts), shots)
-
-
-def _label_by_label(
-    features: Callable[[Training], Any], shots: Training
-) -> Callable[[Training], Floats]:
-    from sklearn.linear_model import LogisticRegression
-
-    x = features(shots)
-    models: list[Any] = []
-    for column in shots.targets.T:
-        known = column >= 0
-        if len(set(column[known])) < 2:
-            models.append(None)
-            continue
-        # C = 1 is the default, and too stiff for unit vectors: 10 does better on val.
-        models.append(LogisticRegression(C=10.0, max_iter=1000).fit(x[known], column[known]))
-
-    def score(rows: Training) -> Floats:
-        z = features(rows)
-        columns = [
-            np.zeros(len(rows.ids)) if one is None else one.predict_proba(z)[:, 1] for one in models
-        ]
-        return np.stack(columns, axis=1).astype(np.float32)
-
-    return score
-
-
-def _embeddings(rows: Training) -> Floats:
-    return np.hstack([rows.images, rows.titles]).astype(np.float32)
-
-
-TIP_ALPHA, TIP_BETA = 10.0, 5.5
-
-
-def tip_adapter(bench: Bench, shots: Training) -> Callable[[Training], Floats]:
-    """Tip-Adapter (Zhang et al., ECCV 2022) without training: a cache of shots, multi-hot.
-
-    Keys are image and title embeddings. It stands on our zero-shot logits of picture, title and
-    words, not on a picture's cosines alone, which would be no contest. β as published, α chosen
-    on val; a label's cache is divided by its positives, for a multi-hot cache is not balanced.
-    """
-    keys = unit(_embeddings(shots))
-    values = (shots.targets == 1).astype(np.float32)
-    values /= np.maximum(values.sum(axis=0), 1)
-    features, prior = bench.fitter.features(shots)
-    seen = len(features.image)
-
-    def score(rows: Training) -> Floats:
-        x = features.transform(rows.images, rows.titles, rows.texts)
-        titled = x[:, seen:].any(axis=1)[:, None]
-        with_title = x @ prior.logits[:-1] + prior.logits[-1]
-        alone = x[:, :seen] @ prior.alone[:-1] + prior.alone[-1]
-        zero = np.where(titled, with_title, alone)
-        affinity = np.exp(-TIP_BETA * (1 - unit(_embeddings(rows)) @ keys.T))
-        logits = zero + TIP_ALPHA * (affinity @ values)
-        for group in bench.space.groups:
-            if group.exclusive:
-                span = bench.space.span(group.name)
-                logits[:, span] = _softmax(logits[:, span])
-        return np.asarray(logits, np.float32)
-
-    return score
-
-
-def _softmax(logits: Floats) -> Floats:
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-
-def zero_shot(bench: Bench, condition: str) -> Floats:
-    return bench.tagger.head.score(bench.rows("test", condition).evidence).labels
-
-
-def fit(bench: Bench, method: str, shots: Training) -> Callable[[Training], Floats]:
-    if method == "one-vs-rest LR":
-        return one_vs_rest(shots)
-    if method == "TF-IDF + LR":
-        return tfidf(shots)
-    if method == "Tip-Adapter":
-        return tip_adapter(bench, shots)
-    fusion, _, head = method.partition(", ")
-    return probe(bench, shots, fusion, head or "ridge")
+def fit(bench: Bench, method: str, shots: Rows, condition: str, count: int, draw: int) -> Fitted:
+    """Fit a method of the bench, by its name there, on one draw."""
+    return find_method(method)(
+        Task(
+            bench.space, shots, None, condition, count, draw,
+            bench.encoder, bench.store, bench.workspace,
+        )
+    )  # fmt: skip
 
 
 # -- the grid ---------------------------------------------------------------------------------
@@ -303,15 +141,15 @@ def run(
     cache.mkdir(parents=True, exist_ok=True)
     start = {"model": bench.encoder.name, "fingerprint": bench.encoder.fingerprint[:12]}
     start |= {"on": bench.on, "held_out": bench.held_out, "labels": bench.space.size}
-    same: dict[tuple[Any, ...], tuple[Floats, dict[str, float], Floats]] = {}
+    same: dict[tuple[Any, ...], tuple[dict[str, float], Floats]] = {}
     for draw in range(draws):
         for count in SHOTS:
-            chosen = draw_shots(
-                bench.rows("pool", "plain").training.targets, bench.families, count, draw
-            )
+            pool = bench.rows("train", "plain")
+            chosen = draw_shots(pool.targets, pool.families, count, draw)
             for condition in conditions:
-                shots = select(bench.rows("pool", FIT_CONDITION[condition]).training, chosen)
-                rows = bench.rows("test", condition).training
+                fitting = FIT_CONDITION[condition]
+                shots = bench.rows("train", fitting).take(chosen)
+                rows = bench.rows("test", condition).blind()
                 for method in methods_of(condition):
                     if only and method not in only:
                         continue
@@ -323,22 +161,18 @@ def run(
                     # Zero-shot sees no shots, and the image head no titles: once is enough.
                     once = {"zero-shot": (condition,), "image": (count, draw)}.get(method)
                     if once is None or (method, *once) not in same:
-                        values = (
-                            zero_shot(bench, condition)
-                            if method == "zero-shot"
-                            else fit(bench, method, shots)(rows)
-                        )
-                        found = (values, *bench.score(values))
+                        fitted = fit(bench, method, shots, fitting, count, draw)
+                        found = bench.score(fitted.scores(rows))
                         if once is not None:
                             same[method, *once] = found
                     else:
                         found = same[method, *once]
-                    _, groups, resampled = found
+                    groups, resampled = found
                     seconds = time.perf_counter() - began
                     np.save(cache / f"{_name(row)}.npy", resampled)
                     positives = (shots.targets == 1).sum(axis=0)
                     row |= {
-                        "products": len(shots.ids),
+                        "products": len(shots),
                         "positives": [
                             int(positives.min()),
                             int(np.median(positives)),
@@ -442,13 +276,13 @@ def _difference(ours: list[dict[str, Any]], other: list[dict[str, Any]], cache: 
 def whole(bench: Bench, resamples: int = 2_000) -> list[str]:
     """Fit on all of ``pool`` and compare errors, calibration and promises on the split."""
     space = bench.whole
-    bootstrap = FamilyBootstrap(bench.test.families, resamples)
+    bootstrap = FamilyBootstrap(bench.rows("test", "plain").families, resamples)
     lines: list[str] = []
     for condition in ("plain", "masked", "absent", "swapped"):
         if bench.on == "val" and condition == "swapped":
             continue
-        pool = _all_labels(bench.rows("pool", FIT_CONDITION[condition]).training, bench.pool, space)
-        rows = bench.rows("test", condition).training
+        train = bench.rows("train", FIT_CONDITION[condition])
+        pool, rows = _all_labels(train, space), bench.rows("test", condition).training
         fusions = ("heads",) if condition == "absent" else ("heads", "image", "title")
         probes = {
             name: train_probe(
@@ -457,7 +291,7 @@ def whole(bench: Bench, resamples: int = 2_000) -> list[str]:
                 bench.store,
                 fusion=name,  # type: ignore[arg-type]
                 precision=PROMISE,
-                families=bench.families,
+                families=train.families,
                 report=False,
             ).probe
             for name in fusions
@@ -481,13 +315,8 @@ def whole(bench: Bench, resamples: int = 2_000) -> list[str]:
     return lines
 
 
-def _all_labels(training: Training, split: products.Products, space: LabelSpace) -> Training:
-    columns = []
-    for tag in space.tags:
-        group, label = tag.split("=", 1)
-        values = split.attributes[group]
-        columns.append(np.where(values == "", -1, values == label))
-    return replace(training, space=space, targets=np.stack(columns, axis=1).astype(np.int8))
+def _all_labels(rows: Rows, space: LabelSpace) -> Training:
+    return replace(rows.training, space=space, targets=targets_of(rows.items, space))
 
 
 def _whole_row(
@@ -499,7 +328,8 @@ def _whole_row(
 ) -> str:
     span = probe.space.span(group)
     names = np.array(probe.space.group(group).names)
-    truth = bench.test.attributes[group]
+    entered = [item.fields[group] for item in bench.rows("test", "plain").items]
+    truth = np.array(["" if cell in EMPTY else cell for cell in entered])
     known = truth != ""
     wrong = {
         name: np.where(known, names[values[:, span].argmax(axis=1)] != truth, np.nan)
@@ -546,10 +376,9 @@ def timing(bench: Bench) -> list[str]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    split = products.load(["backbone", "pool"])
-    side = Bench.__new__(Bench)
-    side.__dict__ |= bench.__dict__ | {"pool": split, "_rows": {}}
-    training = _all_labels(side.rows("pool", "plain").training, split, bench.whole)
+    data = catalogue(bench.on, bench.workspace, train=("backbone", "pool"))
+    rows = data.rows("train", "plain", bench.encoder, bench.store)
+    training = _all_labels(rows, bench.whole)
     began = time.perf_counter()
     trained = train_probe(training, bench.encoder, bench.store, report=False)
     ours = time.perf_counter() - began
@@ -557,10 +386,9 @@ def timing(bench: Bench) -> list[str]:
     probe = trained.probe
     fitted = probe.training
     x = probe.features.transform(fitted.images, fitted.titles, fitted.texts)
-    rows = _all_labels(bench.rows("test", "plain").training, bench.test, bench.whole)
-    rows = on_space(rows, probe.space)
-    z = probe.features.transform(rows.images, rows.titles, rows.texts)
-    precision = macro(average_precision_score(rows.targets, probe.classifier.predict_proba(z)))
+    test = on_space(_all_labels(bench.rows("test", "plain"), bench.whole), probe.space)
+    z = probe.features.transform(test.images, test.titles, test.texts)
+    precision = macro(average_precision_score(test.targets, probe.classifier.predict_proba(z)))
     lines = [
         f"- `probe-train`: {len(fitted.ids):,} products × {probe.space.size} labels × {x.shape[1]} "
         f"columns in {ours:.1f} s, features included ({os.cpu_count()} cores); peak memory "
@@ -572,7 +400,7 @@ def timing(bench: Bench) -> list[str]:
     other.fit(x, fitted.targets == 1)
     theirs = time.perf_counter() - began
     values = other.predict_proba(z).astype(np.float32)
-    against = macro(average_precision_score(rows.targets, values))
+    against = macro(average_precision_score(test.targets, values))
     lines.append(
         f"- `OneVsRestClassifier(LogisticRegression())` on the same matrix: {theirs:.0f} s, "
         f"{theirs / ours:.0f} times as long; macro average precision {against:.3f}"
@@ -596,8 +424,8 @@ def write(bench: Bench, arguments: argparse.Namespace) -> None:
         "",
         f"Model {rows[0]['model']} ({rows[0]['fingerprint']}), {bench.space.size} labels with at "
         f"least {LEAST_POSITIVES} positives in the split and {max(SHOTS)} families in pool, "
-        f"{len(bench.test.ids):,} products. Draws: {_draws(rows)}. Intervals: paired bootstrap "
-        f"over families, {RESAMPLES:,} resamples; bold where they exclude 0.",
+        f"{len(bench.data.parts['test']):,} products. Draws: {_draws(rows)}. Intervals: paired "
+        f"bootstrap over families, {RESAMPLES:,} resamples; bold where they exclude 0.",
         *table(rows, cache),
     ]
     parts.mkdir(exist_ok=True)
@@ -634,7 +462,8 @@ def main() -> None:
     os.nice(5)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with VectorStore.open(arguments.workspace) as store:
-        bench = Bench(resolve(arguments.model), store, arguments.on, arguments.held_out)
+        encoder, workspace = resolve(arguments.model), arguments.workspace
+        bench = Bench(encoder, store, arguments.on, arguments.held_out, workspace)
         conditions = arguments.conditions
         if arguments.on == "val":
             conditions = [name for name in conditions if name != "swapped"]

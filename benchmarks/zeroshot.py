@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,12 @@ from benchmarks import products
 from benchmarks.fit_statistics import join
 from examples.drawing import NOTHING_KINDS, draw_nothing
 from fashiontag import __version__
+from fashiontag.bench.baselines import without_pictures
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.thresholds import Decider
 from fashiontag.labels import load_labels, parse_labels
+from fashiontag.metrics import FamilyBootstrap
 from fashiontag.store import VectorStore
 from fashiontag.workflows.embed import embed
 from fashiontag.workflows.tag import ZeroShotTagger
@@ -34,12 +36,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder
-    from fashiontag.heads.statistics import Statistics
     from fashiontag.heads.zeroshot import Evidence, Scores
     from fashiontag.labels import LabelSpace
 
 RESULT = products.ROOT / "benchmarks" / "results" / "zeroshot.md"
-RESAMPLES = 2_000
 NOTHING_SEED = 900_000
 """Neither the training's nor the fit's seeds: these drawings are new to model and constants."""
 NOTHING_PICTURES = 400
@@ -59,38 +59,6 @@ ORDINARY = {
 }
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95 % interval, all in [-1, 1]."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]".replace("0.", ".")
-
-
-class Families:
-    """Bootstrap over families: products of one family are resampled together."""
-
-    def __init__(self, families: NDArray[np.str_], seed: int = 0) -> None:
-        _, self._family = np.unique(families, return_inverse=True)
-        count = int(self._family.max()) + 1
-        rng = np.random.default_rng(seed)
-        self._times = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-
-    def mean(self, values: NDArray[np.float64]) -> Interval:
-        """Return the mean over products that are not NaN."""
-        known = ~np.isnan(values)
-        size = self._times.shape[1]
-        sums = np.bincount(self._family[known], values[known], minlength=size)
-        counts = np.bincount(self._family[known], minlength=size)
-        means = (self._times @ sums) / np.maximum(self._times @ counts, 1)
-        low, high = np.percentile(means, [2.5, 97.5])
-        return Interval(float(values[known].mean()), float(low), float(high))
-
-
 def top1(scores: Scores, space: LabelSpace, group: str) -> NDArray[np.str_]:
     """Return the best label of each product, "unknown" left out; "" where all score alike."""
     names = np.array(space.group(group).names)
@@ -108,19 +76,6 @@ def right(labels: NDArray[np.str_], truth: NDArray[np.str_]) -> NDArray[np.float
     return np.where(truth == "", np.nan, (labels == truth).astype(float))
 
 
-def without_pictures(statistics: Statistics, *, words_only: bool = False) -> Statistics:
-    """Return constants under which only the title speaks, or only its words."""
-
-    def silent(one):  # noqa: ANN001, ANN202
-        return replace(one, image=0.0, title=0.0 if words_only else one.title)
-
-    return replace(
-        statistics,
-        exclusive=silent(statistics.exclusive),
-        groups={name: silent(one) for name, one in statistics.groups.items()},
-    )
-
-
 def no_words(evidence: Evidence) -> Evidence:
     return replace(evidence, words=np.zeros_like(evidence.words))
 
@@ -135,7 +90,7 @@ def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
     worded = ZeroShotTagger(
         encoder, space, store, without_pictures(head.statistics, words_only=True)
     ).head
-    families = Families(test.families)
+    families = FamilyBootstrap(test.families)
     rows: dict[str, dict[str, NDArray[np.float64]]] = {}
     outputs: dict[str, dict[str, NDArray[np.str_]]] = {}
     majority = {g: Counter(train.attributes[g][train.attributes[g] != ""]) for g in space.names}
@@ -271,7 +226,7 @@ def ordinary(encoder: Encoder, store: VectorStore) -> list[str]:
     scores = tagger.head.score(join([tagger.evidence(w) for w in windows]))
     truth = np.array([ORDINARY[item.id.split("/")[0]] for w in windows for item in w.items])
     best, out = top1(scores, space, "kind"), given(scores, Decider(space), "kind")
-    each = Families(np.arange(len(truth)).astype(str))
+    each = FamilyBootstrap(np.arange(len(truth)))
     default = load_labels("fashion")
     usual = ZeroShotTagger(encoder, default, store)
     category = given(

@@ -49,7 +49,7 @@ def string_match(task: Task) -> Fitted:
 def zero_shot(task: Task, parts: str = "both") -> Fitted:
     """Prompts only: of picture and title, or of one, or of the title's vector without its words."""
     known = Statistics.load(task.encoder.folder, task.encoder.dim)
-    statistics = _blind(known) if parts.startswith("title") else known
+    statistics = without_pictures(known) if parts.startswith("title") else known
     head = ZeroShotTagger(task.encoder, task.space, task.store, statistics).head
     matcher = TitleMatcher(task.space)
 
@@ -65,11 +65,12 @@ def zero_shot(task: Task, parts: str = "both") -> Fitted:
     return Fitted(scores)
 
 
-def _blind(known: Statistics) -> Statistics:
-    """Return constants under which pictures have no weight."""
+def without_pictures(known: Statistics, *, words_only: bool = False) -> Statistics:
+    """Return constants under which only the title speaks, or only its words."""
 
     def dark(one: GroupConstants) -> GroupConstants:
-        return replace(one, image=0.0, image_alone=0.0, unknown_alone=-1e6)
+        title = 0.0 if words_only else one.title
+        return replace(one, image=0.0, title=title, image_alone=0.0, unknown_alone=-1e6)
 
     groups = {name: dark(one) for name, one in known.groups.items()}
     return replace(known, exclusive=dark(known.exclusive), open=dark(known.open), groups=groups)

@@ -128,7 +128,7 @@ class Dataset:
             none = [None] * len(self.items)
             self.families = find_families(none, [item.text for item in self.items])
         self._whole = self._offered()
-        self._all_targets = _targets(self.items, self._whole)
+        self._all_targets = targets_of(self.items, self._whole)
         self.parts = self._split()
         self.seen = float((self._official[self.parts["test"]] == "backbone").mean())
         self.space, self.left_out, self.complaints = self._eligible(shots)
@@ -160,7 +160,7 @@ class Dataset:
             images=read_vectors(store, "image", encoder, images[kept]).astype(np.float16),
             titles=read_vectors(store, "text", encoder, texts[kept]).astype(np.float16),
             space=self.space,
-            targets=_targets(mine, self.space),
+            targets=targets_of(mine, self.space),
         )
         return Rows(tuple(mine), self.families[at[kept]], training)
 
@@ -314,7 +314,7 @@ class Dataset:
         return subspace(self._whole, kept), tuple(left_out), tuple(complaints)
 
 
-def _targets(items: Sequence[Item], space: LabelSpace) -> NDArray[np.int8]:
+def targets_of(items: Sequence[Item], space: LabelSpace) -> NDArray[np.int8]:
     """Return what sellers entered, shape (n, t); -1 for a blank cell, 0 for another label."""
     out = np.full((len(items), space.size), -1, np.int8)
     for name in space.names:
