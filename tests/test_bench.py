@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -314,6 +315,26 @@ def test_what_trained_the_encoder_trains_first(tmp_path) -> None:
     assert Dataset(DataSpec("k", str(tmp_path), split="random", **spec), tmp_path).seen > 0
     with pytest.raises(UsageError, match="no column 'season'"):
         Dataset(DataSpec("k", str(tmp_path), groups=("season",)), tmp_path)
+
+
+def test_a_data_set_of_the_hub_gives_labels_by_its_columns(tmp_path, monkeypatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    kinds = ["Caps", "Tops"] * 20
+    columns = {
+        "image": [str(color_picture(tmp_path / f"{at}.png", "red")) for at in range(40)],
+        "articleType": kinds,
+        "title": [f"{'x' * (at + 1)} knitted thing" for at in range(40)],
+    }
+    rows = datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image())
+    rows.to_parquet(tmp_path / "rows.parquet")
+    spec = DataSpec("h", f"hf:{tmp_path / 'rows.parquet'}", groups=("articleType",))
+    with pytest.raises(CatalogError, match="no label can be measured"):
+        Dataset(spec, tmp_path)
+    data = Dataset(replace(spec, least_positives=3), tmp_path)
+    assert data.space.tags == ("articleType=Tops", "articleType=Caps")
+    assert data.titles(data.parts["test"], "plain")[0].endswith("knitted thing")
 
 
 @pytest.mark.skipif(
