@@ -28,7 +28,16 @@ from fashiontag.index.database import (
     SourceStatus,
     number,
 )
-from fashiontag.index.nearest import FEW_SCORES, Found, Part, alike, centred, chance_level, nearest
+from fashiontag.index.nearest import (
+    FEW_SCORES,
+    Found,
+    Part,
+    alike,
+    centred,
+    chance_level,
+    members,
+    nearest,
+)
 from fashiontag.index.words import closeness
 
 __all__ = [
@@ -56,6 +65,7 @@ __all__ = [
     "closeness",
     "engine",
     "made_of",
+    "members",
     "nearest",
     "number",
     "refresh",

@@ -176,6 +176,7 @@ class Index:
         self._workspace = workspace
         self._database = database
         self._lock = threading.RLock()
+        self._columns: tuple[int, dict[str, _Column]] = (-1, {})
 
     @classmethod
     def open(cls, workspace: Path) -> Index:
@@ -462,8 +463,15 @@ class Index:
         """
         with self._writing("DEFERRED"):  # writes nothing: one state of the index from here on
             generation = self._generation()
-            kept = self._kept("column " + column, generation)
-            known = self._read(column) if kept is None else _Column.unpack(kept)
+            if self._columns[0] != generation:
+                self._columns = (generation, {})
+            known = self._columns[1].get(column)
+            fresh = known is None
+            if known is None:
+                kept = self._kept("column " + column, generation)
+                fresh = kept is None
+                known = self._read(column) if kept is None else _Column.unpack(kept)
+            self._columns[1][column] = known
             if isinstance(value, float):
                 first, last = 0, len(known.numerics)
                 low = int(np.searchsorted(known.numerics, value, "left"))
@@ -474,7 +482,7 @@ class Index:
                 if operator == "=":
                     low = self._place(known, column, "=", value)
                     high = min(low + 1, last)
-        if kept is None:  # read row by row, 1 M items take a second
+        if fresh:  # read row by row, 1 M items take a second
             self._keep("column " + column, generation, known.pack())
         low, high = {
             "=": (low, high),

@@ -65,7 +65,7 @@ def closeness(
         possible += rarity
     some = np.flatnonzero(shares)
     if len(some):
-        length = lengths[some] * (titled / lengths.sum())
-        shares[some] *= (1 + K1 * (1 - B)) / (possible * (1 + K1 * (1 - B + B * length)))
-        shares[some] = 1 - (1 - shares[some]) ** weight
+        relative = np.arange(lengths.max() + 1, dtype=np.float32) * (titled / lengths.sum())
+        full = (1 + K1 * (1 - B)) / (possible * (1 + K1 * (1 - B + B * relative)))
+        shares[some] = 1 - (1 - shares[some] * full[lengths[some]]) ** np.float32(weight)
     return shares

@@ -18,7 +18,7 @@ from fashiontag.errors import (
     UsageError,
 )
 from fashiontag.heads.statistics import Statistics
-from fashiontag.index import DATABASE, FEW_SCORES, Index, Part, closeness, nearest
+from fashiontag.index import DATABASE, FEW_SCORES, Index, Part, closeness, members, nearest
 from fashiontag.store import VectorStore
 from fashiontag.workflows import where as filters
 from fashiontag.workflows.embed import content_key, embed_texts, read_vectors
@@ -154,7 +154,7 @@ def search(
             near = closeness(
                 words,
                 placement.lengths,
-                lambda word: np.flatnonzero(np.isin(placement.numbers, index.containing(word))),
+                lambda word: np.flatnonzero(members(placement.numbers, index.containing(word))),
                 WORDS_WEIGHT * (1 - weight),
             )
         placement, parts = _with_segments(workspace, index, encoder, store, placement, parts)

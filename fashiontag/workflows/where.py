@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from fashiontag.errors import QueryError
-from fashiontag.index import number
+from fashiontag.index import members, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def select(filter_: Filter, index: Index, numbers: NDArray[np.int64]) -> NDArray
         match node:
             case Comparison():
                 column = _column(node.column, columns)
-                return np.isin(numbers, index.matching(column, node.operator, node.value))
+                return members(numbers, index.matching(column, node.operator, node.value))
             case Not():
                 return ~holds(node.inner)
             case AllOf():
