@@ -35,6 +35,7 @@ from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
 from fashiontag.index import Entry, Index, closeness
 from fashiontag.index.words import split
+from fashiontag.metrics import FamilyBootstrap
 from fashiontag.store import VectorStore
 from fashiontag.workflows.embed import text_key
 from fashiontag.workflows.indexing import index_source
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 RESULT = products.ROOT / "benchmarks" / "results" / "search.md"
-RESAMPLES = 2_000
 SPLITS = ("pool", "val", "test")
 GRID = [round(0.1 * step, 1) for step in range(11)]
 WORDS_GRID = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
@@ -284,12 +284,8 @@ def figures(rank: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
 
 def interval(values: NDArray[np.float64], families: NDArray[np.str_]) -> str:
     """Return a mean with its 95 % interval, bootstrapped over families."""
-    _, of = np.unique(families, return_inverse=True)
-    sums, counts = np.bincount(of, values), np.bincount(of)
-    drawn = np.random.default_rng(0).integers(0, len(sums), (RESAMPLES, len(sums)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return f"{values.mean():.3f} ({low:.3f}–{high:.3f})"
+    one = FamilyBootstrap(families).mean(values)
+    return f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
 
 
 def difference(a: NDArray[np.float64], b: NDArray[np.float64], families: NDArray[np.str_]) -> str:
