@@ -2,6 +2,8 @@
 
 import importlib
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ import torch
 from PIL import Image
 
 from fashiontag.bench.methods import Fitted, Rows, Task
+from fashiontag.bench.suite import load_suite
 from fashiontag.bench.towers import METHODS
+from fashiontag.bench.towers.options import Options
 from fashiontag.catalog.read import FileRef
 from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
@@ -212,6 +216,17 @@ def test_training_keeps_the_best_epoch_of_val(task):
         training.Settings(epochs=30, patience=3, rate=0.1), 0,
     )  # fmt: skip
     assert trained.epoch == 1  # from there on val only gets worse
+
+
+def test_suites_give_methods_and_options_that_there_are():
+    suites = [
+        load_suite(str(path))
+        for path in sorted((Path(__file__).parents[1] / "benchmarks/suites").glob("*.toml"))
+    ]
+    mine = [one for suite in suites for one in suite.methods if one.method in METHODS]
+    assert len(mine) > 40
+    for spec in mine:
+        Options().of(SimpleNamespace(options=spec.options))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fashiontag.bench.methods import Fitted, Floats, Rows, Task
-from fashiontag.bench.towers.features import frozen
+from fashiontag.bench.towers.features import Feed, frozen
 from fashiontag.bench.towers.options import Options
 from fashiontag.bench.towers.strategies import tower
 from fashiontag.errors import UsageError
@@ -31,11 +32,12 @@ def fit(task: Task, classifier: str, modality: Modality) -> Fitted:
     sides: tuple[Side, ...] = ("image", "text") if modality == "both" else (modality,)
     towers = [tower(task, side, options, learning=False) for side in sides]
 
-    def columns(rows: Rows) -> Floats:
-        feeds = [frozen(one, rows, task.store) for one in towers]
+    def columns(feeds: list[Feed]) -> Floats:
         return np.hstack([feed.views[0] for feed in feeds]).astype(np.float32)
 
-    x = columns(task.train)
+    train = [frozen(one, task.train, task.store) for one in towers]
+    began = time.perf_counter()
+    x = columns(train)
     models = []
     for group in task.space.groups:
         if not group.exclusive:
@@ -46,8 +48,10 @@ def fit(task: Task, classifier: str, modality: Modality) -> Fitted:
         model = _classifier(classifier, task.seed)
         models.append((span, model.fit(x[known], truth[known].argmax(axis=1))))
 
+    seconds = time.perf_counter() - began + sum(feed.seconds for feed in train)
+
     def scores(rows: Rows) -> Floats:
-        z = columns(rows)
+        z = columns([frozen(one, rows, task.store) for one in towers])
         out = np.zeros((len(rows), task.space.size), np.float32)
         for span, model in models:
             # Of an SVM the votes: its probabilities come from a second fit and may contradict it.
@@ -59,7 +63,8 @@ def fit(task: Task, classifier: str, modality: Modality) -> Fitted:
         return out
 
     notes = {"backbones": ", ".join(getattr(options, side) for side in sides)}
-    return Fitted(scores, sum(_size(model[-1]) for _, model in models), notes=notes)
+    size = sum(_size(model[-1]) for _, model in models)
+    return Fitted(scores, size, seconds, notes)
 
 
 def _classifier(name: str, seed: int) -> Any:  # noqa: ANN401 - one of scikit-learn's

@@ -35,7 +35,8 @@ DEGREES = 10.0
 """A rotated view of a frozen tower; a trained one sees angles up to it."""
 _CHUNK = 128
 _SAMPLE = 32
-_pace: dict[str, float] = {}
+_pace: dict[object, float] = {}
+"""Seconds per product, by what it was made with."""
 _PIXEL_BYTES = 2 << 30
 
 
@@ -53,7 +54,7 @@ class Feed:
     augment : tuple of str
         What is done to a training batch of pixels.
     seconds : float
-        What computing features took, or would take.
+        What decoding pictures or computing features took, or would take.
     """
 
     views: NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.float16]
@@ -80,7 +81,8 @@ def live(tower: Tower, rows: Rows, augment: Sequence[str] = ()) -> Feed:
     """Feed a tower that trains."""
     if isinstance(tower, TextTower):
         return Feed(tower.tokens(rows.texts)[None], pad=tower.pad)
-    return Feed(_pixels(tower.preprocess, rows)[None], augment=tuple(augment))
+    pixels = _pixels(tower.preprocess, rows)
+    return Feed(pixels[None], augment=tuple(augment), seconds=_pace[tower.preprocess] * len(rows))
 
 
 def frozen(
@@ -185,8 +187,10 @@ def _pixels(preprocess: Preprocess, rows: Rows) -> NDArray[np.uint8]:
     def one(item: Item) -> NDArray[np.uint8]:
         return preprocess(load_image(item.image.read(), at_least=max(preprocess.size)))
 
+    began = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = np.stack(list(pool.map(one, rows.items)))
+    _pace[preprocess] = (time.perf_counter() - began) / len(rows)
     if len(rows) > _CHUNK:
         _pixels_of[key] = found
         while sum(array.nbytes for array in _pixels_of.values()) > _PIXEL_BYTES:
