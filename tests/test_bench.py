@@ -154,6 +154,7 @@ def test_a_method_fits_once_for_a_swapped_test_and_never_sees_its_labels(
 
         def scores(rows):
             assert (rows.targets == -1).all()
+            assert not any(item.fields for item in rows.items)
             return np.zeros((len(rows), task.space.size), np.float32)
 
         return Fitted(scores)

@@ -108,6 +108,26 @@ def one_block(task: Task, block: int) -> Fitted:
     return Fitted(lambda rows: model.predict_proba(columns(rows)), _size(model))
 
 
+def type_alone(task: Task) -> Fitted:
+    """Judge the first group by the probe, and all others by what its labels usually have.
+
+    Season and usage follow from the type in large part: what a method knows of them beyond that is
+    its distance from this row.
+    """
+    fitted, span = probe(task, "heads"), task.space.span(task.space.names[0])
+    targets = task.train.targets
+    kinds = (targets[:, span] == 1).astype(np.float32)
+    rates = kinds.T @ (targets == 1) / np.maximum(kinds.T @ (targets >= 0), 1)
+
+    def scores(rows: Rows) -> Floats:
+        chances = fitted.scores(rows)[:, span]
+        out = chances @ rates
+        out[:, span] = chances
+        return np.asarray(out, np.float32)
+
+    return Fitted(scores, fitted.trainable_parameters + rates.size)
+
+
 def _groups(task: Task) -> list[tuple[int, bool]]:
     return [(len(group.labels), group.exclusive) for group in task.space.groups]
 
@@ -286,6 +306,7 @@ def _named() -> dict[str, Method]:
         "zero-shot image": partial(zero_shot, parts="image"),
         "zero-shot title": partial(zero_shot, parts="title"),
         "zero-shot title embedding": partial(zero_shot, parts="title embedding"),
+        "type alone": type_alone,
         "lexical": partial(one_block, block=2),
         "title embedding": partial(one_block, block=1),
         "TF-IDF + LR": tfidf,

@@ -74,9 +74,10 @@ class Rows:
         return Rows(items, self.families[rows], select(self.training, rows))
 
     def blind(self) -> Rows:
-        """Return the products without their targets, as a fitted method sees the test."""
+        """Return the products without what sellers entered, as a fitted method sees the test."""
         hidden = np.full_like(self.training.targets, -1)
-        return replace(self, training=replace(self.training, targets=hidden))
+        items = tuple(replace(item, fields={}) for item in self.items)
+        return Rows(items, self.families, replace(self.training, targets=hidden))
 
 
 @dataclass(frozen=True, slots=True)
