@@ -461,29 +461,17 @@ class Index:
         operator : {"=", "<", "<=", ">", ">="}
         value : str or float
         """
-        with self._writing("DEFERRED"):  # writes nothing: one state of the index from here on
-            generation = self._generation()
-            if self._columns[0] != generation:
-                self._columns = (generation, {})
-            known = self._columns[1].get(column)
-            fresh = known is None
-            if known is None:
-                kept = self._kept("column " + column, generation)
-                fresh = kept is None
-                known = self._read(column) if kept is None else _Column.unpack(kept)
-            self._columns[1][column] = known
-            if isinstance(value, float):
-                first, last = 0, len(known.numerics)
-                low = int(np.searchsorted(known.numerics, value, "left"))
-                high = int(np.searchsorted(known.numerics, value, "right"))
-            else:
-                first, last = len(known.numerics), len(known.values)
-                low, high = (self._place(known, column, sign, value) for sign in (">=", ">"))
-                if operator == "=":
-                    low = self._place(known, column, "=", value)
-                    high = min(low + 1, last)
-        if fresh:  # read row by row, 1 M items take a second
-            self._keep("column " + column, generation, known.pack())
+        known = self._column(column)
+        if isinstance(value, float):
+            first, last = 0, len(known.numerics)
+            low = int(np.searchsorted(known.numerics, value, "left"))
+            high = int(np.searchsorted(known.numerics, value, "right"))
+        else:
+            first, last = len(known.numerics), len(known.values)
+            low, high = (self._place(known, column, sign, value) for sign in (">=", ">"))
+            if operator == "=":
+                low = self._place(known, column, "=", value)
+                high = min(low + 1, last)
         low, high = {
             "=": (low, high),
             "<": (first, low),
@@ -497,12 +485,29 @@ class Index:
         """Return where a column's first value so related to a text stands, its end for none."""
         # '= "50"' means the very text, which stands with the numbers; order is that of texts only
         texts = "" if sign == "=" else "AND numeric IS NULL"
-        row = self._database.execute(
-            f"SELECT val FROM vals WHERE name = ? {texts} AND value {sign} ?"  # noqa: S608
-            " ORDER BY value LIMIT 1",
-            (column, _fold(value)),
-        ).fetchone()
-        return int(np.flatnonzero(known.values == row[0])[0]) if row else len(known.values)
+        with self._lock, self._saying():
+            row = self._database.execute(
+                f"SELECT val FROM vals WHERE name = ? {texts} AND value {sign} ?"  # noqa: S608
+                " ORDER BY value LIMIT 1",
+                (column, _fold(value)),
+            ).fetchone()
+        found = np.flatnonzero(known.values == row[0]) if row else None
+        return int(found[0]) if found is not None and len(found) else len(known.values)
+
+    def _column(self, column: str) -> _Column:
+        """Return a column, kept until the index changes: row by row, 1 M items take a second."""
+        with self._writing("DEFERRED"):  # writes nothing: all that is read is of one state
+            generation = self._generation()
+            if self._columns[0] != generation:
+                self._columns = (generation, {})
+            if column in self._columns[1]:
+                return self._columns[1][column]
+            kept = self._kept("column " + column, generation)
+            known = self._read(column) if kept is None else _Column.unpack(kept)
+        if kept is None:
+            self._keep("column " + column, generation, known.pack())
+        self._columns[1][column] = known
+        return known
 
     def _read(self, column: str) -> _Column:
         values = self._database.execute(
