@@ -358,7 +358,7 @@ def _split(spec: DataSpec) -> str:
     if spec.split == "official":
         return f"official, {'+'.join(spec.train)} to {'+'.join(spec.test)}"
     drawn = f", {spec.types} × {spec.products}" if spec.types else ""
-    return f"7:1:2 by {spec.split}{drawn}"
+    return f"7:1:2 {'by family' if spec.split == 'family' else 'at random'}{drawn}"
 
 
 def _hash(value: object) -> str:

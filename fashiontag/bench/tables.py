@@ -165,7 +165,8 @@ def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row
         said.append("95 % interval over families")
     text = "; ".join(dict.fromkeys(said))
     text = f"{text[0].upper()}{text[1:]}. `fashiontag bench {suite.name}`"
-    return f"{text}. {suite.note}".strip() if suite.note else text
+    first = bool(suite.note) and spec is suite.tables[0]  # once a page is enough
+    return f"{text}. {suite.note}" if first else text
 
 
 MARKER = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
