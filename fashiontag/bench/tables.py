@@ -135,9 +135,9 @@ def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
 def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row]) -> str:
     said = [] if spec.columns == "figure" else [NAMES[spec.figures[0]]]
     if spec.against:
-        said[0] = f"{suite.reference} minus the other, {NAMES[spec.figures[0]]}, paired"
+        said[0] = f"`{suite.reference}` minus the other, {NAMES[spec.figures[0]]}, paired"
         if spec.figures[0] == "error_ratio":
-            said[0] = f"Error of {suite.reference} over the other's, paired"
+            said[0] = f"Error of `{suite.reference}` over the other's, paired"
     for row in rows:
         if row["kind"] == "data" and row["data"] in {one["data"] for one in shown}:
             train, val, test = row["products"]
