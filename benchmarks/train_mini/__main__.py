@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--out", type=Path, help="default: the shipped folder, for a full run")
     p.add_argument("--name", default="image", help="name of this run's checkpoints")
     p.add_argument("--minutes", type=float, default=72, help="time for the image tower")
-    p.add_argument("--text-minutes", type=float, default=14, help="time for the text tower")
+    p.add_argument("--text-minutes", type=float, default=22, help="time for the text tower")
     p.add_argument(
         "--stage", choices=("prepare", "image", "text", "export", "judge", "all"), default="all"
     )

@@ -37,6 +37,7 @@ AROUND = (
     "a product photo of a {}", "a {} product", "a photo of a {}", "{} clothing and accessories",
     "{} on a white background", "women's {}", "men's {}", "a {} dress", "a {} shirt", "{} shoes",
 )  # fmt: skip
+TAUGHT = 0.7  # share of the sentences around it in which a word of a table or dictionary is learned
 
 
 def text_config() -> dict[str, Any]:
@@ -118,10 +119,9 @@ def corpus(options: dict[str, Any], head: Callable[[Sequence[str]], np.ndarray])
     defined = lexicon.more_words()
     coloured = list(lexicon.table)
     taught = {*coloured, *defined}
-    for template in AROUND:
-        some = [w for w in words if rng.random() < 1 / len(AROUND)]
-        some += [c for c in coloured if rng.random() < 3 / len(AROUND)]
-        some += [w for w in defined if rng.random() < 3 / len(AROUND)]
+    for template in ("{}", *AROUND):
+        some = [w for w in words if rng.random() < 1 / len(AROUND)] if template != "{}" else []
+        some += [w for w in (*coloured, *defined) if rng.random() < TAUGHT]
         goals.append(lexicon.vectors(some, template))
         extra += [template.format(w) for w in some]
         share += [1.0 if w in taught else 0.5 for w in some]
