@@ -157,6 +157,8 @@ class _Runner:
             "encoder": encoder.name,
             "fingerprint": encoder.fingerprint[:12],
         }
+        count = sum(len(part) for part in data.parts.values())
+        self.tell(f"{data.spec.name}: {count:,} products; new pictures and titles are encoded now")
         test = {c: data.rows("test", c, encoder, self.store) for c in self.suite.conditions}
         train = {
             c: data.rows("train", c, encoder, self.store)
