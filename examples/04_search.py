@@ -19,7 +19,7 @@ searches = {
     "like this dress": {"image": CATALOG / "SKU-10441.jpg"},
     "this dress, but with flowers": {"query": "floral", "image": CATALOG / "SKU-10441.jpg"},
     "shirt, but not striped": {"query": "shirt", "minus": "striped"},
-    "black, bags only": {"query": "black", "where": "category in (backpack, handbag)"},
+    "black, for men": {"query": "black", "where": "audience = men"},
 }
 for wanted, search in searches.items():
     print(f"\n{wanted}")
