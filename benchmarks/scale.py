@@ -1,0 +1,97 @@
+"""What does an item cost when there are many? ``python -m benchmarks.scale``.
+
+``fashiontag tag`` and one ``fashiontag search`` over 1,000, 10,000 and 100,000 photos, each a copy
+of a real one with its own JPEG comment, so that contents differ and every one is encoded. Time, and
+peak memory of the process, per size. Written to ``benchmarks/results/scale.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import products
+from benchmarks.catalogue import tag
+from benchmarks.zeroshot import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULT = products.ROOT / "benchmarks" / "results" / "scale.md"
+SIZES = (1_000, 10_000, 100_000)
+PER_FOLDER = 1_000
+
+
+def with_comment(jpeg: bytes, comment: str) -> bytes:
+    """Put a comment segment behind a JPEG's first marker: other bytes, the same picture."""
+    text = comment.encode("ascii")
+    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
+
+
+def make(folder: Path, originals: Sequence[Path], count: int) -> None:
+    """Write ``count`` copies, a thousand a folder."""
+    for number, path in zip(range(count), cycle(originals), strict=False):
+        place = folder / f"{number // PER_FOLDER:03d}"
+        place.mkdir(parents=True, exist_ok=True)
+        copy = with_comment(path.read_bytes(), f"copy {number}")
+        (place / f"{number:06d}.jpg").write_bytes(copy)
+
+
+def search_peak(workspace: Path) -> float:
+    """Return the peak memory in megabytes of a search by words in a process of its own."""
+    command = [sys.executable, "-m", "fashiontag", "search", "red dress", "--json", "--no-daemon"]
+    command += ["--workspace", str(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"fashiontag search ended with {process.returncode}.")
+    return usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure every size; write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    originals = sorted((products.data_folder() / "fashion-products" / "images").glob("*.jpg"))
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        for size in options.sizes:
+            scratch = Path(name) / str(size)
+            make(scratch / "photos", originals, size)
+            first = tag(scratch / "photos", scratch, "workspace")
+            again = tag(scratch / "photos", scratch, "workspace")
+            rows.append(
+                [
+                    f"{size:,}",
+                    f"{first.seconds:.1f}",
+                    f"{1000 * first.seconds / size:.2f}",
+                    f"{first.peak_megabytes:.0f}",
+                    f"{again.seconds:.1f}",
+                    f"{again.peak_megabytes:.0f}",
+                    f"{search_peak(scratch / 'workspace'):.0f}",
+                ]
+            )
+            print(" | ".join(rows[-1]), flush=True)
+            shutil.rmtree(scratch)
+    head = ["items", "first run, s", "ms an item", "peak, MB", "second run, s", "peak, MB"]
+    lines = [
+        "# Scale", "",
+        "`python -m benchmarks.scale`: the embedded model, pictures alone; seconds of the whole "
+        "process, imports included; the last column is a search's peak memory.", "",
+        *table([*head, "search, MB"], rows), "",
+    ]  # fmt: skip
+    options.out.write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

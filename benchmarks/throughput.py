@@ -1,0 +1,286 @@
+"""How fast are pictures encoded? ``python -m benchmarks.throughput``.
+
+The same weights (random: speed doesn't depend on them), photos and cores; models are loaded and
+warmed up before the clock starts; rounds are interleaved, so that a slow minute hits every system;
+medians over rounds. ``fashiontag`` is the whole of what ``tag`` does with a picture: read, hash,
+decode, encode, store. Written to ``benchmarks/results/throughput.md``.
+
+- *open_clip*: the loop of its README, a picture or a batch at a time, whichever is faster.
+- *sentence-transformers*, *transformers*: their own image encoding, at their best batch size.
+- *forward only*: ready tensors in memory; *decode only*: `fashiontag`'s decoding, all cores.
+- *limit*: both after each other on the same cores: 1 / (1 / forward + 1 / decode).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+
+from benchmarks import products
+from benchmarks.zeroshot import table
+from fashiontag.catalog import load_image, read_catalog
+from fashiontag.encoders import resolve
+from fashiontag.encoders.openclip import OpenClipModel
+from fashiontag.store import VectorStore
+from fashiontag.workflows.embed import BATCH_SIZE, embed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RESULT = products.ROOT / "benchmarks" / "results" / "throughput.md"
+MODELS = ("ViT-B-32", "ViT-B-16-SigLIP", "embedded")
+CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One model on one folder of photos."""
+
+    model: str
+    folder: Path  # of the weights
+    photos: list[Path]
+    scratch: Path
+
+    def systems(self) -> dict[str, Callable[[], None]]:
+        """Return what is timed, by name; each call encodes all photos once."""
+        encoder = resolve(f"local-dir:{self.folder}")
+        encoder.encode_images([np.zeros((*_size(encoder), 3), np.uint8)])  # loads
+        loaded = OpenClipModel(encoder.files, encoder.preprocess, "cpu")
+        tower = loaded._model  # noqa: SLF001 - the very weights that fashiontag uses
+        prepare = _openclip_transform(encoder)
+        batch = [encoder.prepare(load_image(self.photos[0].read_bytes()))] * BATCH_SIZE
+        items = read_catalog(str(self.photos[0].parent)).items
+
+        def ours() -> None:
+            place = Path(tempfile.mkdtemp(dir=self.scratch))
+            with VectorStore.open(place) as store:
+                done = sum(window.encoded for window in embed(items, encoder, store))
+            shutil.rmtree(place)
+            if done != len(self.photos):
+                raise RuntimeError(f"{done} of {len(self.photos)} pictures were encoded.")
+
+        def readme(size: int) -> None:
+            with torch.inference_mode():
+                for start in range(0, len(self.photos), size):
+                    some = self.photos[start : start + size]
+                    image = torch.stack([prepare(Image.open(path)) for path in some])
+                    features = tower.encode_image(image)
+                    features /= features.norm(dim=-1, keepdim=True)
+
+        def forward() -> None:
+            for _ in range(0, len(self.photos), BATCH_SIZE):
+                loaded.encode_images(batch)
+
+        def decode() -> None:
+            with ThreadPoolExecutor(CORES) as pool:
+                list(pool.map(self._decode(encoder), self.photos))
+
+        found: dict[str, Callable[[], None]] = {
+            "fashiontag": ours,
+            "open_clip, 1 at a time": lambda: readme(1),
+            f"open_clip, {BATCH_SIZE} at a time": lambda: readme(BATCH_SIZE),
+            "forward only": forward,
+            "decode only": decode,
+        }
+        if self.model == "ViT-B-32":
+            found |= _peers(self.folder, self.photos)
+        return found
+
+    @staticmethod
+    def _decode(encoder: Any) -> Callable[[Path], object]:  # noqa: ANN401
+        return lambda path: encoder.prepare(
+            load_image(path.read_bytes(), at_least=encoder.image_size)
+        )
+
+
+def _size(encoder: Any) -> tuple[int, int]:  # noqa: ANN401
+    return encoder.preprocess.size
+
+
+def _openclip_transform(encoder: Any) -> Callable[[Image.Image], torch.Tensor]:  # noqa: ANN401
+    """Return open_clip's own inference transform for the model's configuration."""
+    ours = encoder.preprocess
+    return open_clip.image_transform(
+        ours.size, is_train=False, mean=ours.mean, std=ours.std, resize_mode=ours.resize_mode,
+        interpolation=ours.interpolation, fill_color=ours.fill_color,
+    )  # fmt: skip
+
+
+def _peers(folder: Path, photos: Sequence[Path]) -> dict[str, Callable[[], None]]:
+    """Return what else encodes pictures with the same weights, at two batch sizes each."""
+    from sentence_transformers import SentenceTransformer
+    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection, pipeline
+
+    sentences = SentenceTransformer(str(folder), device="cpu")
+    features = pipeline(
+        "image-feature-extraction",
+        model=CLIPVisionModelWithProjection.from_pretrained(folder),
+        image_processor=CLIPImageProcessor.from_pretrained(folder),
+        device="cpu",
+    )
+
+    def transformers(size: int) -> None:
+        for _ in features([str(path) for path in photos], batch_size=size):
+            pass
+
+    def encode(size: int) -> None:
+        sentences.encode(
+            [Image.open(path) for path in photos], batch_size=size, show_progress_bar=False
+        )
+
+    return {
+        "sentence-transformers, 32 at a time": lambda: encode(32),
+        "sentence-transformers, 1 at a time": lambda: encode(1),
+        "transformers pipeline, 32 at a time": lambda: transformers(32),
+        "transformers pipeline, 1 at a time": lambda: transformers(1),
+    }
+
+
+def weights(model: str, scratch: Path) -> Path:
+    """Write a model folder with random weights; the embedded model's own folder as it is."""
+    if model == "embedded":
+        return products.ROOT / "fashiontag" / "encoders" / "mini"
+    folder = scratch / model
+    if folder.exists():
+        return folder
+    folder.mkdir()
+    torch.manual_seed(0)
+    if model == "ViT-B-32":
+        _write_clip(folder)
+        return folder
+    from safetensors.torch import save_file
+
+    made = open_clip.create_model(model, pretrained=None, load_weights=False)
+    config = open_clip.get_model_config(model)
+    settings = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
+    settings["resize_mode"] = "squash"
+    # Pictures only: open_clip's own tokenizer stands in for the one that would be fetched.
+    config["text_cfg"].pop("hf_tokenizer_name", None)
+    config["text_cfg"].pop("tokenizer_kwargs", None)
+    save_file(made.state_dict(), folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": settings})
+    )
+    return folder
+
+
+def _write_clip(folder: Path) -> None:
+    """Write ViT-B-32 as transformers stores it, which all four programs read."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    CLIPModel(CLIPConfig()).save_pretrained(folder)
+    CLIPImageProcessor().save_pretrained(folder)
+    words = open_clip.SimpleTokenizer()
+    (folder / "vocab.json").write_text(json.dumps(words.encoder))
+    merges = sorted(words.bpe_ranks, key=words.bpe_ranks.__getitem__)
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n")
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def inputs(scratch: Path, count: int) -> dict[str, list[Path]]:
+    """Copy ``count`` photos of each size under names and with bytes of their own."""
+    data = products.data_folder() / "fashion-products"
+    full = sorted((data / "hires").glob("*.jpg"))
+    small, middle = [], []
+    for path in sorted((data / "images").glob("*.jpg")):
+        with Image.open(path) as image:
+            (small if min(image.size) < 100 else middle).append(path)
+        if len(small) >= count and len(middle) >= count:
+            break
+    found = {}
+    for name, photos in (("full size", full), ("224 px", middle), ("80 px", small)):
+        folder = scratch / name.replace(" ", "-")
+        folder.mkdir()
+        for number in range(count):
+            # Contents are stored once, so each copy gets bytes of its own behind the picture.
+            data_ = photos[number % len(photos)].read_bytes() + number.to_bytes(4, "big")
+            (folder / f"{number:05d}.jpg").write_bytes(data_)
+        found[name] = sorted(folder.iterdir())
+    return found
+
+
+def timed(systems: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds per round of each system, one after the other within a round."""
+    found: dict[str, list[float]] = {name: [] for name in systems}
+    for _ in range(rounds):
+        for name, run in systems.items():
+            begun = time.monotonic()
+            run()
+            found[name].append(time.monotonic() - begun)
+    return found
+
+
+def rows_of(model: str, size: str, count: int, seconds: dict[str, list[float]]) -> list[list[str]]:
+    """Pictures per second of each system, and fashiontag's ratio to it."""
+    rate = {name: count / statistics.median(times) for name, times in seconds.items()}
+    rate["limit"] = 1 / (1 / rate["forward only"] + 1 / rate["decode only"])
+    rows = []
+    for name, value in rate.items():
+        times = seconds.get(name)
+        spread = f"{count / max(times):.1f}–{count / min(times):.1f}" if times else ""
+        rows.append(
+            [model, size, name, f"{value:.1f}", spread, f"{rate['fashiontag'] / value:.2f}"]
+        )
+    return rows
+
+
+def main() -> None:
+    """Time every system; write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--photos", type=int, default=64, help="per size, and 8 times as many "
+                        "for the embedded model")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    rows: list[list[str]] = []
+    with tempfile.TemporaryDirectory() as name:
+        for model in options.models:
+            scratch = Path(name) / f"{model}-photos"
+            scratch.mkdir()
+            count = options.photos * (8 if model == "embedded" else 1)
+            folder = weights(model, Path(name))
+            for size, photos in inputs(scratch, count).items():
+                systems = Bench(model, folder, photos, Path(name)).systems()
+                for run in systems.values():
+                    run()  # the first call of each pays for what is made once
+                rows += rows_of(model, size, count, timed(systems, options.rounds))
+                print("\n".join(" | ".join(row) for row in rows if row[:2] == [model, size]))
+    versions = f"torch {torch.__version__}, open_clip {open_clip.__version__}"
+    versions += f", Pillow {Image.__version__}, Python {platform.python_version()}"
+    lines = [
+        "# Throughput", "",
+        f"`python -m benchmarks.throughput --photos {options.photos} --rounds {options.rounds}`: "
+        f"pictures a second on {CORES} cores of {_processor()}, medians of {options.rounds} "
+        f"interleaved rounds with the slowest and fastest; {versions}. The last column is "
+        "fashiontag's rate over the row's.", "",
+        *table(["model", "photos", "system", "per second", "spread", "ratio"], rows), "",
+    ]  # fmt: skip
+    options.out.write_text("\n".join(lines))
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [s for s in info.read_text().splitlines() if "model name" in s] if info.exists() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()
