@@ -143,7 +143,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     times = peak / (given.rows * given.dim * 4 / 1e9)
     say(f"building {most:,}", f"{built.seconds:.0f} s, {os.cpu_count()} cores")
-    say("peak memory of drawing and building", f"{peak:.2f} GB, {times:.2f} × the float32 bytes")
+    say("peak memory up to here", f"{peak:.2f} GB, {times:.2f} × the float32 bytes")
     size = sum(path.stat().st_size for path in segments.iterdir())
     say("on disk", f"{size / 1e9:.2f} GB")
     say("recall@10 in the manifest", f"{built.recall:.3f}")
