@@ -75,7 +75,7 @@ BUYERS = (
 SEEN_WITH = "31f417b5"
 SEEN = {
     "summer floral dress": "10 dresses, 5 with flowers or a print",
-    "navy formal shirt for men": "10 shirts, 4 of them plain navy and formal, the others checked or paler",
+    "navy formal shirt for men": "10 shirts, 4 plain navy and formal, the others checked or paler",
     "red heels": "5 with a heel (first three, a wedge, the last), then flats and shoes in red",
     "kids' cartoon t-shirt": "10 printed T-shirts, some 4 with a cartoon, 3 for children",
     "black leather handbag": "10 black bags",
