@@ -179,6 +179,7 @@ class Statistics:
             path,
             metadata={"constants": json.dumps(constants, sort_keys=True)},
         )
+        path.chmod(0o644)  # safetensors writes for the owner alone
 
     @classmethod
     def load(cls, folder: Path | None, dim: int) -> Statistics:
