@@ -83,8 +83,8 @@ class Bench:
                     features /= features.norm(dim=-1, keepdim=True)
 
         def forward() -> None:
-            for _ in range(0, len(self.photos), BATCH_SIZE):
-                loaded.encode_images(batch)
+            for start in range(0, len(self.photos), BATCH_SIZE):
+                loaded.encode_images(batch[: len(self.photos) - start])
 
         def decode() -> None:
             with ThreadPoolExecutor(CORES) as pool:
@@ -165,13 +165,16 @@ def weights(model: str, scratch: Path) -> Path:
         return folder
     from safetensors.torch import save_file
 
-    made = open_clip.create_model(model, pretrained=None, load_weights=False)
     config = open_clip.get_model_config(model)
     settings = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
     settings["resize_mode"] = "squash"
     # Pictures only: open_clip's own tokenizer stands in for the one that would be fetched.
     config["text_cfg"].pop("hf_tokenizer_name", None)
     config["text_cfg"].pop("tokenizer_kwargs", None)
+    config["text_cfg"]["vocab_size"] = open_clip.SimpleTokenizer().vocab_size
+    config["vision_cfg"]["timm_model_pretrained"] = False
+    towers = {name: value for name, value in config.items() if name != "custom_text"}
+    made = open_clip.CustomTextCLIP(**towers)
     save_file(made.state_dict(), folder / "open_clip_model.safetensors")
     (folder / "open_clip_config.json").write_text(
         json.dumps({"model_cfg": config, "preprocess_cfg": settings})
