@@ -59,7 +59,7 @@ class Bench:
     def systems(self) -> dict[str, Callable[[], None]]:
         """Return what is timed, by name; each call encodes all photos once."""
         encoder = resolve(f"local-dir:{self.folder}")
-        encoder.encode_images([np.zeros((*_size(encoder), 3), np.uint8)])  # loads
+        encoder.encode_images([np.zeros((*encoder.preprocess.size, 3), np.uint8)])  # loads
         loaded = OpenClipModel(encoder.files, encoder.preprocess, "cpu")
         tower = loaded._model  # noqa: SLF001 - the very weights that fashiontag uses
         prepare = _openclip_transform(encoder)
@@ -106,10 +106,6 @@ class Bench:
         return lambda path: encoder.prepare(
             load_image(path.read_bytes(), at_least=encoder.image_size)
         )
-
-
-def _size(encoder: Any) -> tuple[int, int]:  # noqa: ANN401
-    return encoder.preprocess.size
 
 
 def _openclip_transform(encoder: Any) -> Callable[[Image.Image], torch.Tensor]:  # noqa: ANN401

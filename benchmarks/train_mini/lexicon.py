@@ -16,6 +16,7 @@ from matplotlib import colors
 from PIL import Image, ImageCms
 
 from benchmarks.train_mini.dictionary import ARTEFACTS, ATTRIBUTES, Dictionary
+from benchmarks.train_mini.evaluate import unit
 from benchmarks.train_mini.texts import embed
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ COLOUR_GROUPS = ("baseColour", "color")
 BASIC = (
     "black", "white", "grey", "red", "green", "yellow", "blue", "brown", "purple", "pink", "orange",
 )  # fmt: skip
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-9)
 
 
 def _lab(names: Sequence[str], table: dict[str, tuple[int, int, int]]) -> np.ndarray:
@@ -140,5 +137,5 @@ class Lexicon:
         weights, trust = self.mixture(words)
         own = self.head([template.format(w) for w in words])
         known = self.head([template.format(w) for w in self.known])
-        mixed = _unit(weights @ known)
-        return _unit((1 - trust[:, None]) * own + trust[:, None] * mixed)
+        mixed = unit(weights @ known)
+        return unit((1 - trust[:, None]) * own + trust[:, None] * mixed)

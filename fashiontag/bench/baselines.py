@@ -23,6 +23,7 @@ from fashiontag.heads.zeroshot import Evidence
 from fashiontag.metrics import average_precision_score, macro
 from fashiontag.workflows.embed import embed_texts, read_vectors
 from fashiontag.workflows.probe import Fitter
+from fashiontag.workflows.probereport import rates_of
 from fashiontag.workflows.tag import ZeroShotTagger
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ chosen on val."""
 
 def majority(task: Task) -> Fitted:
     """Give every product the labels that are most frequent in training."""
-    known = (task.train.targets >= 0).sum(axis=0)
-    rates = (task.train.targets == 1).sum(axis=0) / np.maximum(known, 1)
-    rates -= 1e-6 * np.arange(len(rates))  # a tie is decided, for no opinion counts as wrong
-    return Fitted(lambda rows: np.tile(rates.astype(np.float32), (len(rows), 1)), len(rates))
+    rates = rates_of(task.train.targets)
+    # A tie is decided, for no opinion counts as wrong.
+    decided = (rates - 1e-6 * np.arange(len(rates))).astype(np.float32)
+    return Fitted(lambda rows: np.tile(decided, (len(rows), 1)), len(rates))
 
 
 def string_match(task: Task) -> Fitted:

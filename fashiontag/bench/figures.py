@@ -100,7 +100,7 @@ def _group(
 ) -> Figures:
     point, again = precision
     resampled = {"ap": np.nanmean(again, axis=1)}
-    values = {"ap": _interval(float(np.nanmean(point)), resampled["ap"])}
+    values = {"ap": interval(float(np.nanmean(point)), resampled["ap"])}
     if not group.exclusive:
         given = scores >= HALF
         values |= _f1(truth, given, bootstrap)
@@ -114,7 +114,7 @@ def _group(
     weights = bootstrap.weights[:, known]
     sizes = np.maximum(weights.sum(axis=1), 1)
     resampled["top1"] = weights @ right / sizes
-    values["top1"] = _interval(float(right.mean()), resampled["top1"])
+    values["top1"] = interval(float(right.mean()), resampled["top1"])
     given = np.zeros_like(truth, bool)
     given[np.flatnonzero(known)[opinion], best[opinion]] = True
     values |= _f1(np.where(known[:, None], truth, -1), given, bootstrap)
@@ -122,13 +122,13 @@ def _group(
     precisions = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     curve = [precisions[max(0, round(share * len(order)) - 1)] for share in CURVE]
     covered = _coverage(right[order], weights[:, order])
-    values["coverage"] = _interval(coverage_at_precision(right, sure), covered)
+    values["coverage"] = interval(coverage_at_precision(right, sure), covered)
     hot = truth[known]
     if scores.min() >= 0 and scores.sum(axis=1).max() <= 1.001:  # probabilities, not just ranks
         squares = ((mine - hot) ** 2).mean(axis=1)
-        values["brier"] = _interval(brier_score(hot, mine), weights @ squares / sizes)
+        values["brier"] = interval(brier_score(hot, mine), weights @ squares / sizes)
         constant = ((hot.mean(axis=0) - hot) ** 2).mean(axis=1)
-        values["brier_rates"] = _interval(float(constant.mean()), weights @ constant / sizes)
+        values["brier_rates"] = interval(float(constant.mean()), weights @ constant / sizes)
         values["calibration"] = _calibration(right, sure, weights)
     names = group.names
     confusion: dict[str, dict[str, int]] = {}
@@ -152,10 +152,10 @@ def _f1(truth: NDArray[np.int8], given: NDArray[np.bool_], bootstrap: FamilyBoot
         total = 2 * hits.sum(axis=1) / (2 * hits + wrong + missed).sum(axis=1)
     average, precision, recall = (np.nanmean(one, axis=1) for one in (each, exact, found))
     return {
-        "macro_f1": _interval(float(average[0]), average[1:]),
-        "macro_precision": _interval(float(precision[0]), precision[1:]),
-        "macro_recall": _interval(float(recall[0]), recall[1:]),
-        "micro_f1": _interval(float(total[0]), total[1:]),
+        "macro_f1": interval(float(average[0]), average[1:]),
+        "macro_precision": interval(float(precision[0]), precision[1:]),
+        "macro_recall": interval(float(recall[0]), recall[1:]),
+        "micro_f1": interval(float(total[0]), total[1:]),
     }
 
 
@@ -180,7 +180,7 @@ def _calibration(right: NDArray[np.bool_], sure: Floats, weights: Floats) -> lis
     signed = weights * (right - sure)
     total = np.maximum(weights.sum(axis=1), 1)
     gaps = np.sum([np.abs(signed[:, part].sum(axis=1)) for part in parts], axis=0) / total
-    told = _interval(value, value + gaps - np.mean(gaps))
+    told = interval(value, value + gaps - np.mean(gaps))
     return [max(0.0, one) for one in told]
 
 
@@ -197,7 +197,7 @@ def _all(
         if mine:
             resampled[name] = np.mean([one.resampled[name] for one in mine], axis=0)
             mean = float(np.mean([one.values[name][0] for one in mine]))
-            values[name] = _interval(mean, resampled[name])
+            values[name] = interval(mean, resampled[name])
     rows = (truth == 1).any(axis=1)
     hidden = np.where(truth >= 0, scores, -np.inf)
     each = average_precision_score(truth[rows].T, hidden[rows].T)
@@ -208,14 +208,15 @@ def _all(
     some = np.repeat(bootstrap.weights[:MICRO], truth.shape[1], axis=1)
     cells, flat = truth.reshape(-1, 1), scores.reshape(-1, 1)
     again = weighted_average_precision(cells, flat, some)[:, 0]
-    values["micro_ap"] = _interval(micro_average_precision(truth, scores), again)
+    values["micro_ap"] = interval(micro_average_precision(truth, scores), again)
     return Figures(values, resampled)
 
 
 def _mean(values: Floats, weights: Floats) -> list[float]:
-    return _interval(float(values.mean()), weights @ values / np.maximum(weights.sum(axis=1), 1))
+    return interval(float(values.mean()), weights @ values / np.maximum(weights.sum(axis=1), 1))
 
 
-def _interval(value: float, resampled: Floats) -> list[float]:
+def interval(value: float, resampled: Floats) -> list[float]:
+    """Return a value and its 95 % percentile interval as a row has them, to four places."""
     low, high = np.nanpercentile(resampled, [2.5, 97.5])
     return [round(float(one), 4) for one in (value, low, high)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fashiontag.bench.data import FIT_CONDITION, Dataset
-from fashiontag.bench.figures import ALL, PAIRED, measure
+from fashiontag.bench.figures import ALL, PAIRED, interval, measure
 from fashiontag.bench.methods import Task, find_method
 from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
@@ -336,15 +336,10 @@ class _Runner:
             key = f"{group}/{name}"
             ours, theirs = (np.mean([pair[at][key] for pair in loaded], axis=0) for at in (0, 1))
             a, b = (np.mean([pair[at]["figures"][name][0] for pair in draws]) for at in (0, 1))
-            out[name] = _around(a - b, ours - theirs)
+            out[name] = interval(a - b, ours - theirs)
             if name == "top1" and b < 1:
-                out["error_ratio"] = _around((1 - a) / (1 - b), (1 - ours) / (1 - theirs + 1e-9))
+                out["error_ratio"] = interval((1 - a) / (1 - b), (1 - ours) / (1 - theirs + 1e-9))
         return out
-
-
-def _around(value: float, resampled: Any) -> list[float]:  # noqa: ANN401
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    return [round(float(one), 4) for one in (value, low, high)]
 
 
 def _checked(scores: Any, test: Rows) -> Any:  # noqa: ANN401

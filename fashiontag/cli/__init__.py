@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from fashiontag import __version__
 from fashiontag.errors import FashiontagError
 
 if TYPE_CHECKING:
@@ -63,18 +62,15 @@ def run(arguments: list[str], *, debug: bool) -> int:
 def _answered(arguments: list[str]) -> bool:
     """Answer what needs no parser: typer, and pydantic that it parses with, take 0.2 s to import.
 
-    Options, even of these two, go to the parser.
+    That is `labels` with at most a file; its options go to the parser.
     """
     match arguments:
-        case ["--version"]:
-            sys.stdout.write(f"fashiontag {__version__}\n")
         case ["labels", *files] if len(files) <= 1 and not any(f.startswith("-") for f in files):
             from fashiontag.cli import labelsheet
 
             labelsheet.show(*files)
-        case _:
-            return False
-    return True
+            return True
+    return False
 
 
 def complain(sentence: str) -> None:

@@ -660,7 +660,7 @@ def _second_format(database: sqlite3.Connection) -> None:
     titles = database.execute("SELECT number, title FROM items WHERE title != ''").fetchall()
     database.executemany(
         "INSERT INTO words (rowid, text) VALUES (?, ?)",
-        ((number, " ".join(split(title))) for number, title in titles if split(title)),
+        ((number, " ".join(said)) for number, title in titles if (said := split(title))),
     )
 
 
