@@ -68,7 +68,7 @@ def top1(scores: Scores, space: LabelSpace, group: str) -> NDArray[np.str_]:
 
 def given(scores: Scores, decider: Decider, group: str) -> NDArray[np.str_]:
     """Return the label that the default output gives, "" for none."""
-    rows = (decider.decide(scores, row) for row in range(len(scores.labels)))
+    rows = decider.decide(scores)
     return np.array([next((t.label for t in tags if t.group == group), "") for tags in rows])
 
 
@@ -178,8 +178,7 @@ def nothing(encoder: Encoder, folder: Path, store: VectorStore) -> list[str]:
         silent: dict[str, list[bool]] = {}
         for window in embed(read_catalog(str(folder)).items, encoder, store):
             scores = tagger.head.score(tagger.evidence(window))
-            for row, item in enumerate(window.items):
-                tags = decider.decide(scores, row)
+            for item, tags in zip(window.items, decider.decide(scores), strict=True):
                 kind = item.id.rsplit("-", 1)[0]
                 empty.setdefault(kind, []).append(not any(t.group in exclusive for t in tags))
                 silent.setdefault(kind, []).append(not tags)

@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -576,6 +577,7 @@ def _into_wal(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
 
 
+@cache
 def _decoders() -> str:
     found = []
     for package in ("pillow", "pillow-heif"):

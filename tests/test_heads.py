@@ -104,7 +104,7 @@ def score(
 
 
 def tags(scores: Scores, row: int = 0) -> dict[str, str]:
-    given = Decider(SPACE).decide(scores, row)
+    given = Decider(SPACE).decide(scores)[row]
     return {f"{tag.group}={tag.label}": tag.source for tag in given}
 
 
@@ -139,12 +139,12 @@ def test_a_child_without_a_plausible_parent_is_not_given() -> None:
         labels = np.array([[0.9, 0.1, top, 0.2, 0.6]], np.float32)
         marks = np.zeros((1, 5), bool)
         scores = Scores(labels, none, marks, marks, none)
-        assert {f"{t.group}={t.label}" for t in Decider(space).decide(scores, 0)} == expected
+        assert {f"{t.group}={t.label}" for t in Decider(space).decide(scores)[0]} == expected
 
 
 def test_a_parent_is_at_least_as_likely_as_its_child() -> None:
     scores = score(axis("kind=shirt"))
-    by_name = {tag.label: tag.score for tag in Decider(SPACE).decide(scores, 0)}
+    by_name = {tag.label: tag.score for tag in Decider(SPACE).decide(scores)[0]}
     assert by_name["top"] >= by_name["shirt"]
 
 
@@ -175,7 +175,7 @@ def test_what_a_picture_cannot_show_it_cannot_contradict() -> None:
     head = ZeroShot(space, AXES[:3], [AXES[-1:]], statistics())
     words = np.array([[0, 0, 1]], np.float32)
     evidence = Evidence(AXES[:1], np.zeros((1, DIM), np.float32), np.array([True]), words)
-    (given,) = Decider(space).decide(head.score(evidence), 0)
+    ((given,),) = Decider(space).decide(head.score(evidence))
     assert (given.label, given.source) == ("kids", "title")
 
 
@@ -185,7 +185,7 @@ def test_a_group_of_one_label_says_where_it_comes_from() -> None:
     titled, blank = np.array([True]), np.zeros((1, DIM), np.float32)
     for picture, word, source in ((AXES[:1], 0, "image"), (AXES[:1], 1, "both")):
         words = np.array([[word]], np.float32)
-        (given,) = Decider(space).decide(head.score(Evidence(picture, blank, titled, words)), 0)
+        ((given,),) = Decider(space).decide(head.score(Evidence(picture, blank, titled, words)))
         assert given.source == source
 
 

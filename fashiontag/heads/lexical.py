@@ -69,22 +69,27 @@ class _GroupMatcher:
     def __init__(self, group: Group, offset: int) -> None:
         self.exclusive = group.exclusive
         self.decides = 0 if group.first_named else -1
-        self._columns: dict[tuple[str, ...], set[int]] = {}
+        self._columns: dict[tuple[str, ...], list[int]] = {}
+        self.longest: dict[str, int] = {}
+        """Words of the longest term that begins with a word: most words of a title begin none."""
         for position, label in enumerate(group.labels):
             for term in label.terms:
                 for spelling in _spellings(term):
-                    self._columns.setdefault(spelling, set()).add(offset + position)
-        self._longest = max((len(words) for words in self._columns), default=0)
+                    columns = self._columns.setdefault(spelling, [])
+                    if offset + position not in columns:
+                        columns.append(offset + position)
+                    known = self.longest.get(spelling[0], 0)
+                    self.longest[spelling[0]] = max(known, len(spelling))
 
     def match(self, words: Sequence[str]) -> list[int]:
         """Return the columns named, in the order of the text, a longer term hiding shorter ones."""
         found: list[int] = []
         at = 0
         while at < len(words):
-            for length in range(min(self._longest, len(words) - at), 0, -1):
+            for length in range(min(self.longest.get(words[at], 0), len(words) - at), 0, -1):
                 columns = self._columns.get(tuple(words[at : at + length]))
                 if columns:
-                    found.extend(sorted(columns))
+                    found.extend(columns)
                     at += length
                     break
             else:
@@ -109,6 +114,10 @@ class TitleMatcher:
         for group in space.groups:
             self._groups.append(_GroupMatcher(group, offset))
             offset += len(group.labels)
+        self._begun: dict[str, list[_GroupMatcher]] = {}
+        for matcher in self._groups:
+            for word in matcher.longest:
+                self._begun.setdefault(word, []).append(matcher)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Score cleaned titles.
@@ -128,9 +137,8 @@ class TitleMatcher:
         scores = np.zeros((len(texts), self.space.size), np.float32)
         for row, text in enumerate(texts):
             words = tokens(text)
-            if not words:
-                continue
-            for group in self._groups:
+            some = [group for word in words for group in self._begun.get(word, ())]
+            for group in dict.fromkeys(some):
                 columns = group.match(words)
                 if group.exclusive and columns:
                     scores[row, columns] = BESIDE

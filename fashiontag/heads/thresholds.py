@@ -32,30 +32,59 @@ class Decider:
     def __init__(self, space: LabelSpace) -> None:
         self._space = space
         self._spans = [space.span(name) for name in space.names]
-        self._parents = {tag: space.parents(tag) for tag in space.tags}
-        self._group_at = {name: position for position, name in enumerate(space.names)}
+        self._sizes = [len(group.labels) for group in space.groups]
+        self._at = [
+            (group.name, label.name, space.parents(f"{group.name}={label.name}"))
+            for group in space.groups
+            for label in group.labels
+        ]
+        self._exclusive = {group.name: group.exclusive for group in space.groups}
+        self._column = {tag: column for column, tag in enumerate(space.tags)}
 
-    def decide(self, scores: Scores, row: int) -> tuple[TagScore, ...]:
-        """Return the tags of one row of `scores`, by group in file order, best first."""
-        given: dict[str, dict[str, float]] = {group.name: {} for group in self._space.groups}
+    def decide(self, scores: Scores) -> list[tuple[TagScore, ...]]:
+        """Return each row's tags, by group in file order, best first."""
+        count = len(scores.labels)
+        reached: list[list[int]] = [[] for _ in range(count)]
+        rows, columns = np.nonzero(self._reach(scores))
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            reached[row].append(column)
+        return [self._row(scores, row, reached[row]) for row in range(count)]
+
+    def _reach(self, scores: Scores) -> NDArray[np.bool_]:
+        """Mark what reaches its cut, in an exclusive group the best label at most: (n, t)."""
+        cuts = np.repeat(scores.cuts, self._sizes, axis=1)
+        if scores.label_cuts is not None:
+            cuts = np.where(np.isnan(scores.label_cuts), cuts, scores.label_cuts)
+        if scores.promises is not None:  # a promise is enough
+            cuts = np.minimum(cuts, scores.promises)
+        reach = scores.labels >= cuts
+        every = np.arange(len(reach))
+        for position, span in enumerate(self._spans):
+            if self._space.groups[position].exclusive:
+                best = span.start + scores.labels[:, span].argmax(axis=1)
+                sure = reach[every, best]
+                sure &= scores.labels[every, best] >= scores.unknown[:, position]
+                reach[:, span] = False
+                reach[every, best] = sure
+        return reach
+
+    def _row(self, scores: Scores, row: int, reached: list[int]) -> tuple[TagScore, ...]:
+        values = scores.labels[row].tolist()
+        given: dict[str, dict[str, float]] = {name: {} for name in self._exclusive}
         settled: set[str] = set()
-        for position, group in enumerate(self._space.groups):
-            values = scores.labels[row, self._spans[position]]
-            if group.name in settled:
+        for column in reached:
+            group, label, parents = self._at[column]
+            if group in settled:
                 continue
-            cuts = self._cuts(scores, row, position)
-            if group.exclusive:
-                best = int(values.argmax())
-                sure = values[best] >= max(scores.unknown[row, position], cuts[best])
-                chosen = [best] if sure else []
-            else:
-                chosen = np.flatnonzero(values >= cuts).tolist()
-            for index in chosen:
-                label, score = group.labels[index].name, float(values[index])
-                tag = f"{group.name}={label}"
-                if self._parents_plausible(scores, row, tag):
-                    given[group.name][label] = score
-                    settled |= self._bring_parents(given, scores, row, tag, score)
+            if all(self._plausible(values, parent) for parent in parents):
+                given[group][label] = values[column]
+                for parent in parents:
+                    above, name = parent.split("=", 1)
+                    if self._exclusive[above]:
+                        given[above].clear()
+                        settled.add(above)
+                    # A parent is at least as likely as its child.
+                    given[above][name] = max(values[self._column[parent]], values[column])
         tags = [
             self._tag(scores, row, group, label, score)
             for group, labels in given.items()
@@ -64,6 +93,13 @@ class Decider:
         if scores.promises is not None:
             tags += self._abstained(scores, row, given)
         return tuple(tags)
+
+    def _plausible(self, values: list[float], parent: str) -> bool:
+        """Tell whether a parent is among the two best of its group; in an open group it may be."""
+        group = parent.split("=", 1)[0]
+        own = values[self._column[parent]]
+        rivals = values[self._space.span(group)]
+        return not self._exclusive[group] or sum(one > own for one in rivals) < 2
 
     def all_scores(self, scores: Scores, row: int) -> Mapping[str, Mapping[str, float]]:
         """Return every label's score of one row, with "unknown" in exclusive groups."""
@@ -77,17 +113,6 @@ class Decider:
                 table[group.name]["unknown"] = float(scores.unknown[row, position])
         return table
 
-    def _cuts(self, scores: Scores, row: int, position: int) -> NDArray[np.float32]:
-        """Return the cuts of one group's labels: their own, or the group's; a promise is enough."""
-        span = self._spans[position]
-        cuts = np.full(len(self._space.groups[position].labels), scores.cuts[row, position])
-        if scores.label_cuts is not None:
-            own = scores.label_cuts[row, span]
-            cuts = np.where(np.isnan(own), cuts, own)
-        if scores.promises is not None:
-            cuts = np.minimum(cuts, scores.promises[row, span])
-        return cuts
-
     def _tag(
         self,
         scores: Scores,
@@ -97,8 +122,7 @@ class Decider:
         score: float,
         decision: Decision | None = None,
     ) -> TagScore:
-        tag = f"{group}={label}"
-        column = self._space.column(tag)
+        column = self._column[f"{group}={label}"]
         probed = scores.probed is not None and bool(scores.probed[column])
         if scores.promises is not None and decision is None:
             kept = scores.labels[row, column] >= scores.promises[row, column]
@@ -107,7 +131,7 @@ class Decider:
             group,
             label,
             score,
-            self._source(scores, row, tag),
+            _source(scores, row, column),
             "probe" if probed else "zero-shot",
             decision,
         )
@@ -125,34 +149,9 @@ class Decider:
                 guesses.append(self._tag(scores, row, group.name, label, score, "abstain"))
         return guesses
 
-    def _parents_plausible(self, scores: Scores, row: int, tag: str) -> bool:
-        for parent in self._parents[tag]:
-            position = self._group_at[parent.split("=", 1)[0]]
-            if self._space.groups[position].exclusive:
-                values = scores.labels[row, self._spans[position]]
-                own = scores.labels[row, self._space.column(parent)]
-                if int((values > own).sum()) >= 2:
-                    return False
-        return True
 
-    def _bring_parents(
-        self, given: dict[str, dict[str, float]], scores: Scores, row: int, tag: str, score: float
-    ) -> set[str]:
-        """Give the labels that a tag implies; return the exclusive groups that this settles."""
-        settled: set[str] = set()
-        for parent in self._parents[tag]:
-            group, label = parent.split("=", 1)
-            own = float(scores.labels[row, self._space.column(parent)])
-            if self._space.group(group).exclusive:
-                given[group].clear()
-                settled.add(group)
-            # A parent is at least as likely as its child.
-            given[group][label] = max(own, score)
-        return settled
-
-    def _source(self, scores: Scores, row: int, tag: str) -> Source:
-        column = self._space.column(tag)
-        by_image, by_title = scores.by_image[row, column], scores.by_title[row, column]
-        if by_image == by_title:
-            return "both"
-        return "image" if by_image else "title"
+def _source(scores: Scores, row: int, column: int) -> Source:
+    by_image, by_title = scores.by_image[row, column], scores.by_title[row, column]
+    if by_image == by_title:
+        return "both"
+    return "image" if by_image else "title"

@@ -334,22 +334,30 @@ class Index:
             (source, complete),
         ).fetchall()
         changed = run(
-            "SELECT i.number, i.tags, i.fields, i.id FROM items AS i JOIN staged AS s"
-            " ON s.id = i.id WHERE i.source = ? AND (i.path, i.title, i.tags, i.fields,"
-            " i.image_key, i.text_key) IS NOT (s.path, s.title, s.tags, s.fields, s.image_key,"
-            " s.text_key)",
+            "SELECT i.number, i.tags, i.fields, s.tags, s.fields, i.text_key IS NOT s.text_key"
+            " FROM items AS i JOIN staged AS s ON s.id = i.id WHERE i.source = ?"
+            " AND (i.path, i.title, i.tags, i.fields, i.image_key, i.text_key)"
+            " IS NOT (s.path, s.title, s.tags, s.fields, s.image_key, s.text_key)",
             (source,),
         ).fetchall()
         kept = run("SELECT count(*) FROM items WHERE source = ?", (source,)).fetchone()[0]
         kept -= len(gone)
-        for number, tags, fields, *_ in (*gone, *changed):
-            self._database.executemany(
-                "DELETE FROM facets WHERE number = ? AND val ="
-                " (SELECT val FROM vals WHERE name = ? AND value = ?)",
-                [(number, *pair) for pair in _pairs(tags, fields)],
-            )
+        # New labels change the tags of a whole catalogue: only what differs is written.
+        lost = [(number, pair) for number, *old in gone for pair in _pairs(*old)]
+        won: list[tuple[int, tuple[str, str]]] = []
+        for number, tags, fields, new_tags, new_fields, _ in changed:
+            before, after = _pairs(tags, fields), _pairs(new_tags, new_fields)
+            lost += [(number, pair) for pair in before - after]
+            won += [(number, pair) for pair in after - before]
         self._database.executemany(
-            "DELETE FROM words WHERE rowid = ?", [(number,) for number, *_ in (*gone, *changed)]
+            "DELETE FROM facets WHERE number = ? AND val ="
+            " (SELECT val FROM vals WHERE name = ? AND value = ?)",
+            [(number, *pair) for number, pair in lost],
+        )
+        retitled = [number for number, *_, other in changed if other]
+        self._database.executemany(
+            "DELETE FROM words WHERE rowid = ?",
+            [(number,) for number in (*(one for one, *_ in gone), *retitled)],
         )
         self._database.executemany(
             "DELETE FROM items WHERE number = ?", [(number,) for number, *_ in gone]
@@ -373,18 +381,17 @@ class Index:
             " s ON s.id = i.id WHERE s.words != '' AND i.source = ? AND i.number "
         )
         run(worded + "> ?", (source, last))
-        self._database.executemany(worded + "= ?", [(source, number) for number, *_ in changed])
+        self._database.executemany(worded + "= ?", [(source, number) for number in retitled])
         facets = _Facets(self._database)
-        for number, *_ in changed:
-            facets.add(
-                *run(
-                    "SELECT number, tags, fields FROM items WHERE number = ?", (number,)
-                ).fetchone()
-            )
-        for row in run("SELECT number, tags, fields FROM items WHERE number > ?", (last,)):
-            facets.add(*row)
+        for number, pair in won:
+            facets.add(number, pair)
+        for number, tags, fields in run(
+            "SELECT number, tags, fields FROM items WHERE number > ?", (last,)
+        ):
+            for pair in _pairs(tags, fields):
+                facets.add(number, pair)
         facets.flush()
-        if gone or changed:
+        if lost:
             run("DELETE FROM vals WHERE NOT EXISTS (SELECT 1 FROM facets WHERE val = vals.val)")
         touched = {number for number, *_ in changed} | renamed
         return Changes(
@@ -781,8 +788,8 @@ class _Facets:
         self._vals: dict[tuple[str, str], int] = {}
         self._rows: list[tuple[int, int]] = []
 
-    def add(self, item: int, tags: str, fields: str) -> None:
-        self._rows += [(self._val(*pair), item) for pair in _pairs(tags, fields)]
+    def add(self, item: int, pair: tuple[str, str]) -> None:
+        self._rows.append((self._val(*pair), item))
         if len(self._rows) > 20_000:
             self.flush()
 

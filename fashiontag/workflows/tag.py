@@ -145,6 +145,7 @@ class ZeroShotTagger:
             texts = [item.text for item in embedded.items]
             features = self._probe.features.transform(evidence.images, evidence.titles, texts)
             scored = self._probe.overlay(scored, self.head.space, features)
+        decided = self._decider.decide(scored)
         for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True)):
             yield Tagged(
                 id=item.id,
@@ -152,7 +153,7 @@ class ZeroShotTagger:
                 title=item.title,
                 status="error" if error else "ok",
                 message=error,
-                tags=() if error else self._decider.decide(scored, row),
+                tags=() if error else decided[row],
                 scores=self._decider.all_scores(scored, row) if scores and not error else None,
             )
 
