@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from fashiontag.store import VectorStore
 
 Row = dict[str, Any]
+FITS = 3
+LONG = 10.0
+"""Seconds of fitting after which a method isn't fitted again for the spread of its time."""
 VERSIONED = ("fashiontag", "numpy", "scikit-learn", "torch", "open-clip-torch", "timm")
 
 
@@ -207,7 +210,7 @@ class _Runner:
     ) -> None:
         """Fit once and score under every title condition that this fit serves."""
         fitted: Fitted | None = None
-        seconds = 0.0
+        times: list[float] = []
         for condition, test in tests.items():
             if spec.conditions and condition not in spec.conditions:
                 continue
@@ -224,11 +227,8 @@ class _Runner:
                 self.skipped += 1
                 continue
             try:
-                began = time.perf_counter()
                 if fitted is None:
-                    fitted = method(replace(task, options=spec.options))
-                    seconds = time.perf_counter() - began
-                    seconds = seconds if fitted.seconds is None else fitted.seconds
+                    fitted, times = _fit(method, replace(task, options=spec.options))
                 began = time.perf_counter()
                 scores = _checked(fitted.scores(test.blind()), test)
                 scoring = time.perf_counter() - began
@@ -245,7 +245,7 @@ class _Runner:
                 "train": len(task.train),
                 "test": len(test),
                 "positives": [int(f(positives)) for f in (np.min, np.median, np.max)],
-                "fit_seconds": round(seconds, 2),
+                "fit_seconds": [round(one, 3) for one in times],
                 "score_seconds": round(scoring, 3),
                 "trainable_parameters": fitted.trainable_parameters,
                 "notes": dict(fitted.notes),
@@ -260,7 +260,7 @@ class _Runner:
             headline = found[ALL].values["ap"][0]
             self.tell(
                 f"{start['data']}, {task.shots or 'all'} shots, seed {task.seed}, titles "
-                f"{condition}, {spec.label}: {headline:.3f} in {seconds + scoring:.1f} s"
+                f"{condition}, {spec.label}: {headline:.3f} in {times[0] + scoring:.1f} s"
             )
 
     def _shown(self, figures: Figures) -> Row:
@@ -340,6 +340,19 @@ class _Runner:
             if name == "top1" and b < 1:
                 out["error_ratio"] = interval((1 - a) / (1 - b), (1 - ours) / (1 - theirs + 1e-9))
         return out
+
+
+def _fit(method: Method, task: Task) -> tuple[Fitted, list[float]]:
+    """Fit a method and time it, again and again while that is cheap and nothing was reused."""
+    times: list[float] = []
+    while True:
+        began = time.perf_counter()
+        fitted = method(task)
+        if fitted.seconds is not None:
+            return fitted, [fitted.seconds]
+        times.append(time.perf_counter() - began)
+        if len(times) == FITS or sum(times) > LONG:
+            return fitted, times
 
 
 def _checked(scores: Any, test: Rows) -> Any:  # noqa: ANN401

@@ -36,7 +36,6 @@ NAMES = {
     "trainable_parameters": "trainable parameters",
     "error_ratio": "error of the reference ÷ error of the other",
 }
-PLAIN = ("fit_seconds", "trainable_parameters")
 NOTHING = "–"
 
 
@@ -113,11 +112,11 @@ def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
     figure = column if spec.columns == "figure" else spec.figures[0]
     if spec.columns != "figure":
         rows = [row for row in rows if row[spec.columns] == column]
-    if figure in PLAIN:
-        middle = float(np.median([row[figure] for row in rows])) if rows else np.nan
-        if np.isnan(middle):
-            return NOTHING
-        return f"{middle:.1f}" if figure == "fit_seconds" and middle < 10 else f"{middle:,.0f}"
+    if figure == "trainable_parameters":
+        return f"{np.median([row[figure] for row in rows]):,.0f}" if rows else NOTHING
+    if figure == "fit_seconds":
+        times = [one for row in rows for one in row[figure]]
+        return _duration(times) if times else NOTHING
     held = "difference" if spec.against else "figures"
     triples = [row[held][figure] for row in rows if figure in row[held]]
     if not triples:
@@ -130,6 +129,13 @@ def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
         text = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
         return f"**{text}**" if low > 0 or high < 0 else text
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _duration(times: list[float]) -> str:
+    """Write the median of some times and, of several, the least and the most."""
+    digits = 2 if np.median(times) < 1 else 1 if np.median(times) < 10 else 0
+    said = [f"{value:,.{digits}f}" for value in (np.median(times), min(times), max(times))]
+    return said[0] if len(times) == 1 else f"{said[0]} [{said[1]}, {said[2]}]"
 
 
 def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row]) -> str:
@@ -163,6 +169,8 @@ def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row
         said.append(f"mean ± standard deviation over {seeds} draws")
     else:
         said.append("95 % interval over families")
+    if "fit_seconds" in spec.figures:
+        said.append("seconds: median [least, most] of several fits, or one fit where it is long")
     text = "; ".join(dict.fromkeys(said))
     text = f"{text[0].upper()}{text[1:]}. `fashiontag bench {suite.name}`"
     first = bool(suite.note) and spec is suite.tables[0]  # once a page is enough
