@@ -369,6 +369,7 @@ def test_a_rare_word_brings_a_short_title_nearest():
     dress, shirt, long, none, trousers = near("Red dress dress!")
     assert 1 > dress > long > shirt > none == trousers == 0
     assert near("dress")[0] > near("dress unheard")[0] > 0
+    assert near("blue dress")[0] < dress / 4  # half of the words is far from all of them
     assert not near("unheard of").any()
     assert not near("?!").any()
     assert not near("red dress", weight=0.0).any()

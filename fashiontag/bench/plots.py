@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST = 8
 """Methods on one chart of precision against coverage."""
+CONFUSED = 25
+"""Labels in a confusion matrix at most, those with most mistakes."""
 
 
 def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
@@ -106,7 +109,9 @@ def _bars(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
     axis.set_yticks(range(len(labels)), labels)
     axis.invert_yaxis()
     axis.set_xlabel(f"{NAMES['ap']}, mean of groups, 95 % interval")
-    axis.legend(fontsize="small")
+    axis.legend(  # below: bars fill the chart
+        fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=len(conditions)
+    )
 
 
 def _coverage(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
@@ -133,13 +138,18 @@ def _coverage(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
 
 
 def _confusion(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
-    held = [row for row in rows if "confusion" in row and row["method"] == suite.reference]
+    held = [row for row in rows if row.get("confusion") and row["method"] == suite.reference]
+    held = [row for row in held if row["group"] == held[0]["group"]]
     if not held:
         axis.set_axis_off()
         return
     row = held[-1]
     told = row["confusion"]
-    names = sorted({*told, *(given for line in told.values() for given in line)})
+    mistakes: Counter[str] = Counter()
+    for true, line in told.items():
+        for given, count in line.items():
+            mistakes.update({true: count, given: count})
+    names = sorted(name for name, _ in mistakes.most_common(CONFUSED))
     counts = np.array([[told.get(true, {}).get(given, 0) for given in names] for true in names])
     axis.imshow(counts, cmap="Purples", vmax=1.6 * counts.max())  # so that numbers stay legible
     for at, count in np.ndenumerate(counts):
@@ -148,4 +158,6 @@ def _confusion(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN40
     axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     axis.set_yticks(range(len(names)), names, fontsize=7)
     axis.set(xlabel="given", ylabel=f"true {row['group']}")
-    axis.set_title(f"mistakes of {row['method']}, titles {row['condition']}", fontsize=10)
+    title = f"mistakes of {row['method']}, titles {row['condition']}"
+    left_out = len(mistakes) - len(names)
+    axis.set_title(f"{title}, the {CONFUSED} most mistaken" if left_out else title)

@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 IMAGE_WEIGHT = 0.4
 """The pictures' say in a query of words, where an item has a title; 1 less it is the title's.
 
-Best on val, with `WORDS_WEIGHT`, over queries "colour type for gender" and names without brand and
-colour: ``benchmarks.search --fit``."""
+Best on pool and val, with `WORDS_WEIGHT`, over queries "colour type for gender" and names without
+brand and colour: ``benchmarks.search --fit``."""
 
 JOINT_IMAGE_WEIGHT = 0.8
 """The same where a picture is part of the query: only half of such a query can speak to titles.
 
-Best on val for "like this, but in red"."""
+Best on pool and val for "like this, but in red"."""
 
-WORDS_WEIGHT = 1.5
+WORDS_WEIGHT = 2.5
 """How much it counts that a title has the query's very words, for all of the title's say.
 
-Vectors know what is alike, not which of the products that are alike was named: on val a name found
-its product at recall@10 .886 without, .958 with it; BM25 alone .948."""
+Vectors know what is alike, not which of the products that are alike was named: on pool and val a
+name found its product at recall@10 .722 without, .885 with it; BM25 alone .884."""
 
 MINUS_WEIGHT = 0.5
 """How much of ``--minus`` is taken away: all of it would leave little of a query that is near."""
