@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -136,11 +139,23 @@ def embed(
         Called with the number of items that have just been finished.
     """
     store.name_model(encoder.fingerprint, encoder.name)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode") as pool:
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode", _give_way) as pool:
         for start in range(0, len(items), WINDOW):
             yield _embed_window(
                 items[start : start + WINDOW], encoder, store, pool, batch_size, progress
             )
+
+
+def _give_way() -> None:
+    """Let decoders have the cores when the model wants them less.
+
+    The model's threads wait for each other after every layer, so one that shares its core with a
+    decoder holds up all: on two cores this is worth 5 to 15 % with photos of full size. Threads
+    have priorities of their own on Linux only.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _embed_window(
