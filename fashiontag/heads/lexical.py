@@ -81,19 +81,22 @@ class _GroupMatcher:
                     known = self.longest.get(spelling[0], 0)
                     self.longest[spelling[0]] = max(known, len(spelling))
 
-    def match(self, words: Sequence[str]) -> list[int]:
-        """Return the columns named, in the order of the text, a longer term hiding shorter ones."""
+    def match(self, words: Sequence[str], starts: Sequence[int]) -> list[int]:
+        """Return the columns named, in the order of the text, a longer term hiding shorter ones.
+
+        ``starts`` are the places, ascending, of the words that a term begins with.
+        """
         found: list[int] = []
-        at = 0
-        while at < len(words):
-            for length in range(min(self.longest.get(words[at], 0), len(words) - at), 0, -1):
+        free = 0
+        for at in starts:
+            if at < free:
+                continue
+            for length in range(min(self.longest[words[at]], len(words) - at), 0, -1):
                 columns = self._columns.get(tuple(words[at : at + length]))
                 if columns:
                     found.extend(columns)
-                    at += length
+                    free = at + length
                     break
-            else:
-                at += 1
         return found
 
 
@@ -137,9 +140,12 @@ class TitleMatcher:
         scores = np.zeros((len(texts), self.space.size), np.float32)
         for row, text in enumerate(texts):
             words = tokens(text)
-            some = [group for word in words for group in self._begun.get(word, ())]
-            for group in dict.fromkeys(some):
-                columns = group.match(words)
+            starts: dict[_GroupMatcher, list[int]] = {}
+            for at, word in enumerate(words):
+                for group in self._begun.get(word, ()):
+                    starts.setdefault(group, []).append(at)
+            for group, places in starts.items():
+                columns = group.match(words, places)
                 if group.exclusive and columns:
                     scores[row, columns] = BESIDE
                     scores[row, columns[group.decides]] = 1.0

@@ -33,13 +33,18 @@ class Decider:
         self._space = space
         self._spans = [space.span(name) for name in space.names]
         self._sizes = [len(group.labels) for group in space.groups]
+        self._exclusive = {group.name: group.exclusive for group in space.groups}
+        self._column = {tag: column for column, tag in enumerate(space.tags)}
         self._at = [
-            (group.name, label.name, space.parents(f"{group.name}={label.name}"))
+            (
+                group.name,
+                label.name,
+                [self._column[tag] for tag in space.parents(f"{group.name}={label.name}")],
+            )
             for group in space.groups
             for label in group.labels
         ]
-        self._exclusive = {group.name: group.exclusive for group in space.groups}
-        self._column = {tag: column for column, tag in enumerate(space.tags)}
+        self._group_of = np.repeat(np.arange(len(self._sizes)), self._sizes).tolist()
 
     def decide(self, scores: Scores) -> list[tuple[TagScore, ...]]:
         """Return each row's tags, by group in file order, best first."""
@@ -48,7 +53,19 @@ class Decider:
         rows, columns = np.nonzero(self._reach(scores))
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             reached[row].append(column)
-        return [self._row(scores, row, reached[row]) for row in range(count)]
+        seconds = self._seconds(scores).tolist()
+        return [self._row(scores, row, reached[row], seconds[row]) for row in range(count)]
+
+    def _seconds(self, scores: Scores) -> NDArray[np.float32]:
+        """Return, per group, what a label must reach to be among the two best: (n, g).
+
+        In an open group, and of one label, any score will do.
+        """
+        found = np.full((len(scores.labels), len(self._spans)), -np.inf, np.float32)
+        for position, span in enumerate(self._spans):
+            if self._space.groups[position].exclusive and self._sizes[position] > 1:
+                found[:, position] = np.partition(scores.labels[:, span], -2, axis=1)[:, -2]
+        return found
 
     def _reach(self, scores: Scores) -> NDArray[np.bool_]:
         """Mark what reaches its cut, in an exclusive group the best label at most: (n, t)."""
@@ -68,7 +85,9 @@ class Decider:
                 reach[every, best] = sure
         return reach
 
-    def _row(self, scores: Scores, row: int, reached: list[int]) -> tuple[TagScore, ...]:
+    def _row(
+        self, scores: Scores, row: int, reached: list[int], seconds: list[float]
+    ) -> tuple[TagScore, ...]:
         values = scores.labels[row].tolist()
         given: dict[str, dict[str, float]] = {name: {} for name in self._exclusive}
         settled: set[str] = set()
@@ -76,15 +95,15 @@ class Decider:
             group, label, parents = self._at[column]
             if group in settled:
                 continue
-            if all(self._plausible(values, parent) for parent in parents):
+            if all(values[parent] >= seconds[self._group_of[parent]] for parent in parents):
                 given[group][label] = values[column]
                 for parent in parents:
-                    above, name = parent.split("=", 1)
+                    above, name, _ = self._at[parent]
                     if self._exclusive[above]:
                         given[above].clear()
                         settled.add(above)
                     # A parent is at least as likely as its child.
-                    given[above][name] = max(values[self._column[parent]], values[column])
+                    given[above][name] = max(values[parent], values[column])
         tags = [
             self._tag(scores, row, group, label, score)
             for group, labels in given.items()
@@ -93,13 +112,6 @@ class Decider:
         if scores.promises is not None:
             tags += self._abstained(scores, row, given)
         return tuple(tags)
-
-    def _plausible(self, values: list[float], parent: str) -> bool:
-        """Tell whether a parent is among the two best of its group; in an open group it may be."""
-        group = parent.split("=", 1)[0]
-        own = values[self._column[parent]]
-        rivals = values[self._space.span(group)]
-        return not self._exclusive[group] or sum(one > own for one in rivals) < 2
 
     def all_scores(self, scores: Scores, row: int) -> Mapping[str, Mapping[str, float]]:
         """Return every label's score of one row, with "unknown" in exclusive groups."""

@@ -22,10 +22,13 @@ A query of attributes has words of many titles and is better left to the vectors
 all of one's: on val and pool 3 did best over both kinds, 2 and 4 hardly worse, 1 (BM25) a point."""
 
 _NO_LETTER = re.compile(r"[\W_]")
+_ASCII = re.compile(r"[a-z0-9]+")
 
 
 def split(text: str) -> list[str]:
     """Return the words of a text, in small letters."""
+    if text.isascii():  # four times as fast, and nearly all titles are
+        return _ASCII.findall(text.lower())
     return _NO_LETTER.sub(_blank, text.casefold()).split()
 
 

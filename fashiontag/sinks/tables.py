@@ -20,7 +20,7 @@ from fashiontag.errors import OutputError, UsageError
 from fashiontag.sinks.partfile import PartFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -128,13 +128,14 @@ class _Layout:
     scores: bool
     promised: bool
 
-    def text_cells(self, tagged: Tagged) -> dict[str, str]:
-        """Return the row as CSV has it, without the guard against formulas."""
+    def text_cells(self, tagged: Tagged) -> list[str]:
+        """Return the row as CSV has it, before its guard against formulas and its encoding."""
         chosen = self._chosen(tagged)
-        cells = _fixed_cells(tagged) | {"tags": _joined(chosen)} | self._group_cells(chosen)
+        cells = [tagged.id, tagged.path, tagged.title, tagged.status, tagged.message]
+        cells += [_joined(chosen), *self._group_cells(chosen).values()]
         if self.promised:
-            rest = (tag for tag in tagged.tags if tag.decision not in ("publish", "abstain"))
-            cells["review"] = _joined(rest)
+            rest = [tag for tag in tagged.tags if tag.decision not in ("publish", "abstain")]
+            cells.append(_joined(rest))
         return cells
 
     def nested_cells(self, tagged: Tagged) -> dict[str, Any]:
@@ -150,8 +151,16 @@ class _Layout:
             }
             for tag in tagged.tags
         ]
-        cells: dict[str, Any] = _fixed_cells(tagged)
-        cells |= {"tags": tags} | self._group_cells(self._chosen(tagged))
+        cells: dict[str, Any] = {
+            "id": _text(tagged.id),
+            "path": _text(tagged.path),
+            "title": _text(tagged.title),
+            "status": tagged.status,
+            "message": _text(tagged.message),
+            "tags": tags,
+        }
+        labels = self._group_cells(self._chosen(tagged))
+        cells |= {_text(group): _text(names) for group, names in labels.items()}
         if self.scores:
             cells["scores"] = {
                 _text(group): {_text(label): _rounded(score) for label, score in scores.items()}
@@ -163,24 +172,15 @@ class _Layout:
         return [tag for tag in tagged.tags if not self.promised or tag.decision == "publish"]
 
     def _group_cells(self, chosen: Sequence[TagScore]) -> dict[str, str]:
-        labels: dict[str, list[str]] = {group: [] for group in self.groups}
+        labels = dict.fromkeys(self.groups, "")
         for tag in chosen:
-            labels[tag.group].append(_text(tag.label))
-        return {_text(group): "|".join(names) for group, names in labels.items()}
+            before = labels[tag.group]
+            labels[tag.group] = f"{before}|{tag.label}" if before else tag.label
+        return labels
 
 
-def _fixed_cells(tagged: Tagged) -> dict[str, str]:
-    return {
-        "id": _text(tagged.id),
-        "path": _text(tagged.path),
-        "title": _text(tagged.title),
-        "status": tagged.status,
-        "message": _text(tagged.message),
-    }
-
-
-def _joined(tags: Iterable[TagScore]) -> str:
-    return "|".join(_text(f"{tag.group}={tag.label}") for tag in tags)
+def _joined(tags: Sequence[TagScore]) -> str:
+    return "|".join([f"{tag.group}={tag.label}" for tag in tags])
 
 
 def _text(value: str) -> str:
@@ -210,19 +210,21 @@ class _Delimited:
         self._csv = csv.writer(self._line, delimiter=delimiter, lineterminator="\r\n")
         last = ("review",) if layout.promised else ()
         names = ("id", "path", "title", "status", "message", "tags", *layout.groups, *last)
-        self._put(_text(name) for name in names)
+        self._put(names)
 
     def write(self, tagged: Tagged) -> None:
-        self._put(
-            "'" + cell if name not in ("id", "path") and cell.startswith(_FORMULA) else cell
-            for name, cell in self._layout.text_cells(tagged).items()
-        )
+        cells = self._layout.text_cells(tagged)
+        for at in range(2, len(cells)):  # id and path stay what they are
+            if cells[at].startswith(_FORMULA):
+                cells[at] = "'" + cells[at]
+        self._put(cells)
 
-    def _put(self, cells: Iterable[str]) -> None:
+    def _put(self, cells: Sequence[str]) -> None:
         self._line.seek(0)
         self._line.truncate()
         self._csv.writerow(cells)
-        self._write(self._line.getvalue().removesuffix("\r\n").encode() + b"\n")
+        line = self._line.getvalue().removesuffix("\r\n")
+        self._write(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def close(self) -> None:
         """Nothing is held back."""
