@@ -81,6 +81,7 @@ def tag(
     from fashiontag.sinks.tables import open_table
     from fashiontag.store import VectorStore
     from fashiontag.workflows import tag as workflow
+    from fashiontag.workflows.again import Run
     from fashiontag.workflows.embed import BATCH_SIZE
     from fashiontag.workflows.neighbours import refresh_neighbours
 
@@ -120,50 +121,63 @@ def tag(
         trained.manifest.check_encoder(encoder, f"The probe {probe}")
         space = trained.merge(space)
     preview = _Preview()
-    with ExitStack() as stack:
-        table = stack.enter_context(
-            open_table(
-                None if to_stdout else Path(out),
-                space.names,
-                scores=scores,
-                promised=trained is not None and trained.promised,
-            )
-        )
-        sinks: list[workflow.Sink] = [_TableRows(table), preview]
-        if html is not None:
-            from fashiontag.sinks.contactsheet import open_report
+    # A table on standard output is gone, and a contact sheet shows pictures, which are opened.
+    repeatable = not to_stdout and html is None
+    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
 
-            report = stack.enter_context(
-                open_report(
-                    html,
-                    title=f"fashiontag: {source}",
-                    groups=space.names,
-                    exclusive=[group.exclusive for group in space.groups],
+        def this_run() -> Run:
+            return Run.of(
+                workspace, Path(out), catalog, encoder, space, store, probe=probe, scores=scores
+            )
+
+        summary = this_run().done(index) if repeatable else None
+        unchanged = summary is not None
+        if summary is None:
+            with ExitStack() as stack:
+                table = stack.enter_context(
+                    open_table(
+                        None if to_stdout else Path(out),
+                        space.names,
+                        scores=scores,
+                        promised=trained is not None and trained.promised,
+                    )
                 )
-            )
-            sinks.append(_ReportRows(report))
-        store = stack.enter_context(VectorStore.open(workspace))
-        index = stack.enter_context(Index.open(workspace))
-        with output.progress("Tagging", len(catalog.items), "images") as advance:
-            summary = workflow.tag(
-                catalog,
-                encoder,
-                space,
-                store,
-                index,
-                probe=trained,
-                sinks=sinks,
-                scores=scores,
-                batch_size=batch_size or BATCH_SIZE,
-                workers=workers,
-                progress=advance,
-            )
-        refresh_neighbours(workspace, encoder, store, index)
+                sinks: list[workflow.Sink] = [_TableRows(table), preview]
+                if html is not None:
+                    from fashiontag.sinks.contactsheet import open_report
+
+                    report = stack.enter_context(
+                        open_report(
+                            html,
+                            title=f"fashiontag: {source}",
+                            groups=space.names,
+                            exclusive=[group.exclusive for group in space.groups],
+                        )
+                    )
+                    sinks.append(_ReportRows(report))
+                with output.progress("Tagging", len(catalog.items), "images") as advance:
+                    summary = workflow.tag(
+                        catalog,
+                        encoder,
+                        space,
+                        store,
+                        index,
+                        probe=trained,
+                        sinks=sinks,
+                        scores=scores,
+                        batch_size=batch_size or BATCH_SIZE,
+                        workers=workers,
+                        progress=advance,
+                    )
+                refresh_neighbours(workspace, encoder, store, index)
+            if repeatable:
+                this_run().keep(index, summary)
     if as_json:
-        output.document(_as_document(summary, catalog, out, html))
+        output.document(_as_document(summary, catalog, out, html) | {"unchanged": unchanged})
     else:
-        preview.show(to_stdout=to_stdout)
-        _show(summary, out, html, to_stdout=to_stdout)
+        if not unchanged:
+            preview.show(to_stdout=to_stdout)
+        _show(summary, out, html, to_stdout=to_stdout, unchanged=unchanged)
     return 1 if strict and summary.errors else 0
 
 
@@ -248,7 +262,9 @@ class _Preview:
         (output.talk if to_stdout else output.results).print(table)
 
 
-def _show(summary: TagSummary, out: str, html: Path | None, *, to_stdout: bool) -> None:
+def _show(
+    summary: TagSummary, out: str, html: Path | None, *, to_stdout: bool, unchanged: bool
+) -> None:
     from rich.text import Text
 
     console = output.talk if to_stdout else output.results
@@ -280,6 +296,14 @@ def _show(summary: TagSummary, out: str, html: Path | None, *, to_stdout: bool) 
                 style="dim",
             )
         )
+    if unchanged:
+        console.print(
+            f"{summary.items:,} items, {summary.errors:,} errors: nothing changed, {out} is as the "
+            "last run left it",
+            markup=False,
+            soft_wrap=True,
+        )
+        return
     places = " and ".join([*([] if to_stdout else [out]), *([str(html)] if html else [])])
     console.print(
         f"{summary.items:,} items, {summary.errors:,} errors, {summary.encoded:,} newly encoded "

@@ -624,6 +624,11 @@ class Index:
             finally:
                 self._database.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
 
+    def generation(self) -> int:
+        """Return a number that grows whenever a source is replaced."""
+        with self._lock, self._saying():
+            return self._generation()
+
     def _generation(self) -> int:
         return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
 

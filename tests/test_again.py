@@ -1,0 +1,137 @@
+"""A run whose table would be the very one that is there isn't run."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes import ColorEncoder, color_picture
+
+from fashiontag.catalog import read_catalog
+from fashiontag.index import Index
+from fashiontag.labels import parse_labels
+from fashiontag.sinks.tables import open_table
+from fashiontag.store import VectorStore
+from fashiontag.workflows import again
+from fashiontag.workflows.tag import TagSummary, tag
+
+GROUPS = {"colour": {"labels": ["red", "green"], "templates": ["{label}"]}}
+SPACE = parse_labels({"groups": GROUPS}, "toy", "toy.toml")
+
+
+class Table:
+    def __init__(self, table) -> None:
+        self.table = table
+
+    def write(self, tagged, item) -> None:
+        del item
+        self.table.write(tagged)
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    long_ago = time.time() - 60  # what has just been written may be written again unnoticed
+    for name in ("red", "green"):
+        path = color_picture(tmp_path / "shop" / f"{name}.png", name)
+        os.utime(path, (long_ago, long_ago))
+    (tmp_path / "titles.csv").write_text("image,title\nred.png,A red dress\n")
+    return tmp_path
+
+
+def run(place: Path, *, space=SPACE, scores=False, out="tags.csv") -> tuple[bool, TagSummary]:
+    """Do what the command does; tell whether there was nothing to do."""
+    catalog = read_catalog(str(place / "shop"), place / "titles.csv")
+    encoder, table = ColorEncoder(), place / out
+    with VectorStore.open(place / "ws") as store, Index.open(place / "ws") as index:
+
+        def this_run() -> again.Run:
+            return again.Run.of(place / "ws", table, catalog, encoder, space, store, scores=scores)
+
+        before = this_run().done(index)
+        if before is not None:
+            return True, before
+        with open_table(table, space.names) as sink:
+            summary = tag(catalog, encoder, space, store, index, sinks=[Table(sink)])
+        this_run().keep(index, summary)
+    return False, summary
+
+
+def test_the_same_again_is_left_out_and_says_the_same(place) -> None:
+    skipped, first = run(place)
+    assert not skipped
+    assert (first.items, first.encoded) == (2, 2)
+    stamp = (place / "tags.csv").stat()
+    skipped, second = run(place)
+    assert skipped
+    assert second == replace(first, encoded=0)
+    assert (place / "tags.csv").stat() == stamp
+
+
+def title(place) -> None:
+    (place / "titles.csv").write_text("image,title\nred.png,A green dress\n")
+
+
+def picture(place) -> None:
+    color_picture(place / "shop" / "red.png", "blue")
+
+
+def more(place) -> None:
+    color_picture(place / "shop" / "blue.png", "blue")
+
+
+def table_edited(place) -> None:
+    with (place / "tags.csv").open("a") as file:
+        file.write("mine\n")
+
+
+def table_gone(place) -> None:
+    (place / "tags.csv").unlink()
+
+
+def receipt_torn(place) -> None:
+    (receipt,) = (place / "ws" / again.FOLDER).iterdir()
+    receipt.write_text(receipt.read_text()[:40])
+
+
+def index_replaced(place) -> None:
+    with Index.open(place / "ws") as index:
+        index.replace_source("/elsewhere", [], fingerprint="f", model="m", labels="")
+
+
+def vectors_pruned(place) -> None:
+    with VectorStore.open(place / "ws") as store:
+        store.prune(keep=[])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [title, picture, more, table_edited, table_gone, receipt_torn, index_replaced, vectors_pruned],
+)
+def test_whatever_changed_it_runs(place, change) -> None:
+    run(place)
+    written = (place / "tags.csv").read_bytes()
+    change(place)
+    assert not run(place)[0]
+    if change not in (title, picture, more):
+        assert (place / "tags.csv").read_bytes() == written
+
+
+def test_other_labels_and_other_options_run(place) -> None:
+    run(place)
+    other = parse_labels({"groups": GROUPS, "background": ["a wall"]}, "toy", "toy.toml")
+    assert not run(place, space=other)[0]
+    assert not run(place, scores=True)[0]
+    assert not run(place, out="other.csv")[0]
+
+
+def test_a_newer_program_runs(place, monkeypatch) -> None:
+    run(place)
+    monkeypatch.setattr(again, "_program", lambda: "another")
+    assert not run(place)[0]
+
+
+def test_a_picture_that_was_just_written_is_looked_at_again(place) -> None:
+    more(place)
+    run(place)
+    assert not run(place)[0]
