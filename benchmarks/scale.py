@@ -89,8 +89,9 @@ def main() -> None:
     lines = [
         "# Scale", "",
         "`python -m benchmarks.scale`: the embedded model, pictures alone; seconds of the whole "
-        "process, imports included. A further item is one beyond the size above, so that what every "
-        "run costs counts in the first row only; the last column is a search's peak memory.", "",
+        "process, imports included. A further item is one beyond the size above, so that what a "
+        "run costs anyway counts in the first row only; the last column is a search's peak "
+        "memory.", "",
         *table([*head, "search, MB"], rows), "",
     ]  # fmt: skip
     options.out.write_text("\n".join(lines))

@@ -62,7 +62,7 @@ class Bench:
         encoder.encode_images([np.zeros((*encoder.preprocess.size, 3), np.uint8)])  # loads
         loaded = OpenClipModel(encoder.files, encoder.preprocess, "cpu")
         tower = loaded._model  # noqa: SLF001 - the very weights that fashiontag uses
-        prepare = _openclip_transform(encoder)
+        prepare = openclip_transform(encoder)
         batch = [encoder.prepare(load_image(self.photos[0].read_bytes()))] * BATCH_SIZE
         items = read_catalog(str(self.photos[0].parent)).items
 
@@ -108,7 +108,7 @@ class Bench:
         )
 
 
-def _openclip_transform(encoder: Any) -> Callable[[Image.Image], torch.Tensor]:  # noqa: ANN401
+def openclip_transform(encoder: Any) -> Callable[[Image.Image], torch.Tensor]:  # noqa: ANN401
     """Return open_clip's own inference transform for the model's configuration."""
     ours = encoder.preprocess
     return open_clip.image_transform(
