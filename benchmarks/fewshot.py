@@ -220,7 +220,7 @@ def table(rows: list[dict[str, Any]], cache: Path) -> list[str]:
             continue
         lines += [
             "", f"### Titles {condition}", "",
-            "Mean over groups of macro average precision, mean of the draws.", "",
+            "Mean over groups of macro average precision, mean ± standard deviation of the draws.", "",
             "| method | " + " | ".join(f"{n} shots" for n in SHOTS) + " |",
             "|---|" + "---|" * len(SHOTS),
         ]  # fmt: skip
@@ -248,7 +248,40 @@ def _order(method: str) -> int:
 
 
 def _mean(rows: list[dict[str, Any]]) -> str:
-    return f"{np.mean([row['ap']['mean'] for row in rows]):.3f}" if rows else "–"
+    values = [row["ap"]["mean"] for row in rows]
+    if len(values) < 2:
+        return f"{values[0]:.3f}" if values else "–"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw average precision over shots, one chart a title condition; bands are one deviation."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 5), dpi=100, layout="constrained")
+    methods = (OURS, *BASELINES)
+    for axis, condition in zip(
+        figure.subplots(1, 2, sharey=True), ("plain", "masked"), strict=True
+    ):
+        for method in methods:
+            values = [
+                [
+                    row["ap"]["mean"]
+                    for row in rows
+                    if (row["condition"], row["method"], row["shots"]) == (condition, method, shots)
+                ]
+                for shots in SHOTS
+            ]
+            if all(values):
+                middle, spread = (np.array([f(one) for one in values]) for f in (np.mean, np.std))
+                axis.plot(SHOTS, middle, marker="o", label=method)
+                axis.fill_between(SHOTS, middle - spread, middle + spread, alpha=0.2)
+        axis.set(xscale="log", xlabel="labelled products per label", title=f"titles {condition}")
+        axis.set_xticks(SHOTS, [str(shots) for shots in SHOTS])
+        axis.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("macro average precision, mean of groups")
+    figure.axes[0].legend(loc="lower right")
+    figure.savefig(path)
 
 
 def _difference(ours: list[dict[str, Any]], other: list[dict[str, Any]], cache: Path) -> str:
@@ -429,6 +462,8 @@ def write(bench: Bench, arguments: argparse.Namespace) -> None:
         *table(rows, cache),
     ]
     parts.mkdir(exist_ok=True)
+    if bench.on == "test" and not bench.held_out:
+        draw(rows, arguments.out.with_suffix(".png"))
     name = f"shots-{'held-out' if bench.held_out else 'shipped'}.md"
     (parts / name).write_text("\n".join(lines) + "\n", "utf-8")
     order = ("shots-shipped.md", "shots-held-out.md", "whole.md", "timing.md")
