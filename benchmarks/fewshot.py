@@ -220,7 +220,7 @@ def table(rows: list[dict[str, Any]], cache: Path) -> list[str]:
             continue
         lines += [
             "", f"### Titles {condition}", "",
-            "Mean over groups of macro average precision, mean ± standard deviation of the draws.", "",
+            "Mean over groups of macro average precision, mean ± deviation of the draws.", "",
             "| method | " + " | ".join(f"{n} shots" for n in SHOTS) + " |",
             "|---|" + "---|" * len(SHOTS),
         ]  # fmt: skip
@@ -279,8 +279,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         axis.set(xscale="log", xlabel="labelled products per label", title=f"titles {condition}")
         axis.set_xticks(SHOTS, [str(shots) for shots in SHOTS])
         axis.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("macro average precision, mean of groups")
-    figure.axes[0].legend(loc="lower right")
+    axes[0].set_ylabel("macro average precision, mean of groups")
+    axes[0].legend(loc="lower right")
     figure.savefig(path)
 
 
