@@ -259,11 +259,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, 5), dpi=100, layout="constrained")
-    methods = (OURS, *BASELINES)
-    for axis, condition in zip(
-        figure.subplots(1, 2, sharey=True), ("plain", "masked"), strict=True
-    ):
-        for method in methods:
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, condition in zip(axes, ("plain", "masked"), strict=True):
+        for method in (OURS, *BASELINES):
             values = [
                 [
                     row["ap"]["mean"]
