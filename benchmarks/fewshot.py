@@ -24,6 +24,7 @@ import numpy as np
 from benchmarks import products
 from fashiontag.bench.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
 from fashiontag.bench.methods import Task, find_method
+from fashiontag.bench.run import digest, versions
 from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
 from fashiontag.heads.fusion import FUSIONS
@@ -171,7 +172,11 @@ def run(
                     seconds = time.perf_counter() - began
                     np.save(cache / f"{_name(row)}.npy", resampled)
                     positives = (shots.targets == 1).sum(axis=0)
+                    low, high = np.percentile(resampled, [2.5, 97.5])
                     row |= {
+                        "split": f"official, pool to {bench.on}",
+                        "data_hash": digest([shots.training.hash, rows.training.hash]),
+                        "versions": versions(),
                         "products": len(shots),
                         "positives": [
                             int(positives.min()),
@@ -180,6 +185,7 @@ def run(
                         ],
                         "seconds": round(seconds, 2),
                         "ap": {name: round(value, 4) for name, value in groups.items()},
+                        "interval": [round(float(low), 4), round(float(high), 4)],
                     }
                     with out.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(row) + "\n")

@@ -138,7 +138,7 @@ class _Runner:
         self.failures: list[str] = []
         self.rows = read_rows(out)
         self.done = {row["cell"] for row in self.rows if row.get("group") == ALL and "cell" in row}
-        self.versions = {"python": platform.python_version(), **dict(_versions())}
+        self.versions = versions()
 
     def fail(self, sentence: str) -> None:
         self.failures.append(sentence)
@@ -195,7 +195,7 @@ class _Runner:
         row = {
             "kind": "data",
             **start,
-            "data_hash": _hash([one.training.hash for one in (*train.values(), *test.values())]),
+            "data_hash": digest([one.training.hash for one in (*train.values(), *test.values())]),
             "products": [len(data.parts[name]) for name in ("train", "val", "test")],
             "families": [len(np.unique(data.families[at])) for at in data.parts.values()],
             "seen_by_the_embedded_model": round(data.seen, 3),
@@ -220,9 +220,9 @@ class _Runner:
                 "condition": condition,
                 "shots": task.shots or "all",
                 "seed": task.seed,
-                "data_hash": _hash([task.train.training.hash, test.training.hash]),
+                "data_hash": digest([task.train.training.hash, test.training.hash]),
             }
-            cell = _hash([row, spec.method, dict(spec.options), self.suite.resamples])
+            cell = digest([row, spec.method, dict(spec.options), self.suite.resamples])
             if cell in self.done:
                 self.skipped += 1
                 continue
@@ -371,12 +371,18 @@ def _split(spec: DataSpec) -> str:
     return f"7:1:2 {'by family' if spec.split == 'family' else 'at random'}{drawn}"
 
 
-def _hash(value: object) -> str:
+def digest(value: object) -> str:
+    """Return twelve hexadecimal digits that stand for a value, as rows hold them."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def _versions() -> Iterator[tuple[str, str]]:
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that figures may depend on."""
+    return {"python": platform.python_version(), **dict(_installed())}
+
+
+def _installed() -> Iterator[tuple[str, str]]:
     for name in VERSIONED:
         try:
             yield name, version(name)
