@@ -86,6 +86,7 @@ def measure(group: str, arguments: argparse.Namespace, store: VectorStore) -> li
             "fingerprint": encoder.fingerprint[:12],
             "split": f"{claim.FOLDS}-fold by family",
             "condition": f"words of {group} masked",
+            "shots": "all",
             "seed": SEED,
             "data_hash": named.rows.training.hash[:12],
             "products": len(named.rows),

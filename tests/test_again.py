@@ -43,10 +43,11 @@ def run(place: Path, *, space=SPACE, scores=False, out="tags.csv") -> tuple[bool
     """Do what the command does; tell whether there was nothing to do."""
     catalog = read_catalog(str(place / "shop"), place / "titles.csv")
     encoder, table = ColorEncoder(), place / out
+    judge = again.judge_of(encoder, space, scores=scores)
     with VectorStore.open(place / "ws") as store, Index.open(place / "ws") as index:
 
         def this_run() -> again.Run:
-            return again.Run.of(place / "ws", table, catalog, encoder, space, store, scores=scores)
+            return again.Run.of(place / "ws", table, catalog, encoder, store, judge)
 
         before = this_run().done(index)
         if before is not None:

@@ -319,7 +319,9 @@ class _Runner:
                 continue
             row = {
                 "kind": "pair", **start, "method": method, "reference": self.suite.reference,
-                "condition": condition, "shots": shots, "group": group, "seeds": len(seeds),
+                "condition": condition, "shots": shots, "group": group, "seeds": seeds,
+                "data_hash": [ours[seed]["data_hash"] for seed in seeds],
+                "versions": self.versions,
                 "difference": self._difference([(ours[s], others[s]) for s in seeds], group),
             }  # fmt: skip
             if json.dumps(row) not in known:

@@ -159,7 +159,7 @@ def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row
         values = list(dict.fromkeys(row[axis] for row in shown))
         if axis != spec.columns and values not in (["all"],):
             said.append(f"{name} {values[0]}")
-    draws = max(row.get("seeds", 0) for row in shown)  # of a paired row, how many it averages
+    draws = max(len(row.get("seeds", ())) for row in shown)  # of a paired row, how many it averages
     seeds = len({row.get("seed") for row in shown})
     if spec.against:
         mean = f"mean of {draws} draws, " if draws > 1 else ""

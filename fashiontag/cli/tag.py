@@ -81,7 +81,7 @@ def tag(
     from fashiontag.sinks.tables import open_table
     from fashiontag.store import VectorStore
     from fashiontag.workflows import tag as workflow
-    from fashiontag.workflows.again import Run
+    from fashiontag.workflows.again import Run, judge_of
     from fashiontag.workflows.embed import BATCH_SIZE
     from fashiontag.workflows.neighbours import refresh_neighbours
 
@@ -113,6 +113,7 @@ def tag(
         allow_pickle=allow_pickle,
         announce=output.say,
     )
+    judge = judge_of(encoder, space, probe=probe, scores=scores)
     trained = None
     if probe is not None:
         from fashiontag.heads.artefact import Probe
@@ -126,9 +127,7 @@ def tag(
     with VectorStore.open(workspace) as store, Index.open(workspace) as index:
 
         def this_run() -> Run:
-            return Run.of(
-                workspace, Path(out), catalog, encoder, space, store, probe=probe, scores=scores
-            )
+            return Run.of(workspace, Path(out), catalog, encoder, store, judge)
 
         summary = this_run().done(index) if repeatable else None
         unchanged = summary is not None

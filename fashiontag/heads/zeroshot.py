@@ -175,14 +175,18 @@ class ZeroShot:
         )
         return np.asarray(nothing > np.logaddexp.reduce(votes, axis=1))
 
-    def score(self, evidence: Evidence) -> Scores:
-        """Score n products; see `Scores` for shapes and ranges."""
+    def score(self, evidence: Evidence, *, refuse: bool = True) -> Scores:
+        """Score n products; see `Scores` for shapes and ranges.
+
+        With ``refuse`` a `blank` picture has no say. It is False where all are known to show
+        products, though of kinds that the label space may lack, and what is judged is the ranking.
+        """
         size, groups = self.space.size, len(self.space.groups)
         count = len(evidence.titled)
         image, title = self.cosines(evidence.images), self.cosines(evidence.titles)
         spread_image, spread_title = self._spread(image), self._spread(title)
         # A label that this picture can't show is left to the title's words: without them it is out.
-        blank = self.blank(evidence.images)
+        blank = self.blank(evidence.images) & refuse
         shown = self._visible & ~blank[:, None]
         possible = shown | (evidence.words > 0)
         background = self.background(evidence.images)

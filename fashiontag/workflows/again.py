@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,25 +55,16 @@ class Run:
         out: Path,
         catalog: Catalog,
         encoder: Encoder,
-        space: LabelSpace,
         store: VectorStore,
-        *,
-        probe: Path | None = None,
-        scores: bool = False,
+        judge: str,
     ) -> Run:
-        """Describe a run before it runs, or after it: then all its pictures are known."""
-        digest = hashlib.blake2b(digest_size=16)
+        """Describe a run before it runs, or after it: then all its pictures are known.
+
+        ``judge`` comes from `judge_of`, once for both: what it reads may change during the run.
+        """
+        digest = hashlib.blake2b(judge.encode(), digest_size=16)
         revisions = [store.revision(kind, encoder.fingerprint) for kind in ("image", "text")]
-        statistics = None if encoder.folder is None else encoder.folder / "statistics.safetensors"
-        for part in (
-            _program(),
-            encoder.fingerprint,
-            "" if statistics is None or not statistics.is_file() else _file(statistics),
-            repr(space),
-            *(_file(path) for path in ([] if probe is None else _files(probe))),
-            f"{scores} {revisions} {catalog.root} {catalog.complete}",
-        ):
-            digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(f"{revisions} {catalog.root} {catalog.complete}".encode(errors="replace"))
         items = catalog.items
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
@@ -113,9 +106,26 @@ class Run:
             "summary": asdict(summary),
         }
         part = self._receipt.with_suffix(f".{os.getpid()}.part")
-        part.parent.mkdir(exist_ok=True)
-        part.write_text(json.dumps(told), "utf-8")
-        part.replace(self._receipt)
+        with suppress(OSError):
+            part.parent.mkdir(exist_ok=True)
+            part.write_text(json.dumps(told), "utf-8")
+            part.replace(self._receipt)
+
+
+def judge_of(
+    encoder: Encoder, space: LabelSpace, *, probe: Path | None = None, scores: bool = False
+) -> str:
+    """Return a digest of all that decides on rows but the products; read it before the probe."""
+    statistics = None if encoder.folder is None else encoder.folder / "statistics.safetensors"
+    parts = (
+        _program(),
+        encoder.fingerprint,
+        "" if statistics is None or not statistics.is_file() else _file(statistics),
+        repr(space),
+        *(_file(path) for path in ([] if probe is None else _files(probe))),
+        str(scores),
+    )
+    return content_key("\0".join(parts).encode("utf-8", "surrogatepass"))
 
 
 def _line(item: Item, known: Known) -> str:
@@ -132,7 +142,14 @@ def _files(folder: Path) -> list[Path]:
 
 @cache
 def _program() -> str:
-    """Return a digest of this package's files as they lie there: a newer one decides anew."""
+    """Return a digest of this package as it lies there and of what it stands on.
+
+    A newer one may decide otherwise.
+    """
     root = Path(fashiontag.__file__).parent
     stamps = [(str(path), path.stat().st_mtime_ns) for path in sorted(root.rglob("*.py"))]
-    return content_key(repr(stamps).encode())
+    versions = []
+    for name in ("numpy", "torch", "open-clip-torch", "pillow"):
+        with suppress(PackageNotFoundError):
+            versions.append(version(name))
+    return content_key(repr((stamps, versions)).encode())
