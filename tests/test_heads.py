@@ -223,6 +223,12 @@ def test_where_unknown_has_the_majority_the_picture_gives_nothing() -> None:
     words = np.zeros((1, SPACE.size), np.float32)
     words[0, SPACE.column("kind=dress")] = 1
     assert tags(score(AXES[-1:], words=words)) == {"kind=dress": "title"}
+    # where it is known to be a product, of a kind that was left out, its colour still ranks
+    nothing, titled = np.zeros((1, DIM), np.float32), np.array([False])
+    evidence = Evidence(red, nothing, titled, np.zeros_like(words))
+    assert head.score(evidence).labels[0, SPACE.span("colour")].max() == 0
+    ranked = head.score(evidence, refuse=False).labels[0]
+    assert ranked[SPACE.span("colour")].argmax() == 0
 
 
 def test_statistics_survive_a_round_trip(tmp_path) -> None:
