@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -96,6 +97,18 @@ def test_a_repeated_run_writes_the_same_bytes(shop, tmp_path, model) -> None:
         call(*tag(shop, model), "--out", "t.jsonl", "--scores", cwd=tmp_path)
         outputs.append((tmp_path / "t.jsonl").read_bytes())
     assert outputs[0] == outputs[1]
+
+
+def test_a_run_with_nothing_to_do_says_so(shop, tmp_path, model) -> None:
+    long_ago = time.time() - 60  # what has just been written is looked at again
+    for picture in shop.iterdir():
+        os.utime(picture, (long_ago, long_ago))
+    call(*tag(shop, model), cwd=tmp_path)
+    stamp = (tmp_path / "tags.csv").stat()
+    assert "nothing changed" in call(*tag(shop, model), cwd=tmp_path).stdout
+    told = json.loads(call(*tag(shop, model), "--json", cwd=tmp_path).stdout)
+    assert (told["unchanged"], told["items"], told["encoded"]) == (True, 3, 0)
+    assert (tmp_path / "tags.csv").stat() == stamp
 
 
 def test_stdout_is_csv_and_nothing_else(shop, tmp_path, model) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -129,9 +131,12 @@ def tag(
         def this_run() -> Run:
             return Run.of(workspace, Path(out), catalog, encoder, store, judge)
 
+        began = time.monotonic()
         summary = this_run().done(index) if repeatable else None
         unchanged = summary is not None
-        if summary is None:
+        if summary is not None:
+            summary = replace(summary, seconds=time.monotonic() - began)
+        else:
             with ExitStack() as stack:
                 table = stack.enter_context(
                     open_table(
