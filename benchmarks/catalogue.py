@@ -39,11 +39,18 @@ class Run:
     rows: dict[str, dict[str, str]]
 
 
-def tag(source: Path, scratch: Path, workspace: str, *arguments: str) -> Run:
-    """Run ``fashiontag tag`` in a process of its own and measure it."""
-    out = scratch / "tags.csv"
-    command = [sys.executable, "-m", "fashiontag", "tag", str(source), "--json"]
-    command += ["--out", str(out), "--workspace", str(scratch / workspace), *arguments]
+@dataclass(frozen=True)
+class Process:
+    """What one process of the program printed and took."""
+
+    said: str
+    seconds: float
+    peak_megabytes: float
+
+
+def measured_process(*arguments: str) -> Process:
+    """Run ``fashiontag`` in a process of its own; end this one if it fails."""
+    command = [sys.executable, "-m", "fashiontag", *arguments]
     started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         said = process.stdout.read() if process.stdout else ""
@@ -51,9 +58,17 @@ def tag(source: Path, scratch: Path, workspace: str, *arguments: str) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+    return Process(said, time.monotonic() - started, usage.ru_maxrss / 1024)
+
+
+def tag(source: Path, scratch: Path, workspace: str, *arguments: str) -> Run:
+    """Run ``fashiontag tag`` in a process of its own and measure it."""
+    out = scratch / "tags.csv"
+    places = ["--out", str(out), "--workspace", str(scratch / workspace)]
+    done = measured_process("tag", str(source), "--json", *places, *arguments)
     with out.open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    return Run(json.loads(said), time.monotonic() - started, usage.ru_maxrss / 1024, rows)
+    return Run(json.loads(done.said), done.seconds, done.peak_megabytes, rows)
 
 
 def measured(name: str, run: Run) -> list[str]:

@@ -23,12 +23,15 @@ import numpy as np
 
 from benchmarks import products
 from fashiontag.bench.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
+from fashiontag.bench.figures import interval
 from fashiontag.bench.methods import Task, find_method
-from fashiontag.bench.run import digest, versions
+from fashiontag.bench.plots import draw_curves
+from fashiontag.bench.run import VERSIONED, digest
 from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
 from fashiontag.heads.fusion import FUSIONS
 from fashiontag.labels import load_labels
+from fashiontag.manifest import versions
 from fashiontag.metrics import (
     PROMISE,
     FamilyBootstrap,
@@ -172,11 +175,10 @@ def run(
                     seconds = time.perf_counter() - began
                     np.save(cache / f"{_name(row)}.npy", resampled)
                     positives = (shots.targets == 1).sum(axis=0)
-                    low, high = np.percentile(resampled, [2.5, 97.5])
                     row |= {
                         "split": f"official, pool to {bench.on}",
                         "data_hash": digest([shots.training.hash, rows.training.hash]),
-                        "versions": versions(),
+                        "versions": versions(VERSIONED),
                         "products": len(shots),
                         "positives": [
                             int(positives.min()),
@@ -185,7 +187,7 @@ def run(
                         ],
                         "seconds": round(seconds, 2),
                         "ap": {name: round(value, 4) for name, value in groups.items()},
-                        "interval": [round(float(low), 4), round(float(high), 4)],
+                        "interval": interval(groups["mean"], resampled)[1:],
                     }
                     with out.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(row) + "\n")
@@ -267,8 +269,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(14, 5), dpi=100, layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for axis, condition in zip(axes, ("plain", "masked"), strict=True):
-        for method in (OURS, *BASELINES):
-            values = [
+        drawn = {
+            method: [
                 [
                     row["ap"]["mean"]
                     for row in rows
@@ -276,12 +278,10 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
                 ]
                 for shots in SHOTS
             ]
-            if all(values):
-                middle, spread = (np.array([f(one) for one in values]) for f in (np.mean, np.std))
-                axis.plot(SHOTS, middle, marker="o", label=method)
-                axis.fill_between(SHOTS, middle - spread, middle + spread, alpha=0.2)
-        axis.set(xscale="log", xlabel="labelled products per label", title=f"titles {condition}")
-        axis.set_xticks(SHOTS, [str(shots) for shots in SHOTS])
+            for method in (OURS, *BASELINES)
+        }
+        draw_curves(axis, SHOTS, drawn)
+        axis.set(xlabel="labelled products per label", title=f"titles {condition}")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("macro average precision, mean of groups")
     axes[0].legend(loc="lower right")

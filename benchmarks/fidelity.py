@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks import products
 from benchmarks.throughput import openclip_transform
-from benchmarks.zeroshot import table
+from benchmarks.zeroshot import table, top1
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.zeroshot import Evidence
@@ -53,7 +53,7 @@ def plain(encoder: Encoder, paths: Sequence[Path]) -> NDArray[np.float32]:
     return np.concatenate(found)
 
 
-def best(tagger: ZeroShotTagger, images: NDArray[np.float32]) -> NDArray[np.int64]:
+def best(tagger: ZeroShotTagger, images: NDArray[np.float32]) -> NDArray[np.str_]:
     """Return the best label of each exclusive group, from pictures alone: shape (n, groups)."""
     count = len(images)
     scores = tagger.head.score(
@@ -65,7 +65,7 @@ def best(tagger: ZeroShotTagger, images: NDArray[np.float32]) -> NDArray[np.int6
         )
     )
     groups = [group.name for group in SPACE.groups if group.exclusive]
-    return np.stack([scores.labels[:, SPACE.span(name)].argmax(axis=1) for name in groups], axis=1)
+    return np.stack([top1(scores, SPACE, name) for name in groups], axis=1)
 
 
 def compare(name: str, paths: list[Path], encoder: Encoder, scratch: Path) -> list[str]:

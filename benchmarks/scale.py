@@ -8,17 +8,14 @@ peak memory of the process, per size. Written to ``benchmarks/results/scale.md``
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import products
-from benchmarks.catalogue import tag
+from benchmarks.catalogue import measured_process, tag
 from benchmarks.zeroshot import table
 
 if TYPE_CHECKING:
@@ -46,14 +43,8 @@ def make(folder: Path, originals: Sequence[Path], count: int) -> None:
 
 def search_peak(workspace: Path) -> float:
     """Return the peak memory in megabytes of a search by words in a process of its own."""
-    command = [sys.executable, "-m", "fashiontag", "search", "red dress", "--json", "--no-daemon"]
-    command += ["--workspace", str(workspace)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"fashiontag search ended with {process.returncode}.")
-    return usage.ru_maxrss / 1024
+    place = ["--workspace", str(workspace)]
+    return measured_process("search", "red dress", "--json", "--no-daemon", *place).peak_megabytes
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,7 +14,7 @@ from fashiontag import __version__
 from fashiontag.errors import CatalogError, ForeignEncoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from fashiontag.datamodels import Encoder
@@ -22,10 +23,16 @@ FILE_NAME = "manifest.json"
 FORMAT = 1
 
 
-def _versions() -> dict[str, str]:
-    names = ("numpy", "scikit-learn", "torch", "open-clip-torch")
-    found = {name: metadata.version(name) for name in names}
-    return {"python": platform.python_version(), **found}
+LIBRARIES = ("numpy", "scikit-learn", "torch", "open-clip-torch")
+
+
+def versions(names: Iterable[str] = LIBRARIES) -> dict[str, str]:
+    """Return the versions of Python and of those packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Manifest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     fashiontag: str = __version__
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    versions: Mapping[str, str] = field(default_factory=_versions)
+    versions: Mapping[str, str] = field(default_factory=versions)
     format: int = FORMAT
 
     def check_encoder(self, encoder: Encoder, where: str) -> None:

@@ -115,6 +115,8 @@ def test_a_title_that_has_the_very_words_is_nearer(shop, workspace, encoder):
         return by_id["red.png"], by_id["sub/untitled red.png"]
 
     dress, shirt = scores("yellow")
+    all_words, no_word = scores("dress")
+    assert all_words > no_word + 0.05
     assert scores("yellow dress")[0] > dress
     assert scores("yellow dress")[1] == shirt
     assert scores("yellow shirt")[1] > shirt

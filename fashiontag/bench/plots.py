@@ -12,7 +12,7 @@ from fashiontag.bench.tables import NAMES
 from fashiontag.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from fashiontag.bench.run import Row
@@ -70,8 +70,8 @@ def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
 def _curves(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
     condition = suite.conditions[0]
     shots = [one for one in suite.shots if one != "all"]
-    for spec in suite.methods:
-        drawn = [
+    drawn = {
+        spec.label: [
             [
                 row["figures"]["ap"][0]
                 for row in rows
@@ -80,14 +80,29 @@ def _curves(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
             ]
             for count in shots
         ]
-        if not all(drawn):
-            continue
-        middle, spread = (np.array([f(one) for one in drawn]) for f in (np.mean, np.std))
-        axis.plot(shots, middle, marker="o", label=spec.label)
-        axis.fill_between(shots, middle - spread, middle + spread, alpha=0.15)
-    axis.set(xscale="log", xlabel=f"shots, titles {condition}", ylabel=NAMES["ap"])
-    axis.set_xticks(shots, [str(one) for one in shots])
+        for spec in suite.methods
+    }
+    draw_curves(axis, shots, drawn)
+    axis.set(xlabel=f"shots, titles {condition}", ylabel=NAMES["ap"])
     axis.legend(fontsize="small")
+
+
+def draw_curves(
+    axis: Any,  # noqa: ANN401
+    shots: Sequence[int],
+    drawn: Mapping[str, Sequence[Sequence[float]]],
+) -> None:
+    """Draw each method's mean over draws, its band one deviation wide.
+
+    ``drawn[method][i]`` are the draws at ``shots[i]``; a method that lacks some is left out.
+    """
+    for method, values in drawn.items():
+        if all(values):
+            middle, spread = (np.array([f(one) for one in values]) for f in (np.mean, np.std))
+            axis.plot(shots, middle, marker="o", label=method)
+            axis.fill_between(shots, middle - spread, middle + spread, alpha=0.15)
+    axis.set_xscale("log")
+    axis.set_xticks(shots, [str(one) for one in shots])
 
 
 def _bars(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401

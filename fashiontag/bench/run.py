@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from fashiontag.bench.methods import Task, find_method
 from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, FashiontagError
+from fashiontag.manifest import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,7 +137,7 @@ class _Runner:
         self.failures: list[str] = []
         self.rows = read_rows(out)
         self.done = {row["cell"] for row in self.rows if row.get("group") == ALL and "cell" in row}
-        self.versions = versions()
+        self.versions = versions(VERSIONED)
 
     def fail(self, sentence: str) -> None:
         self.failures.append(sentence)
@@ -377,16 +376,3 @@ def digest(value: object) -> str:
     """Return twelve hexadecimal digits that stand for a value, as rows hold them."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that figures may depend on."""
-    return {"python": platform.python_version(), **dict(_installed())}
-
-
-def _installed() -> Iterator[tuple[str, str]]:
-    for name in VERSIONED:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue

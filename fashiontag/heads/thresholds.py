@@ -34,12 +34,11 @@ class Decider:
         self._spans = [space.span(name) for name in space.names]
         self._sizes = [len(group.labels) for group in space.groups]
         self._exclusive = {group.name: group.exclusive for group in space.groups}
-        self._column = {tag: column for column, tag in enumerate(space.tags)}
         self._at = [
             (
                 group.name,
                 label.name,
-                [self._column[tag] for tag in space.parents(f"{group.name}={label.name}")],
+                [space.column(tag) for tag in space.parents(f"{group.name}={label.name}")],
             )
             for group in space.groups
             for label in group.labels
@@ -134,7 +133,7 @@ class Decider:
         score: float,
         decision: Decision | None = None,
     ) -> TagScore:
-        column = self._column[f"{group}={label}"]
+        column = self._space.column(f"{group}={label}")
         probed = scores.probed is not None and bool(scores.probed[column])
         if scores.promises is not None and decision is None:
             kept = scores.labels[row, column] >= scores.promises[row, column]

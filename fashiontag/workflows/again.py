@@ -13,11 +13,11 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fashiontag
+from fashiontag.manifest import LIBRARIES, versions
 from fashiontag.workflows.embed import WINDOW, content_key
 from fashiontag.workflows.tag import TagSummary
 
@@ -148,8 +148,4 @@ def _program() -> str:
     """
     root = Path(fashiontag.__file__).parent
     stamps = [(str(path), path.stat().st_mtime_ns) for path in sorted(root.rglob("*.py"))]
-    versions = []
-    for name in ("numpy", "torch", "open-clip-torch", "pillow"):
-        with suppress(PackageNotFoundError):
-            versions.append(version(name))
-    return content_key(repr((stamps, versions)).encode())
+    return content_key(repr((stamps, versions((*LIBRARIES, "pillow")))).encode())

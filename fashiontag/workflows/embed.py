@@ -197,17 +197,16 @@ def _embed_window(
     for number, batch in enumerate(todo):
         loaded = [future.result() for future in waiting.popleft()]
         submit()
-        if batch:
-            for position, picture in zip(batch, loaded, strict=True):
-                keys[position], errors[position] = picture.key, picture.error
-            encoded += _store_batch(loaded, encoder, store)
-            store.remember(
-                [
-                    (*refs[position], Known(picture.key, picture.error or None))
-                    for position, picture in zip(batch, loaded, strict=True)
-                    if stamps[position]
-                ]
-            )
+        for position, picture in zip(batch, loaded, strict=True):
+            keys[position], errors[position] = picture.key, picture.error
+        encoded += _store_batch(loaded, encoder, store)
+        store.remember(
+            [
+                (*refs[position], Known(picture.key, picture.error or None))
+                for position, picture in zip(batch, loaded, strict=True)
+                if stamps[position]
+            ]
+        )
         if progress is not None:
             progress(min(batch_size, len(items) - number * batch_size))
     if any(todo):
