@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from fashiontag.heads.artefact import Features, zero_shot_prior
 from fashiontag.heads.calibration import candidates, f1_thresholds, promise_thresholds
 from fashiontag.heads.fusion import FUSIONS
 from fashiontag.heads.linear import Block, fit_head
 from fashiontag.heads.probe import Prior, ProbeClassifier
+from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
+from fashiontag.heads.vocabulary import Vocabulary
+from fashiontag.heads.zeroshot import ZeroShot
+from fashiontag.labels import parse_labels
 
 
 @parametrize_with_checks([ProbeClassifier(), ProbeClassifier(head="gda")])
@@ -104,13 +109,40 @@ def test_every_fusion_fits_and_judges_untitled_products_by_their_picture_alone(f
 def test_with_one_shot_products_unlike_all_labelled_ones_differ_as_zero_shot_says():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(9, 3)).astype(np.float32)
-    prior = Prior(np.zeros((11, 3), np.float32), logits, logits)
+    both = np.vstack([logits, np.zeros((1, 3), np.float32)])
+    none = np.full(1, -np.inf, np.float32)
+    prior = Prior(np.zeros((11, 3), np.float32), both, logits, none, none)
     x = rng.normal(size=(3, 8)).astype(np.float32)
     far = np.linalg.svd(x)[2][3:].astype(np.float32)  # orthogonal to all that was labelled
     probe = ProbeClassifier(groups=[(3, True)]).fit(x, np.eye(3, dtype=np.int8), prior=prior)
     zero = far @ logits[:-1] + logits[-1]
     found = probe.decision_function(far)
     assert found - found[0] == pytest.approx(zero - zero[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("titled", [True, False])
+@pytest.mark.parametrize("fitted", [True, False])
+def test_with_one_shot_and_heads_that_say_nothing_the_probe_is_the_zero_shot_classifier(
+    titled, fitted, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    space = parse_labels({"groups": {"kind": {"labels": ["dress", "belt", "boot"]}}}, "s", "s")
+    images, titles = (unit(rng.normal(1.0, 1.0, (60, 16)).astype(np.float32)) for _ in range(2))
+    prompts = unit(rng.normal(1.0, 1.0, (3, 16)).astype(np.float32))
+    texts = [f"red {name}" for name in ("dress", "belt", "boot")] * 20 if titled else [""] * 60
+    constants = GroupConstants(9.0, 6.0, 7.0, 5.0, 2.0, 8.0)
+    moments = Moments.fit(images), Moments.fit(titles)
+    known = Statistics(*moments, prompts.mean(axis=0), constants)
+    statistics = known if fitted else Statistics(exclusive=constants)
+    zero = ZeroShot(space, prompts, [np.zeros((0, 16), np.float32)], statistics)
+    features = Features(space, moments[0].mean, moments[1].mean, Vocabulary.fit(texts, 9))
+    x = features.transform(images, titles * titled, texts)
+    monkeypatch.setattr("fashiontag.heads.probe._SHARE", 0.0)
+    probe = ProbeClassifier(widths=features.widths, groups=[(3, True)])
+    probe.fit(x[:3], np.eye(3, dtype=np.int8), prior=zero_shot_prior(features, zero, *moments))
+    expected = zero.score(features.evidence(images, titles, texts), refuse=False).labels
+    assert expected.sum(axis=1).min() < 0.9  # "unknown" has a say
+    assert probe.predict_proba(x) == pytest.approx(expected, abs=1e-3)
 
 
 def test_setfit_thresholds_overfit_rare_labels_and_ours_are_drawn_to_the_group():

@@ -107,8 +107,9 @@ def one_block(task: Task, block: int) -> Fitted:
     part = Widths(*features.widths).parts[block]
     none = np.zeros((1, task.space.size), np.float32)
     deviations = np.vstack([prior.deviations[part], prior.deviations[[block - 3]], none, none])
-    logits = np.vstack([prior.logits[part], none])
-    own = Prior(deviations, logits, logits)
+    logits = np.vstack([prior.logits[part], prior.logits[[-1]] if block == 1 else none])
+    beside = np.full_like(prior.none, -np.inf)  # known beside picture and title only
+    own = Prior(deviations, np.vstack([logits, none]), logits, beside, beside)
     model = ProbeClassifier("image", "ridge", None, _groups(task))
 
     def columns(rows: Rows) -> Floats:
@@ -302,20 +303,23 @@ def tip_adapter(task: Task) -> Fitted:
     features, prior = Fitter(task.space, task.encoder, task.store).features(task.train.training)
     seen = len(features.image)
 
-    def zero(rows: Rows) -> Floats:
+    def zero(rows: Rows) -> tuple[Floats, Floats]:
         x = features.transform(rows.images, rows.titles, rows.texts)
         titled = np.array([bool(text) for text in rows.texts], bool)[:, None]
-        with_title = x @ prior.logits[:-1] + prior.logits[-1]
+        with_title = x @ prior.logits[:-2] + prior.logits[-2:].sum(axis=0)
         alone = x[:, :seen] @ prior.alone[:-1] + prior.alone[-1]
-        return np.asarray(np.where(titled, with_title, alone), np.float32)
+        logits = np.where(titled, with_title, alone).astype(np.float32)
+        return logits, np.where(titled, prior.none, prior.none_alone).astype(np.float32)
 
     def scores(rows: Rows, alpha: float, beta: float) -> Floats:
         affinity = np.exp(-beta * (1 - unit(both(rows)) @ keys.T))
-        logits = zero(rows) + alpha * (affinity @ values)
-        for group in task.space.groups:
+        logits, none = zero(rows)
+        logits += alpha * (affinity @ values)
+        for number, group in enumerate(task.space.groups):
             if group.exclusive:
                 span = task.space.span(group.name)
-                logits[:, span] = _softmax(logits[:, span])
+                all_of_it = np.hstack([logits[:, span], none[:, [number]]])
+                logits[:, span] = _softmax(all_of_it)[:, :-1]
         return np.asarray(logits, np.float32)
 
     alpha, beta = TIP_ALPHAS[0], TIP_BETAS[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from fashiontag.heads.calibration import Stack
 from fashiontag.heads.fusion import Fusion, Widths
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.probe import Prior, ProbeClassifier, Side
-from fashiontag.heads.statistics import Moments, Statistics, unit
+from fashiontag.heads.statistics import Moments, Statistics
 from fashiontag.heads.vocabulary import MOST, Vocabulary
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import LabelSpace, parse_labels
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.heads.zeroshot import Scores
+    from fashiontag.heads.zeroshot import Scores, ZeroShot
 
     Floats = NDArray[np.float32]
 
@@ -81,8 +82,8 @@ class Training:
 class Features:
     """Vectors and titles → one row of numbers per product: ``[image | title | words]``.
 
-    Vectors are centred with the model's means; the words are TF-IDF over the training titles and,
-    one column a label, whether the title names it.
+    Vectors are centred with the model's means and scaled to unit length on average; the words are
+    TF-IDF over the training titles and, one column a label, whether the title names it.
 
     Parameters
     ----------
@@ -132,11 +133,25 @@ class Features:
         each, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
         words = [self.vocabulary.transform(each.tolist()), self._matcher.score(each.tolist())]
         columns = [
-            unit(images.astype(np.float32) - self.image),
-            unit(titles.astype(np.float32) - self.title) * titled,
+            _spread(images, self.image),
+            _spread(titles, self.title) * titled,
             *(one[place] for one in words),
         ]
         return np.hstack(columns).astype(np.float32)
+
+
+def _spread(vectors: NDArray[Any], mean: Floats) -> Floats:
+    """Centre unit vectors and stretch them to unit length on average.
+
+    All by one factor, not each by its own: so every cosine is a linear function of the features,
+    and the zero-shot classifier can be written over them as it is.
+    """
+    return np.asarray((vectors.astype(np.float32) - mean) / _length(mean), np.float32)
+
+
+def _length(mean: Floats) -> float:
+    """Return the root mean square distance of unit vectors from their mean."""
+    return math.sqrt(max(1.0 - float(mean @ mean), 1e-6))
 
 
 def moments(training: Training, statistics: Statistics) -> tuple[Moments, Moments]:
@@ -154,21 +169,17 @@ def moments(training: Training, statistics: Statistics) -> tuple[Moments, Moment
     return image, title
 
 
-def zero_shot_prior(
-    features: Features, prompts: Floats, statistics: Statistics, image: Moments, title: Moments
-) -> Prior:
+def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: Moments) -> Prior:
     """Write the zero-shot classifier as coefficients over the probe's features.
 
     Parameters
     ----------
     features : Features
-    prompts : ndarray of shape (t, d), float32
-        Centred unit prompt vectors.
-    statistics : Statistics
-        The model's constants per group.
+    zero : ZeroShot
     image, title : Moments
     """
-    space, dim = features.space, prompts.shape[1]
+    space, prompts, statistics = features.space, zero.centred, zero.statistics
+    dim = prompts.shape[1]
     size, words = space.size, len(features.vocabulary.words)
     visible = space.visible.astype(np.float32)
     rows = 2 * dim + words + size
@@ -185,28 +196,37 @@ def zero_shot_prior(
     deviations[:dim], deviations[rows] = seen, seen_shift
     deviations[dim : 2 * dim], deviations[rows + 1] = said, said_shift
     deviations[2 * dim + words : rows] = _NAMED * np.eye(size)
-    logits = np.zeros((rows + 1, size), np.float32)
+    # A cosine is length * (feature @ prompt) + mean @ prompt.
+    look, look_shift = _length(features.image) * zero.prompts.T, zero.prompts @ features.image
+    look, look_shift = look * visible, look_shift * visible
+    read, read_shift = _length(features.title) * zero.prompts.T, zero.prompts @ features.title
+    logits = np.zeros((rows + 2, size), np.float32)
     alone = np.zeros((dim + 1, size), np.float32)
-    for group in space.groups:
+    none, none_alone = (np.full(len(space.groups), -np.inf, np.float32) for _ in range(2))
+    for number, group in enumerate(space.groups):
         span = space.span(group.name)
         weight = statistics.of(space.name, group.name, exclusive=group.exclusive)
-        if group.exclusive:
-            look, read = (prompts.T * visible)[:, span], prompts.T[:, span]
-            shift: NDArray[Any] = np.zeros(1)
-            shift_alone: NDArray[Any] = shift
-        else:
-            look, read = seen[:, span], said[:, span]
-            shift = (
-                weight.image * seen_shift[span] + weight.title * said_shift[span] - weight.unknown
-            )
-            shift_alone = weight.image_alone * seen_shift[span] - weight.unknown_alone
-        logits[:dim, span] = weight.image * look
-        logits[dim : 2 * dim, span] = weight.title * read
+        mine = (look, look_shift, read, read_shift)
+        if not group.exclusive and not statistics.fitted:
+            mine = (seen, seen_shift, said, said_shift)  # as near as can be to standardised rows
+        one, one_shift, other, other_shift = (part[..., span] for part in mine)
+        logits[:dim, span], logits[-2, span] = weight.image * one, weight.image * one_shift
+        logits[dim : 2 * dim, span], logits[-1, span] = (
+            weight.title * other,
+            weight.title * other_shift,
+        )
         columns = np.arange(size)[span]
         logits[2 * dim + words + columns, columns] = weight.words
-        logits[-1, span] = shift
-        alone[:dim, span], alone[-1, span] = weight.image_alone * look, shift_alone
-    return Prior(deviations, logits, alone)
+        alone[:dim, span], alone[-1, span] = (
+            weight.image_alone * one,
+            weight.image_alone * one_shift,
+        )
+        if group.exclusive:
+            none[number], none_alone[number] = weight.unknown, weight.unknown_alone
+        else:
+            logits[-2, span] -= weight.unknown
+            alone[-1, span] -= weight.unknown_alone
+    return Prior(deviations, logits, alone, none, none_alone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,10 @@ SAMPLE = 4_000
 
 # What a head's score plausibly weighs in a logit: a ridge score runs from 0 to 1, the others are
 # logits already. The default is this share of it, where zero-shot knows nothing, for the scores of
-# one or two shots are mostly noise: on val, at one shot, 2 beat zero-shot with titles plain,
-# masked and absent, and 4 was below it with titles plain.
+# one or two shots are mostly noise: on val, a third of it was .001 below zero-shot there with
+# titles plain, and a sixth nowhere below.
 _UNIT = {"ridge": 6.0, "logistic": 1.0, "gda": 1.0}
-_SHARE = 1 / 3
+_SHARE = 1 / 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,20 @@ class Prior:
     deviations : ndarray of shape (p + 3, t), float32
         Standardised evidence of each modality for each label; the last three rows are the
         intercepts of image, title and words.
-    logits : ndarray of shape (p + 1, t), float32
-        Zero-shot logits of a product with a title.
+    logits : ndarray of shape (p + 2, t), float32
+        Zero-shot logits of a product with a title; the last two rows are the intercepts of picture
+        and title.
     alone : ndarray of shape (image columns + 1, t), float32
         The same of one without.
+    none, none_alone : ndarray of shape (g,), float32
+        The logit of "none of these" beside them; -inf where there is none.
     """
 
     deviations: Floats
     logits: Floats
     alone: Floats
+    none: Floats
+    none_alone: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,8 @@ class Side:
 
     Attributes
     ----------
-    zero : ndarray of shape (p + 1, t), float32, or None
-        Zero-shot logits over all columns, for what this side may see.
+    zero : ndarray of shape (p + 2, t), float32, or None
+        Zero-shot logits over all columns, for what this side may see, as in `Prior`.
     coefs : tuple of m ndarrays of shape (p_m + 1, t), float32
         One head per block.
     stack : Stack
@@ -180,9 +185,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.sample_ = _sample(kin)
         titled = x[:, width.image :].any(axis=1)
         alone = replace(self.fusion_, name="image")
-        zero = None if prior is None else _padded(prior.alone, width.image, x.shape[1])
         self.alone_, heads, self.left_out_alone_ = self._fit_side(
-            alone, x, np.ones(len(x), bool), targets, kin, prior, zero, known
+            alone, x, np.ones(len(x), bool), targets, kin, prior, _alone(prior, x.shape[1]), known
         )
         self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
         self.settings_ = tuple(head.setting for head in heads)
@@ -259,7 +263,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.titled_.zero is not None:
             told = x.copy()
             told[:, : self.fusion_.widths.image] = 0
-            zero = told @ self.titled_.zero[:-1]
+            zero = told @ self.titled_.zero[:-2] + self.titled_.zero[-1]
             for number, span in enumerate(self._spans):
                 said[:, span] += stack.weights[number][0] * zero[:, span]
         return image, said
@@ -305,13 +309,12 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "titled_")
         return np.asarray(validate_data(self, x, reset=False, dtype=np.float32))
 
-    def _zero(self, prior: Prior | None, width: Widths) -> Floats | None:
-        if prior is None:
-            return None
+    def _zero(self, prior: Prior | None, width: Widths) -> tuple[Floats, Floats] | None:
+        if prior is None or self.fusion != "title":
+            return None if prior is None else (prior.logits, prior.none)
         zero = prior.logits.copy()
-        if self.fusion == "title":
-            zero[: width.image] = 0
-        return zero
+        zero[: width.image] = zero[-2] = 0
+        return zero, np.full_like(prior.none, -np.inf)  # it was weighed against both sides
 
     def _learned(
         self, x: Floats, titled: NDArray[np.bool_], targets: NDArray[np.int8], kin: Ints
@@ -340,7 +343,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         targets: NDArray[np.int8],
         kin: Ints,
         prior: Prior | None,
-        zero: Floats | None,
+        zero: tuple[Floats, Floats] | None,
         rates: Floats | None,
         image: Head | None = None,
     ) -> tuple[Side, list[Head], Floats]:
@@ -359,13 +362,14 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if zero is not None:
             # No label was used to make the zero-shot scores, so on these rows they show how far
             # they can be trusted: where they are right, heads of a few shots could only do harm.
-            scores.insert(0, x[self.sample_] @ zero[:-1] + zero[-1])
+            scores.insert(0, _zero_scores(x[self.sample_], zero[0]))
             default *= _SHARE * _doubt(scores[0], truth, self._spans)[:, None]
             default = np.hstack([np.ones((len(default), 1), np.float32), default])
             units.insert(0, 1.0)
         few = typical_support(targets, kin) < FEW
+        none = None if zero is None else zero[1]
         stack = Stack.fit(
-            scores, truth, self._spans, self._exclusive, default, units, rates, fixed=few
+            scores, truth, self._spans, self._exclusive, default, units, rates, none, fixed=few
         )
         chances = stack.probabilities(
             stack.logits(scores, self._spans), self._spans, self._exclusive
@@ -375,7 +379,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.precision is not None:
             promises = promise_thresholds(offered, truth, kin[self.sample_], self.precision)
         side = Side(
-            zero,
+            None if zero is None else zero[0],
             tuple(head.coef for head in heads),
             stack,
             f1_thresholds(offered, truth, self._spans),
@@ -405,7 +409,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for block, coef in zip(fusion.blocks(x), side.coefs, strict=True)
         ]
         if side.zero is not None:
-            scores.insert(0, x @ side.zero[:-1] + side.zero[-1])
+            scores.insert(0, _zero_scores(x, side.zero))
         return scores
 
 
@@ -429,8 +433,14 @@ def _with_one(x: Floats) -> Floats:
     return np.hstack([x, np.ones((len(x), 1), np.float32)])
 
 
-def _padded(coef: Floats, image: int, columns: int) -> Floats:
-    """Spread coefficients of the image columns over all columns."""
-    out = np.zeros((columns + 1, coef.shape[1]), np.float32)
-    out[:image], out[-1] = coef[:image], coef[-1]
-    return out
+def _alone(prior: Prior | None, columns: int) -> tuple[Floats, Floats] | None:
+    """Spread the zero-shot classifier of products without a title over all columns."""
+    if prior is None:
+        return None
+    out = np.zeros((columns + 2, prior.alone.shape[1]), np.float32)
+    out[: len(prior.alone) - 1], out[-2] = prior.alone[:-1], prior.alone[-1]
+    return out, prior.none_alone
+
+
+def _zero_scores(x: Floats, zero: Floats) -> Floats:
+    return np.asarray(x @ zero[:-2] + (zero[-2] + zero[-1]), np.float32)

@@ -117,19 +117,19 @@ class ZeroShot:
     ) -> None:
         self.space = space
         self.statistics = statistics
-        self._prompts = prompts
+        self.prompts = prompts
         self._backgrounds = list(backgrounds)
         self._visible = space.visible
 
     @property
-    def prompts(self) -> Floats:
+    def centred(self) -> Floats:
         """Centred prompt vectors, one unit row per label, shape (t, d)."""
         mean = self.statistics.prompt_mean
-        return self._prompts if mean is None else unit(self._prompts - mean)
+        return self.prompts if mean is None else unit(self.prompts - mean)
 
     def cosines(self, vectors: Floats) -> Floats:
         """Return the cosines of unit vectors of shape (n, d) with every label: (n, t), float32."""
-        return _cosines(vectors, self._prompts)
+        return _cosines(vectors, self.prompts)
 
     def background(self, images: Floats) -> Floats:
         """Return, per group, the cosine with the nearest background sentence.

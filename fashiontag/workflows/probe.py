@@ -98,7 +98,7 @@ class Fitter:
         """Return the features of a training set and the zero-shot classifier over them."""
         features = Features.fit(training, self.statistics)
         image, title = moments(training, self.statistics)
-        return features, zero_shot_prior(features, self.zero.prompts, self.statistics, image, title)
+        return features, zero_shot_prior(features, self.zero, image, title)
 
 
 def train_probe(
