@@ -22,7 +22,11 @@ from fashiontag.bench.suite import load_suite
 from fashiontag.bench.tables import all_tables, fill, table
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import parse_labels
-from fashiontag.metrics import average_precision_score, coverage_at_precision
+from fashiontag.metrics import (
+    FamilyBootstrap,
+    average_precision_score,
+    coverage_at_precision,
+)
 from fashiontag.store import VectorStore
 
 ROOT = Path(__file__).parents[1]
@@ -367,7 +371,8 @@ SPACE = parse_labels(
 
 
 def judged(scores, truth):
-    return measure(SPACE, truth.astype(np.int8), scores.astype(np.float32), np.arange(60), 200)
+    bootstrap = FamilyBootstrap(np.arange(60), 200)
+    return measure(SPACE, truth.astype(np.int8), scores.astype(np.float32), bootstrap)
 
 
 @pytest.fixture

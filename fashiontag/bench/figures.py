@@ -69,11 +69,9 @@ def measure(
     space: LabelSpace,
     truth: NDArray[np.int8],
     scores: Floats,
-    families: NDArray[np.int64],
-    resamples: int,
+    bootstrap: FamilyBootstrap,
 ) -> dict[str, Figures]:
     """Judge scores of shape (n, t) by targets of that shape; one entry a group, and `ALL`."""
-    bootstrap = FamilyBootstrap(families, resamples)
     point = average_precision_score(truth, scores)
     again = weighted_average_precision(truth, scores, bootstrap.weights)
     out = {

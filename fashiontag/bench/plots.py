@@ -12,7 +12,7 @@ from fashiontag.bench.tables import NAMES
 from fashiontag.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from fashiontag.bench.run import Row
@@ -27,9 +27,10 @@ CONFUSED = 25
 def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
     """Write a PNG with up to three charts per data set, of the first model in the rows.
 
-    Few-shot curves with bands of one standard deviation over draws where there are several shot
-    counts, else bars per title condition with intervals; precision against coverage of the first
-    exclusive group; and its confusion matrix under the reference, where rows hold one.
+    Where there are several shot counts, curves over them per title condition, with bands of one
+    standard deviation over draws. Else bars per title condition with intervals; precision against
+    coverage of the first exclusive group; and its confusion matrix under the reference, where rows
+    hold one.
 
     Raises
     ------
@@ -56,19 +57,20 @@ def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
     for line, name in zip(axes, sets, strict=True):
         mine = [row for row in cells if row["data"] == name]
         if len({row["shots"] for row in mine} - {"all"}) > 1:
-            _curves(line[0], suite, mine)
+            for axis, condition in zip(line, suite.conditions, strict=False):
+                _curves(axis, suite, mine, condition)
         else:
             _bars(line[0], suite, mine)
-        _coverage(line[1], suite, mine)
-        _confusion(line[2], suite, mine)
+            _coverage(line[1], suite, mine)
+            _confusion(line[2], suite, mine)
         line[0].set_title(f"{name}: {mine[0]['split']}")
     figure.suptitle(f"{suite.title or suite.name} · {cells[0]['encoder']}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
 
-def _curves(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
-    condition = suite.conditions[0]
+def _curves(axis: Any, suite: Suite, rows: list[Row], condition: str) -> None:  # noqa: ANN401
+    """Draw each method's mean over draws, its band one deviation wide."""
     shots = [one for one in suite.shots if one != "all"]
     drawn = {
         spec.label: [
@@ -82,20 +84,6 @@ def _curves(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
         ]
         for spec in suite.methods
     }
-    draw_curves(axis, shots, drawn)
-    axis.set(xlabel=f"shots, titles {condition}", ylabel=NAMES["ap"])
-    axis.legend(fontsize="small")
-
-
-def draw_curves(
-    axis: Any,  # noqa: ANN401
-    shots: Sequence[int],
-    drawn: Mapping[str, Sequence[Sequence[float]]],
-) -> None:
-    """Draw each method's mean over draws, its band one deviation wide.
-
-    ``drawn[method][i]`` are the draws at ``shots[i]``; a method that lacks some is left out.
-    """
     for method, values in drawn.items():
         if all(values):
             middle, spread = (np.array([f(one) for one in values]) for f in (np.mean, np.std))
@@ -103,6 +91,9 @@ def draw_curves(
             axis.fill_between(shots, middle - spread, middle + spread, alpha=0.15)
     axis.set_xscale("log")
     axis.set_xticks(shots, [str(one) for one in shots])
+    axis.grid(alpha=0.3)
+    axis.set(xlabel=f"shots, titles {condition}", ylabel=NAMES["ap"])
+    axis.legend(fontsize="small")
 
 
 def _bars(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401

@@ -121,14 +121,15 @@ def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
     triples = [row[held][figure] for row in rows if figure in row[held]]
     if not triples:
         return NOTHING
-    if len(triples) > 1:
-        values = [one[0] for one in triples]
-        return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
-    value, low, high = triples[0]
+    values = [one[0] for one in triples]
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(set(values)) > 1 else ""
+    if len(triples) > 1 and rows[0]["shots"] != "all":
+        return f"{np.mean(values):.3f}{spread or ' ± 0.000'}"
+    value, low, high = np.mean(triples, axis=0)
     if spec.against and figure != "error_ratio":
         text = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
         return f"**{text}**" if low > 0 or high < 0 else text
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]{spread}"
 
 
 def _duration(times: list[float]) -> str:
@@ -162,15 +163,18 @@ def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row
     draws = max(len(row.get("seeds", ())) for row in shown)  # of a paired row, how many it averages
     seeds = len({row.get("seed") for row in shown})
     if spec.against:
-        mean = f"mean of {draws} draws, " if draws > 1 else ""
+        what = "fits" if shown[0]["shots"] == "all" else "draws"
+        mean = f"mean of {draws} {what}, " if draws > 1 else ""
         bold = "" if spec.figures[0] == "error_ratio" else "; bold where it excludes 0"
         said.append(f"{mean}95 % interval over families{bold}")
-    elif seeds > 1:
+    elif seeds > 1 and shown[0]["shots"] != "all":
         said.append(f"mean ± standard deviation over {seeds} draws")
+    elif seeds > 1:
+        said.append(f"mean of {seeds} fits [95 % interval over families] ± deviation of the fits")
     else:
         said.append("95 % interval over families")
     if "fit_seconds" in spec.figures:
-        said.append("seconds: median [least, most] of several fits, or one fit where it is long")
+        said.append("seconds: median [least, most] of the fits")
     text = "; ".join(dict.fromkeys(said))
     text = f"{text[0].upper()}{text[1:]}. `fashiontag bench {suite.name}`"
     first = bool(suite.note) and spec is suite.tables[0]  # once a page is enough
