@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks import products
 from benchmarks.zeroshot import table
+from fashiontag.encoders import resolve
 
 RESULT = products.ROOT / "benchmarks" / "results" / "catalogue.md"
 ALONE = 12
@@ -71,17 +72,23 @@ def tag(source: Path, scratch: Path, workspace: str, *arguments: str) -> Run:
     return Run(json.loads(done.said), done.seconds, done.peak_megabytes, rows)
 
 
-def measured(name: str, run: Run) -> list[str]:
-    summary = run.summary
+def measured(name: str, runs: list[Run]) -> list[str]:
+    summary = runs[0].summary
     return [
         name,
         f"{summary['items']:,}",
-        f"{len(run.rows):,}",
+        f"{len(runs[0].rows):,}",
         f"{summary['errors']}",
         f"{summary['encoded']:,}",
-        f"{run.seconds:.1f}",
-        f"{run.peak_megabytes:,.0f}",
+        spread([run.seconds for run in runs], 1),
+        spread([run.peak_megabytes for run in runs], 0),
     ]
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Write the median of some measurements with the least and the most."""
+    told = [f"{value:,.{digits}f}" for value in (np.median(values), min(values), max(values))]
+    return f"{told[0]} [{told[1]}, {told[2]}]"
 
 
 def same_tags(images: Path, whole: Run, scratch: Path) -> str:
@@ -113,38 +120,44 @@ def same_tags(images: Path, whole: Run, scratch: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
     data = products.data_folder()
     images = data / "fashion-products" / "images"
     titles = ("--titles", str(images.parent / "styles.csv"), "--labels", "fashion-products")
+    first, second, other, broken = [], [], [], []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        first = tag(images, scratch, "workspace", *titles)
-        second = tag(images, scratch, "workspace", *titles)
-        other = tag(images, scratch, "workspace", *titles[:2])
-        broken = tag(data / "broken", scratch, "broken-workspace")
+        for number in range(options.rounds):
+            first.append(tag(images, scratch, f"workspace-{number}", *titles))
+            second.append(tag(images, scratch, f"workspace-{number}", *titles))
+            other.append(tag(images, scratch, f"workspace-{number}", *titles[:2]))
+            broken.append(tag(data / "broken", scratch, f"broken-{number}"))
         rows = [
             measured("21,447 photos, first run", first),
             measured("the same again", second),
             measured("the same, another label file", other),
             measured("`broken/`", broken),
         ]
-        same = same_tags(images, first, scratch)
-    reasons = [[row["id"], row["message"]] for row in broken.rows.values() if row["message"]]
+        same = same_tags(images, first[0], scratch)
+    faster = [one.seconds / two.seconds for one, two in zip(first, second, strict=True)]
+    alike = all(one.rows == first[0].rows for one in (*first, *second))
+    reasons = [[row["id"], row["message"]] for row in broken[0].rows.values() if row["message"]]
     text = "\n".join(
         [
             "# The whole catalogue through the command line",
             "",
-            f"`python -m benchmarks.catalogue` · {os.cpu_count()} cores, embedded model, titles "
-            "from `styles.csv`, one run each.",
+            f"`python -m benchmarks.catalogue` · {products.made_with(resolve())}",
+            "",
+            f"Titles from `styles.csv`; medians of {options.rounds} rounds [least, most].",
             "",
             *table(
                 ["run", "items", "rows", "errors", "encoded", "seconds, whole process", "peak MB"],
                 rows,
             ),
             "",
-            f"The second run took 1/{first.seconds / second.seconds:.0f} of the first. The rows of "
-            f"both are {'the same' if first.rows == second.rows else 'NOT the same'}.",
+            f"The second run was {spread(faster, 0)} times as fast as the first. The rows of all "
+            f"are {'the same' if alike else 'NOT the same'}.",
             "",
             same,
             "",

@@ -69,9 +69,9 @@ def main() -> None:
             differences.append([name, *map(str, told)])
     lines = [
         "# Centring, or not", "",
-        f"`python -m benchmarks.centring` · model {encoder.name}, fingerprint "
-        f"{encoder.fingerprint[:12]} · split val, {len(val.ids):,} pictures, titles absent, top-1 "
-        "by plain cosine, 95 % intervals over families", "",
+        f"`python -m benchmarks.centring` · {products.made_with(encoder)}", "",
+        f"Split val, {len(val.ids):,} pictures, titles absent, top-1 by plain cosine, 95 % "
+        "intervals over families.", "",
         *table(["", *space.names], rows), "",
         "As they are, minus the other, paired:", "",
         *table(["", *space.names], differences), "",

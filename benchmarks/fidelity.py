@@ -108,6 +108,7 @@ def main() -> None:
         "`python -m benchmarks.fidelity`: the embedded model's vectors as they are stored, against "
         "open_clip's own pipeline in fp32; best labels of all exclusive groups of "
         "`fashion-products`, pictures alone.", "",
+        f"Made with {products.made_with(encoder)}.", "",
         *table(head, rows), "",
     ]  # fmt: skip
     RESULT.write_text("\n".join(lines))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,14 @@ import pandas as pd
 from fashiontag.catalog import clean_title
 from fashiontag.catalog.read import FileRef
 from fashiontag.datamodels import Item
+from fashiontag.manifest import versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from fashiontag.datamodels import Encoder
 
 ROOT = Path(__file__).parents[1]
 ATTRIBUTES = (
@@ -41,6 +46,32 @@ def data_folder() -> Path:
     if not (folder / "fashion-products" / "styles.csv").is_file():
         sys.exit(f"No fashion-products data in {folder}; set FASHIONTAG_DATA to the folder.")
     return folder
+
+
+def made_with(encoder: Encoder | None = None) -> str:
+    """Return what figures stand on, for the top of their page: model, data, versions, machine."""
+    model = f"model {encoder.name} ({encoder.fingerprint[:12]}) · " if encoder else ""
+    packages = ("fashiontag", "numpy", "torch", "open-clip-torch", "faiss-cpu", "pillow")
+    found = ", ".join(f"{name} {number}" for name, number in versions(packages).items())
+    return f"{model}data {data_hash()} · {found} · {os.cpu_count()} cores of {processor()}"
+
+
+def data_hash() -> str:
+    """Return twelve digits for the tables of fashion-products and its pictures' names and sizes."""
+    folder = data_folder() / "fashion-products"
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.csv")):
+        digest.update(path.read_bytes())
+    for entry in sorted(os.scandir(folder / "images"), key=lambda one: one.name):
+        digest.update(f"{entry.name} {entry.stat().st_size}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    names = [s for s in info.read_text().splitlines() if "model name" in s] if info.exists() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
 @dataclass(frozen=True)

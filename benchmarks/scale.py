@@ -10,13 +10,17 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmarks import products
-from benchmarks.catalogue import measured_process, tag
+from benchmarks.catalogue import Run, measured_process, spread, tag
 from benchmarks.zeroshot import table
+from fashiontag.encoders import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,10 +51,28 @@ def search_peak(workspace: Path) -> float:
     return measured_process("search", "red dress", "--json", "--no-daemon", *place).peak_megabytes
 
 
+@dataclass(frozen=True)
+class Round:
+    """What a first run, a second run and a search took."""
+
+    first: Run
+    again: Run
+    search_megabytes: float
+
+
+def round_of(scratch: Path, number: int) -> Round:
+    """Tag twice and search once, in a fresh workspace."""
+    workspace = f"workspace-{number}"
+    first = tag(scratch / "photos", scratch, workspace)
+    again = tag(scratch / "photos", scratch, workspace)
+    return Round(first, again, search_peak(scratch / workspace))
+
+
 def main() -> None:
     """Measure every size; write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     originals = sorted((products.data_folder() / "fashion-products" / "images").glob("*.jpg"))
@@ -60,20 +82,20 @@ def main() -> None:
         for size in options.sizes:
             scratch = Path(name) / str(size)
             make(scratch / "photos", originals, size)
-            first = tag(scratch / "photos", scratch, "workspace")
-            again = tag(scratch / "photos", scratch, "workspace")
+            done = [round_of(scratch, number) for number in range(options.rounds)]
+            further = [(one.first.seconds - smaller[1]) / (size - smaller[0]) for one in done]
             rows.append(
                 [
                     f"{size:,}",
-                    f"{first.seconds:.1f}",
-                    f"{1000 * (first.seconds - smaller[1]) / (size - smaller[0]):.2f}",
-                    f"{first.peak_megabytes:.0f}",
-                    f"{again.seconds:.1f}",
-                    f"{again.peak_megabytes:.0f}",
-                    f"{search_peak(scratch / 'workspace'):.0f}",
+                    spread([one.first.seconds for one in done], 1),
+                    spread([1000 * value for value in further], 2),
+                    spread([one.first.peak_megabytes for one in done], 0),
+                    spread([one.again.seconds for one in done], 1),
+                    spread([one.again.peak_megabytes for one in done], 0),
+                    spread([one.search_megabytes for one in done], 0),
                 ]
             )
-            smaller = (size, first.seconds)
+            smaller = (size, float(np.median([one.first.seconds for one in done])))
             print(" | ".join(rows[-1]), flush=True)
             shutil.rmtree(scratch)
     head = ["items", "first run, s", "ms a further item", "peak, MB", "second run, s", "peak, MB"]
@@ -82,7 +104,8 @@ def main() -> None:
         "`python -m benchmarks.scale`: the embedded model, pictures alone; seconds of the whole "
         "process, imports included. A further item is one beyond the size above, so that what a "
         "run costs anyway counts in the first row only; the last column is a search's peak "
-        "memory.", "",
+        f"memory. Medians of {options.rounds} rounds [least, most].", "",
+        f"Made with {products.made_with(resolve())}.", "",
         *table([*head, "search, MB"], rows), "",
     ]  # fmt: skip
     options.out.write_text("\n".join(lines))

@@ -634,9 +634,8 @@ def main() -> None:
         [
             "# Search",
             "",
-            f"`python -m benchmarks.search WORKSPACE` · {encoder.name} "
-            f"({encoder.fingerprint[:8]}), {os.cpu_count()} cores. 95 % intervals by bootstrap "
-            "over families.",
+            f"`python -m benchmarks.search WORKSPACE` · {products.made_with(encoder)}. 95 % "
+            "intervals by bootstrap over families.",
             "",
             "## Titles find their photos",
             "",

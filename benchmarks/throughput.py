@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import tempfile
@@ -262,23 +261,15 @@ def main() -> None:
                     run()  # the first call of each pays for what is made once
                 rows += rows_of(model, size, count, timed(systems, options.rounds))
                 print("\n".join(" | ".join(row) for row in rows if row[:2] == [model, size]))
-    versions = f"torch {torch.__version__}, open_clip {open_clip.__version__}"
-    versions += f", Pillow {Image.__version__}, Python {platform.python_version()}"
     lines = [
         "# Throughput", "",
         f"`python -m benchmarks.throughput --photos {options.photos} --rounds {options.rounds}`: "
-        f"pictures a second on {CORES} cores of {_processor()}, medians of {options.rounds} "
-        f"interleaved rounds with the slowest and fastest; {versions}. The last column is "
-        "fashiontag's rate over the row's.", "",
+        f"pictures a second, medians of {options.rounds} interleaved rounds with the slowest and "
+        "fastest. The last column is fashiontag's rate over the row's.", "",
+        f"Made with {products.made_with()}.", "",
         *table(["model", "photos", "system", "per second", "spread", "ratio"], rows), "",
     ]  # fmt: skip
     options.out.write_text("\n".join(lines))
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [s for s in info.read_text().splitlines() if "model name" in s] if info.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
 if __name__ == "__main__":

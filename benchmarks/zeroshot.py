@@ -19,7 +19,6 @@ import numpy as np
 from benchmarks import products
 from benchmarks.fit_statistics import join
 from examples.drawing import NOTHING_KINDS, draw_nothing
-from fashiontag import __version__
 from fashiontag.bench.baselines import without_pictures
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
@@ -290,8 +289,7 @@ def main() -> None:
         if arguments.model is None
         else f"# Zero-shot tags of {encoder.name}",
         "",
-        f"`python -m benchmarks.zeroshot` · model {encoder.name}, fingerprint "
-        f"{encoder.fingerprint[:12]} · fashiontag {__version__}",
+        f"`python -m benchmarks.zeroshot` · {products.made_with(encoder)}",
         "",
     ]
     text = "\n".join(head + [line for part in parts for line in [*part, ""]])

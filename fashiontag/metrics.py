@@ -86,7 +86,10 @@ def _sums_upto(rows: Floats, order: NDArray[np.int64], ends: NDArray[np.int64]) 
     out = np.empty((len(ends), rows.shape[1]), rows.dtype)
     total, begun = np.zeros(rows.shape[1], rows.dtype), 0
     for at, end in enumerate(ends.tolist()):
-        total = total + rows[order[begun : end + 1]].sum(axis=0)
+        if end == begun:  # between neighbours, as positives mostly are where a ranking is good
+            total += rows[order[end]]
+        elif end > begun:
+            total += np.add.reduce(rows[order[begun : end + 1]], axis=0)
         out[at], begun = total, end + 1
     return out
 

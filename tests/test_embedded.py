@@ -93,3 +93,11 @@ def test_one_garment_in_several_formats_gets_one_vector(encoder, names) -> None:
     vectors = encoder.encode_images([encoder.prepare(picture) for picture in pictures])
     cosines = vectors @ vectors.T
     assert float(cosines.min()) > 0.97, np.round(cosines, 3)
+
+
+def test_another_label_file_needs_no_torch_where_all_pictures_are_stored(encoder, workspace):
+    run(encoder, workspace, CATALOG, CATALOG / "titles.csv")
+    fresh = resolve()
+    rows = run(fresh, workspace, CATALOG, CATALOG / "titles.csv", "fashion-products")
+    assert len(rows) == 35
+    assert fresh._loaded is None

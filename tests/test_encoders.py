@@ -284,6 +284,8 @@ def test_a_few_texts_are_encoded_alike_with_and_without_torch(tmp_path, custom):
     folder = encoder_folders.write_clip(tmp_path / "clip", half=True, model=model)
     encoder = resolve(f"local-dir:{folder}", device="cpu")
     texts = [*TEXTS, LONG, "Женское платье 名前 👗", "50% OFF!!! <b>it's</b>", "x", "?", LONG[:70]]
+    texts += [f"{colour} {n} {one}" for n, colour in enumerate(("red", "navy")) for one in TEXTS]
+    texts += [f"number {n} of a size {7 * n}" for n in range(100)]  # several batches of one length
     few = encoder.encode_texts(texts)
     assert encoder._loaded is None
     torch = encoder._model().encode_texts(texts)

@@ -280,7 +280,7 @@ class _Runner:
         self,
         task: Task,
         test: Rows,
-        scores: Any,
+        scores: Any,  # noqa: ANN401
         bootstrap: FamilyBootstrap,
     ) -> dict[str, Figures]:
         """Measure scores, or remember what the same ones were found to be."""

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from fashiontag.encoders.files import ModelFiles
     from fashiontag.encoders.openclip import OpenClipModel
 
-__all__ = ["KnownModel", "LazyEncoder", "devices", "known_models", "resolve"]
+__all__ = ["FEW_TEXTS", "KnownModel", "LazyEncoder", "devices", "known_models", "resolve"]
+
+FEW_TEXTS = text_numpy.FEW
+"""Texts that are encoded without torch at most, where a model's text tower allows that."""
 
 
 def resolve(
@@ -164,7 +167,7 @@ class LazyEncoder:
             return EncodedTexts(empty, np.empty(0, dtype=np.int64))
         # By their number alone, not by what happens to be loaded: a run that was stopped and
         # repeated must take the same way, for the two differ in the last digit.
-        if len(texts) <= text_numpy.FEW and self._fits_numpy:
+        if len(texts) <= FEW_TEXTS and self._fits_numpy:
             return self._text_tower.encode_texts(texts)
         return self._model().encode_texts(texts)
 

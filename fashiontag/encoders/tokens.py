@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,6 +113,7 @@ class BytePairs:
         self._signs = dict(zip(plain + other, signs, strict=True))
         ends = [sign + "</w>" for sign in signs]
         self._ids = dict(zip(signs + ends, range(512), strict=True))
+        self._pieces = lru_cache(2**14)(self._cut)  # prompts and titles share most of their words
 
     def encode(self, text: str) -> list[int]:
         """Return a text's ids; one that spells a marker of open_clip's is not cut there."""
@@ -122,7 +124,7 @@ class BytePairs:
             for token in self._pieces(word)
         ]
 
-    def _pieces(self, word: str) -> list[int]:
+    def _cut(self, word: str) -> list[int]:
         symbols = [self._signs[byte] for byte in word.encode()]
         symbols[-1] += "</w>"
         while len(symbols) > 1:

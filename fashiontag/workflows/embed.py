@@ -83,17 +83,27 @@ def text_key(text: str) -> str:
     return content_key(text.encode("utf-8", "surrogatepass"))
 
 
-def embed_texts(texts: Sequence[str], encoder: Encoder, store: VectorStore) -> NDArray[np.int64]:
-    """Return the store's rows of n texts, shape (n,), encoding those that are new; -1 for ""."""
+def embed_texts(
+    texts: Sequence[str], encoder: Encoder, store: VectorStore, at_once: int | None = None
+) -> NDArray[np.int64]:
+    """Return the store's rows of n texts, shape (n,), encoding those that are new; -1 for "".
+
+    They are encoded all together, or `at_once` at a time.
+    """
     keys = [text_key(text) for text in texts]
     rows = store.find("text", encoder.fingerprint, keys)
     missing = {
         key: text for key, text, row in zip(keys, texts, rows, strict=True) if row < 0 and text
     }
     if missing:
-        encoded = encoder.encode_texts(list(missing.values()))
+        new, step = list(missing.values()), at_once or len(missing)
+        parts = [encoder.encode_texts(new[at : at + step]) for at in range(0, len(new), step)]
         store.add(
-            "text", encoder.fingerprint, list(missing), encoded.vectors, windows=encoded.windows
+            "text",
+            encoder.fingerprint,
+            list(missing),
+            np.concatenate([part.vectors for part in parts]),
+            windows=np.concatenate([part.windows for part in parts]),
         )
         rows = store.find("text", encoder.fingerprint, keys)
     return np.where([bool(text) for text in texts], rows, -1).astype(np.int64)

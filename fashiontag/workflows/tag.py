@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from fashiontag.datamodels import Tagged
+from fashiontag.encoders import FEW_TEXTS
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import Statistics
 from fashiontag.heads.thresholds import Decider
@@ -84,7 +85,10 @@ def embed_prompts(encoder: Encoder, space: LabelSpace, store: VectorStore) -> Pr
     """Return a label space's prompt vectors; only sentences new to the store are encoded."""
     sentences = [group.sentences(label) for group in space.groups for label in group.labels]
     sentences += [space.background + group.background for group in space.groups]
-    rows = embed_texts([text for texts in sentences for text in texts], encoder, store)
+    flat = [text for texts in sentences for text in texts]
+    # Few enough at a time for a text tower that needs no torch, which a run that finds all pictures
+    # in the store would import for the prompts alone: 4 s.
+    rows = embed_texts(flat, encoder, store, FEW_TEXTS)
     ends = np.cumsum([len(texts) for texts in sentences])
     vectors = np.split(read_vectors(store, "text", encoder, rows), ends[:-1])
     return PromptVectors(ensemble(vectors[: space.size]), tuple(vectors[space.size :]))

@@ -1,0 +1,248 @@
+"""What does the probe make of all of ``pool``? ``python -m benchmarks.probe``.
+
+Errors of picture and title together beside those of one alone, calibration, and what a promised
+precision delivers, on ``test`` (``--on val`` to choose defaults). ``--timing`` fits ``backbone``
+and ``pool`` instead, beside scikit-learn's one-vs-rest logistic regression on the same matrix.
+Written to ``benchmarks/results/probe.md`` and ``probe-timing.md``. What a few labels buy is a
+suite, ``fashiontag bench fewshot``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks import products
+from fashiontag.bench.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
+from fashiontag.bench.run import digest
+from fashiontag.encoders import resolve
+from fashiontag.labels import load_labels
+from fashiontag.metrics import (
+    PROMISE,
+    FamilyBootstrap,
+    average_precision_score,
+    brier_score,
+    calibration_error,
+    coverage_at_precision,
+    macro,
+)
+from fashiontag.store import VectorStore
+from fashiontag.workflows.probe import on_space, train_probe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fashiontag.bench.methods import Rows
+    from fashiontag.datamodels import Encoder
+    from fashiontag.heads.artefact import Probe, Training
+
+    Floats = NDArray[np.float32]
+
+RESULTS = products.ROOT / "benchmarks" / "results"
+FITS = 3
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one run of this script stands on."""
+
+    data: Dataset
+    encoder: Encoder
+    store: VectorStore
+    on: str
+
+    @classmethod
+    def of(
+        cls,
+        arguments: argparse.Namespace,
+        encoder: Encoder,
+        store: VectorStore,
+        train: tuple[str, ...],
+    ) -> Setting:
+        source = str(products.data_folder() / "fashion-products")
+        on = arguments.on
+        spec = DataSpec("official", source, split="official", train=train, test=(on,))
+        return cls(Dataset(spec, arguments.workspace), encoder, store, on)
+
+    def rows(self, part: str, condition: str) -> Rows:
+        """Return one split ("train", "test") under one condition, embedded once."""
+        return self.data.rows(part, condition, self.encoder, self.store)
+
+    def training(self, part: str, condition: str) -> Training:
+        """Return the same with every label of the file, not only the well supported ones."""
+        rows, space = self.rows(part, condition), load_labels("fashion-products")
+        return replace(rows.training, space=space, targets=targets_of(rows.items, space))
+
+
+# -- with all of pool -------------------------------------------------------------------------
+
+
+def whole(setting: Setting) -> list[str]:
+    """Fit on all of ``pool`` and compare errors, calibration and promises on the split."""
+    bootstrap = FamilyBootstrap(setting.rows("test", "plain").families)
+    lines: list[str] = []
+    for condition in products.CONDITIONS:
+        if setting.on == "val" and condition == "swapped":
+            continue
+        fitting = FIT_CONDITION[condition]
+        pool = setting.training("train", fitting)
+        rows = setting.rows("test", condition).training
+        fusions = ("heads",) if condition == "absent" else ("heads", "image", "title")
+        probes = {
+            name: train_probe(
+                pool,
+                setting.encoder,
+                setting.store,
+                fusion=name,  # type: ignore[arg-type]
+                precision=PROMISE,
+                families=setting.rows("train", fitting).families,
+                report=False,
+            ).probe
+            for name in fusions
+        }
+        chances = {
+            name: one.classifier.predict_proba(
+                one.features.transform(rows.images, rows.titles, rows.texts)
+            )
+            for name, one in probes.items()
+        }
+        lines += [
+            "", f"## Titles {condition}", "", f"Data {digest([pool.hash, rows.hash])}.", "",
+            "| group | error: both | picture | title | both ÷ better side | calibration error | "
+            "Brier | of rates | published | of it right | coverage with hindsight |",
+            "|---|" + "---|" * 10,
+        ]  # fmt: skip
+        lines += [
+            _group(setting, name, probes["heads"], chances, bootstrap)
+            for name in probes["heads"].space.names
+        ]
+    return lines
+
+
+def _group(
+    setting: Setting,
+    group: str,
+    probe: Probe,
+    chances: dict[str, Floats],
+    bootstrap: FamilyBootstrap,
+) -> str:
+    span = probe.space.span(group)
+    names = np.array(probe.space.group(group).names)
+    entered = [item.fields[group] for item in setting.rows("test", "plain").items]
+    truth = np.array(["" if cell in EMPTY else cell for cell in entered])
+    known = truth != ""
+    wrong = {
+        name: np.where(known, names[values[:, span].argmax(axis=1)] != truth, np.nan)
+        for name, values in chances.items()
+    }
+    cells = [str(bootstrap.mean(wrong[name])) if name in wrong else "–" for name in wrong]
+    cells += ["–"] * (3 - len(cells))
+    cells.append(_ratio(wrong, bootstrap) if len(wrong) == 3 else "–")
+    mine = chances["heads"][known][:, span]
+    best = mine.argmax(axis=1)
+    right, sure = names[best] == truth[known], mine.max(axis=1)
+    hot = (names == truth[known][:, None]).astype(np.int8)
+    rates = np.tile(hot.mean(axis=0), (len(hot), 1))
+    model = probe.classifier
+    side = model.titled_ if model.fuses_ else model.alone_
+    out = sure >= side.promises[span][best]
+    told = np.full(len(truth), np.nan)
+    told[np.flatnonzero(known)[out]] = right[out]
+    cells += [
+        f"{calibration_error(right, sure):.3f}",
+        f"{brier_score(hot, mine):.4f}",
+        f"{brier_score(hot, rates):.4f}",
+        f"{out.mean():.3f}",
+        str(bootstrap.mean(told)) if out.any() else "–",
+        f"{coverage_at_precision(right, sure):.3f}",
+    ]
+    return f"| {group} | " + " | ".join(cells) + " |"
+
+
+def _ratio(wrong: dict[str, Any], bootstrap: FamilyBootstrap) -> str:
+    """Return the fused error over the better single one's, with its interval."""
+    means = {name: np.nanmean(values) for name, values in wrong.items()}
+    better = min(("image", "title"), key=lambda name: means[name])
+    known = ~np.isnan(wrong["heads"])
+    weights = bootstrap.weights[:, known]
+    ratio = (weights @ wrong["heads"][known]) / np.maximum(weights @ wrong[better][known], 1e-9)
+    low, high = np.percentile(ratio, [2.5, 97.5])
+    return f"{means['heads'] / means[better]:.2f} [{low:.2f}, {high:.2f}] ({better})"
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+def timing(setting: Setting) -> list[str]:
+    """Fit every labelled product several times, and the same matrix label by label once."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    training = setting.training("train", "plain")
+    ours = []
+    for _ in range(FITS):
+        began = time.perf_counter()
+        trained = train_probe(training, setting.encoder, setting.store, report=False)
+        ours.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    probe = trained.probe
+    fitted = probe.training
+    x = probe.features.transform(fitted.images, fitted.titles, fitted.texts)
+    test = on_space(setting.training("test", "plain"), probe.space)
+    z = probe.features.transform(test.images, test.titles, test.texts)
+    precision = macro(average_precision_score(test.targets, probe.classifier.predict_proba(z)))
+    middle = float(np.median(ours))
+    lines = [
+        f"Data {digest([training.hash, test.hash])}, titles plain.",
+        "",
+        f"- `probe-train`: {len(fitted.ids):,} products × {probe.space.size} labels × {x.shape[1]} "
+        f"columns in {middle:.1f} s [{min(ours):.1f}, {max(ours):.1f}] of {FITS} fits, features "
+        f"included ({os.cpu_count()} cores); peak memory {peak:.1f} GB; macro average precision on "
+        f"{setting.on} {precision:.3f}",
+    ]
+    print(lines[-1], flush=True)
+    began = time.perf_counter()
+    other = OneVsRestClassifier(LogisticRegression(max_iter=100))
+    other.fit(x, fitted.targets == 1)
+    theirs = time.perf_counter() - began
+    values = other.predict_proba(z).astype(np.float32)
+    against = macro(average_precision_score(test.targets, values))
+    lines.append(
+        f"- `OneVsRestClassifier(LogisticRegression())` on the same matrix: {theirs:.0f} s, once; "
+        f"{theirs / middle:.0f} times as long; macro average precision {against:.3f}"
+    )
+    print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """Parse, fit, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="as in fashiontag --model; default: the embedded one")
+    parser.add_argument("--workspace", type=Path, default=Path(".fashiontag-bench"))
+    parser.add_argument("--on", default="test", choices=["test", "val"])
+    parser.add_argument("--timing", action="store_true", help="fit backbone and pool instead")
+    parser.add_argument("--out", type=Path, help="instead of benchmarks/results/probe*.md")
+    arguments = parser.parse_args()
+    train = ("backbone", "pool") if arguments.timing else ("pool",)
+    with VectorStore.open(arguments.workspace) as store:
+        setting = Setting.of(arguments, resolve(arguments.model), store, train)
+        lines = timing(setting) if arguments.timing else whole(setting)
+    name = "probe-timing" if arguments.timing else "probe"
+    title = "Time to fit a probe" if arguments.timing else f"All of pool, split {arguments.on}"
+    command = "python -m benchmarks.probe" + " --timing" * arguments.timing
+    made = products.made_with(setting.encoder)
+    out = arguments.out or RESULTS / f"{name}.md"
+    text = "\n".join([f"# {title}", "", f"`{command}` · {made}", *lines, ""])
+    out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
