@@ -110,6 +110,25 @@ def test_a_run_that_was_killed_while_writing_goes_on(bench, tmp_path) -> None:
     assert sorted(map(json.dumps, rows_of(path))) == sorted(map(json.dumps, whole))
 
 
+def test_several_draws_make_one_row_each_and_one_table_of_means(bench, tmp_path, monkeypatch):
+    judged = []
+    monkeypatch.setattr(running, "measure", lambda *a: judged.append(a) or measure(*a))
+    text = SMALL.replace("[data", "shots = [1, 2]\nseeds = [0, 1]\ngroups = false\n[data", 1)
+    text = text.replace('"condition"\nfigures = ["top1"]', '"shots"\nfigures = ["ap"]')
+    suite, _ = bench(text.replace('articleType" }', 'all", condition = "plain" }'))
+    rows = read_rows(tmp_path / "rows.jsonl")
+    cells = [row for row in rows if row["kind"] == "cell"]
+    assert {row["group"] for row in cells} == {ALL}
+    assert {len(row["fit_seconds"]) for row in cells} == {1}
+    assert {tuple(row["seeds"]) for row in rows if row["kind"] == "pair"} == {(0, 1)}
+    assert len(judged) < len(cells)  # string match sees no shots: judged once a title condition
+    key = ("TF-IDF + LR", "plain", 1)
+    ours = [r for r in cells if (r["method"], r["condition"], r["shots"]) == key]
+    drawn = all_tables(suite, rows)
+    assert "mean ± standard deviation over 2 draws" in drawn
+    assert f"{np.mean([row['figures']['ap'][0] for row in ours]):.3f} ± " in drawn
+
+
 def test_a_line_that_is_no_json_is_named(tmp_path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"kind": "data"}\n{oops\n{"kind": "data"}\n')
     with pytest.raises(CatalogError, match="line 2"):

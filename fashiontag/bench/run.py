@@ -252,6 +252,8 @@ class _Runner:
                     return
                 continue
             found = self._judge(task, test, scores, bootstrap)
+            if not self.suite.groups:
+                found = {ALL: found[ALL]}
             self._keep(cell, found)
             positives = (task.train.targets == 1).sum(axis=0)
             row |= {

@@ -78,6 +78,9 @@ class Suite:
     resamples : int
     confusion : bool
         Whether rows hold who was taken for whom.
+    groups : bool
+        Whether there is a row per attribute group, and not only one for all: with many draws the
+        results would be no small text.
     tables : tuple of TableSpec
     """
 
@@ -93,6 +96,7 @@ class Suite:
     reference: str = ""
     resamples: int = 2_000
     confusion: bool = False
+    groups: bool = True
     tables: tuple[TableSpec, ...] = ()
 
 

@@ -574,20 +574,24 @@ class Index:
             kept = self._kept(fingerprint, generation)
             if kept is not None:
                 return Placement(*kept.reshape(6, -1))
-            rows = self._database.execute(
+            found = self._database.execute(
                 "SELECT number, family, image_key, text_key,"
                 " length(w.text) - length(replace(w.text, ' ', '')) + 1"
                 " FROM items JOIN sources USING (source) LEFT JOIN words AS w ON w.rowid = number"
                 " WHERE fingerprint = ? ORDER BY number",
                 (fingerprint,),
-            ).fetchall()
-        data = np.empty((6, len(rows)), dtype="<i8")
-        data[0] = [row[0] for row in rows]
-        data[1] = [row[1] or -row[0] for row in rows]  # no title: a family of its own
-        data[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
-        data[3] = find("image", [row[2] or "" for row in rows])
-        data[4] = find("text", [row[3] or "" for row in rows])
-        data[5] = [row[4] or 0 for row in rows]
+            )
+            blocks = [np.empty((6, 0), dtype="<i8")]
+            while rows := found.fetchmany(_STAGE):  # all at once would take 400 bytes an item
+                block = np.empty((6, len(rows)), dtype="<i8")
+                block[0] = [row[0] for row in rows]
+                block[1] = [row[1] or -row[0] for row in rows]  # no title: a family of its own
+                block[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
+                block[3] = find("image", [row[2] or "" for row in rows])
+                block[4] = find("text", [row[3] or "" for row in rows])
+                block[5] = [row[4] or 0 for row in rows]
+                blocks.append(block)
+        data = np.concatenate(blocks, axis=1)
         self._keep(fingerprint, generation, data)
         return Placement(*data)
 
