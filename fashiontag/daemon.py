@@ -30,7 +30,10 @@ IDLE = 300
 PATIENCE = 60.0
 """Seconds that a caller waits for a process that has just been started to import torch."""
 
-_OWN = {"--no-daemon", "--model", "--device", "--offline", "--allow-pickle", "--debug", "--help"}
+_OWN = {
+    "--no-daemon", "--model", "--device", "--offline", "--allow-pickle", "--debug", "--help",
+    "--pictures",
+}  # fmt: skip
 _ENVIRONMENT = ("HOME", "XDG_CACHE_HOME", "PYTHONPATH")
 _TERMINAL = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
 
@@ -38,7 +41,8 @@ _TERMINAL = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
 def ask(arguments: Sequence[str]) -> int | None:
     """Let a waiting process run a search; return its exit status, None if nobody could.
 
-    Options that concern the model are left to this process: they may have to talk to the user.
+    Options that concern the model or the terminal are left to this process: they may have to talk
+    to the user, or to ask the terminal what it can show.
     """
     options = {argument.split("=", 1)[0] for argument in arguments}
     if arguments[:1] != ["search"] or options & {*_OWN, "-h"} or not wanted():

@@ -1,5 +1,6 @@
 """The command line as a user meets it: by subprocess, with a tiny model of random weights."""
 
+import contextlib
 import csv
 import json
 import os
@@ -89,6 +90,43 @@ def test_tag_then_search(shop, tmp_path, model) -> None:
     assert len(json.loads(found.stdout)["hits"]) == 3
     only = call("search", "red", "--where", "material = silk", "--paths", cwd=tmp_path)
     assert only.stdout.splitlines() == [str(shop / "red.png")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_pictures(shop, tmp_path, model) -> None:
+    import pty
+    import termios
+
+    call(*tag(shop, model), cwd=tmp_path)
+    search = ("search", "red", "--pictures", "-k", "1")
+    piped = call(*search, cwd=tmp_path)
+    assert "no terminal" in piped.stderr
+    assert "▀" not in piped.stdout
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, 120))
+    terminal = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "120"}
+    terminal.pop("NO_COLOR", None)
+    with subprocess.Popen(
+        command(*search), cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, env=terminal
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # of a terminal that nobody writes to any more
+            while part := os.read(ours, 2**16):
+                shown += part
+        os.close(ours)
+    assert process.returncode == 0, shown.decode()
+    assert "▀".encode() in shown
+    (best,) = json.loads(call("search", "red", "-k", "1", "--json", cwd=tmp_path).stdout)["hits"]
+    colour = {"red.png": b"255;0;0", "green.png": b"0;255;0", "blue.png": b"0;0;255"}[best["id"]]
+    assert colour in shown
+
+
+def test_pictures_without_their_library_say_what_to_install(shop, tmp_path, model) -> None:
+    call(*tag(shop, model), cwd=tmp_path)
+    (tmp_path / "textual_image.py").write_text("raise ImportError\n")
+    done = call("search", "red", "--pictures", cwd=tmp_path, code=2)
+    assert "fashiontag[pictures]" in done.stderr
 
 
 def test_a_repeated_run_writes_the_same_bytes(shop, tmp_path, model) -> None:

@@ -84,13 +84,15 @@ def _curves(axis: Any, suite: Suite, rows: list[Row], condition: str) -> None:  
         ]
         for spec in suite.methods
     }
-    for method, values in drawn.items():
+    for number, (method, values) in enumerate(drawn.items()):
         if all(values):
             middle, spread = (np.array([f(one) for one in values]) for f in (np.mean, np.std))
-            axis.plot(shots, middle, marker="o", label=method)
-            axis.fill_between(shots, middle - spread, middle + spread, alpha=0.15)
+            colour = f"C{number}"  # the same in all charts, whichever methods they have
+            axis.plot(shots, middle, color=colour, marker="o", label=method)
+            axis.fill_between(shots, middle - spread, middle + spread, color=colour, alpha=0.15)
     axis.set_xscale("log")
     axis.set_xticks(shots, [str(one) for one in shots])
+    axis.minorticks_off()
     axis.grid(alpha=0.3)
     axis.set(xlabel=f"shots, titles {condition}", ylabel=NAMES["ap"])
     axis.legend(fontsize="small")

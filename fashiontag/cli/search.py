@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +14,10 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL import Image
+    from rich.console import RenderableType
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
@@ -22,6 +28,9 @@ BLAS_THREADS = "1"
 
 BAR = 12
 """Characters of a score bar; the best hit's is full."""
+
+LINES = 7
+"""Lines of a picture in the terminal."""
 
 
 def search(
@@ -62,6 +71,9 @@ def search(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a gallery to look at.")
     ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
+    ] = False,
     daemon: Annotated[
         bool,
         typer.Option(
@@ -89,6 +101,7 @@ def search(
     if not (query or "").strip() and image is None:  # said before the index is looked for
         raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
     floor = _floor(min_score)
+    draw = _drawing() if pictures else None
     options.go_offline(offline)
     if model is None:
         model = workflow.indexed_model(workspace)
@@ -110,8 +123,8 @@ def search(
     if html is not None:
         from fashiontag.sinks.contactsheet import write_gallery
 
-        pictures = [picture_of(hit) for hit in result.hits]
-        write_gallery(html, title=result.query, note=result.note, hits=result.hits, images=pictures)
+        images = [picture_of(hit) for hit in result.hits]
+        write_gallery(html, title=result.query, note=result.note, hits=result.hits, images=images)
     if as_json:
         output.document(_as_document(result))
         return
@@ -121,7 +134,7 @@ def search(
         for hit in result.hits:
             output.line(hit.path)
     elif result.hits:
-        _show(result)
+        _show(result, draw)
     if html is not None:
         output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
 
@@ -170,7 +183,28 @@ def picture_of(hit: Hit) -> Image.Image | None:
         return None
 
 
-def _show(result: SearchResult) -> None:
+def _drawing() -> Callable[[Image.Image], RenderableType] | None:
+    """Return what draws a picture in this terminal; None, and a sentence, where nothing can."""
+    from fashiontag.errors import UsageError
+
+    # Where a terminal doesn't tell the size of its letters, it is guessed, and that is logged.
+    logging.getLogger("textual_image").setLevel(logging.ERROR)
+    try:
+        import textual_image  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "--pictures needs textual-image, which isn't installed; "
+            "pip install 'fashiontag[pictures]'."
+        ) from error
+    if not sys.stdout.isatty() or 0 in os.get_terminal_size(sys.stdout.fileno()):
+        output.say("--pictures shows none here: standard output is no terminal of a known size.")
+        return None
+    from textual_image import renderable  # asks the terminal what it can show
+
+    return partial(renderable.Image, height=LINES)
+
+
+def _show(result: SearchResult, draw: Callable[[Image.Image], RenderableType] | None) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -179,6 +213,8 @@ def _show(result: SearchResult) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", justify="right")
     table.add_column("score", no_wrap=True)
+    if draw is not None:
+        table.add_column("")
     table.add_column("picture", overflow="fold", max_width=30)
     table.add_column("title", max_width=40)
     table.add_column("tags")
@@ -188,7 +224,11 @@ def _show(result: SearchResult) -> None:
         more = f"  (+{hit.folded} alike)" if hit.folded else ""
         labels = Text(" · ".join(tag.split("=", 1)[1] for tag in hit.tags), style="dim")
         name = Text(hit.id).append(more, style="dim")
-        table.add_row(str(hit.rank), score, name, Text(hit.title), labels)
+        cells: list[RenderableType] = [str(hit.rank), score, name, Text(hit.title), labels]
+        if draw is not None:
+            picture = picture_of(hit)
+            cells.insert(2, "" if picture is None else draw(picture))
+        table.add_row(*cells)
     output.results.print(table)
 
 
