@@ -110,6 +110,25 @@ def test_a_run_that_was_killed_while_writing_goes_on(bench, tmp_path) -> None:
     assert sorted(map(json.dumps, rows_of(path))) == sorted(map(json.dumps, whole))
 
 
+def test_resampled_figures_of_another_run_make_no_difference(bench, tmp_path, shelf) -> None:
+    bench(SMALL)
+    path = tmp_path / "rows.jsonl"
+    cells = [row for row in read_rows(path) if row["kind"] == "cell"]
+    stale = next(row for row in cells if row["method"] == "string match")
+    kept = shelf / "bench" / "resampled" / f"{stale['cell']}.npz"
+    whole = kept.read_bytes()
+    with np.load(kept) as arrays:
+        np.savez(kept, **{name: values + 0.01 for name, values in arrays.items()})
+    path.write_text("".join(json.dumps(row) + "\n" for row in cells))
+    bench(SMALL)
+    kept.write_bytes(whole)  # for the other tests
+    told = {(r["method"], r["condition"]) for r in read_rows(path) if r["kind"] == "pair"}
+    assert told == {
+        ("majority", "plain"), ("majority", "swapped"),
+        ("string match", "swapped" if stale["condition"] == "plain" else "plain"),
+    }  # fmt: skip
+
+
 def test_several_draws_make_one_row_each_and_one_table_of_means(bench, tmp_path, monkeypatch):
     judged = []
     monkeypatch.setattr(running, "measure", lambda *a: judged.append(a) or measure(*a))
