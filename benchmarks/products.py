@@ -48,12 +48,13 @@ def data_folder() -> Path:
     return folder
 
 
-def made_with(encoder: Encoder | None = None) -> str:
+def made_with(encoder: Encoder | None = None, *, data: bool = True) -> str:
     """Return what figures stand on, for the top of their page: model, data, versions, machine."""
     model = f"model {encoder.name} ({encoder.fingerprint[:12]}) · " if encoder else ""
+    model += f"data {data_hash()} · " if data else ""
     packages = ("fashiontag", "numpy", "torch", "open-clip-torch", "faiss-cpu", "pillow")
     found = ", ".join(f"{name} {number}" for name, number in versions(packages).items())
-    return f"{model}data {data_hash()} · {found} · {os.cpu_count()} cores of {processor()}"
+    return f"{model}{found} · {os.cpu_count()} cores of {processor()}"
 
 
 def data_hash() -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks import products
 from fashiontag.index import (
     Entry,
     Index,
@@ -214,7 +215,9 @@ def main() -> None:
         [
             "# A million vectors",
             "",
-            f"`python -m benchmarks.scale_index DIR` · {os.cpu_count()} cores, synthetic clusters.",
+            f"`python -m benchmarks.scale_index DIR --filters` · {products.made_with(data=False)}",
+            "",
+            "Synthetic clusters of vectors.",
             "",
             "| | |",
             "|---|---|",
