@@ -122,9 +122,10 @@ def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
     if not triples:
         return NOTHING
     values = [one[0] for one in triples]
-    spread = f" ± {np.std(values, ddof=1):.3f}" if len(set(values)) > 1 else ""
+    deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
     if len(triples) > 1 and rows[0]["shots"] != "all":
-        return f"{np.mean(values):.3f}{spread or ' ± 0.000'}"
+        return f"{np.mean(values):.3f} ± {deviation:.3f}"
+    spread = f" ± {deviation:.3f}" if round(deviation, 3) else ""
     value, low, high = np.mean(triples, axis=0)
     if spec.against and figure != "error_ratio":
         text = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
