@@ -259,7 +259,9 @@ def refresh(
         If the disk is full or not writable.
     """
     started = time.monotonic()
-    wanted = np.unique(rows[rows >= 0])
+    held = np.zeros(rows.max(initial=-1) + 1, dtype=np.bool_)
+    held[rows[rows >= 0]] = True
+    wanted = np.flatnonzero(held)  # sorting a million takes a tenth of what adding 1 % does
     done = Refreshed("", 0, 1.0, 0.0)
     if not len(wanted) or len(wanted) * matrix.shape[1] < worth:
         return done
