@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks import products
+from benchmarks.catalogue import spread
 from benchmarks.zeroshot import table
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
@@ -550,10 +551,10 @@ def command(workspace: Path, *arguments: str, daemon: str = "0") -> float:
 
 
 def latency(encoder: Encoder, items: int = 21_447) -> list[str]:
-    """Time whole processes, the median of seven after one that isn't counted, on random vectors."""
+    """Time whole processes, seven after one that isn't counted, on random vectors."""
 
-    def median(run: Callable[[int], float]) -> float:
-        return float(np.median([run(number) for number in range(8)][1:]))
+    def several(run: Callable[[int], float]) -> list[float]:
+        return [run(number) for number in range(8)][1:]
 
     def timed(*code: str) -> float:
         started = time.perf_counter()
@@ -563,21 +564,24 @@ def latency(encoder: Encoder, items: int = 21_447) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         workspace = Path(name)
         stock(workspace, encoder, items)
-        base = median(lambda _: timed("import torch, open_clip"))
-        least = median(lambda _: timed("import numpy, sqlite3"))
+        base = several(lambda _: timed("import torch, open_clip"))
+        least = several(lambda _: timed("import numpy, sqlite3"))
         rows = [
             ["`python -c 'import torch, open_clip'`", base],
             ["`python -c 'import numpy, sqlite3'`", least],
-            ["new words, cold process", median(lambda n: command(workspace, f"dress {n}"))],
-            ["words asked before, cold", median(lambda _: command(workspace, "red dress"))],
+            ["new words, cold process", several(lambda n: command(workspace, f"dress {n}"))],
+            ["words asked before, cold", several(lambda _: command(workspace, "red dress"))],
             [
                 "new words, after another search",
-                median(lambda n: command(workspace, f"shirt {n}", daemon="1")),
+                several(lambda n: command(workspace, f"shirt {n}", daemon="1")),
             ],
         ]
     return table(
-        [f"whole process, {items:,} items", "seconds", "of torch's import"],
-        [[name, f"{seconds:.3f}", f"{seconds / base:.2f}"] for name, seconds in rows],
+        [f"whole process, {items:,} items", "seconds, median [least, most]", "of torch's import"],
+        [
+            [name, spread(all_, 3), f"{np.median(all_) / np.median(base):.2f}"]
+            for name, all_ in rows
+        ],
     )
 
 

@@ -443,14 +443,22 @@ def test_words_take_a_title_nearer_and_leave_the_rest_where_it_is(random):
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_a_filter_is_applied_before_the_cut(random):
+@pytest.mark.parametrize(
+    ("numbers", "positions"),
+    [
+        ([50, 70, 4990], [4, 6, 498]),  # in no sense near
+        ([4990, 70, 3, 50, 70, 9990, 0], [4, 6, 498]),  # any order, twice, and of no item
+        (range(20, 5000, 20), range(1, 499, 2)),
+    ],
+)
+def test_a_filter_is_applied_before_the_cut(random, numbers, positions):
     pictures = unit(random.normal(size=(500, 8))).astype(np.float16)
     query = unit(random.normal(size=8))
     rows = np.arange(500)
-    among = np.array([50, 70, 4990])  # numbers; in no sense near
-    found = nearest(placed(rows), [Part(pictures, rows, query, None, 1.0)], 10, among=among)
-    expected = sorted([4, 6, 498], key=lambda row: -(pictures[row].astype(np.float32) @ query))
-    assert found.positions.tolist() == expected
+    part = Part(pictures, rows, query, None, 1.0)
+    found = nearest(placed(rows), [part], 10, among=np.array(numbers))
+    near = sorted(positions, key=lambda row: -(pictures[row].astype(np.float32) @ query))
+    assert found.positions.tolist() == near[:10]
 
 
 def test_items_without_a_vector_are_no_hits():
