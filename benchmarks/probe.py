@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks import products
 from fashiontag.bench.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
+from fashiontag.bench.figures import calibration_interval, coverage_interval
 from fashiontag.bench.run import digest
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels
@@ -28,9 +29,6 @@ from fashiontag.metrics import (
     PROMISE,
     FamilyBootstrap,
     average_precision_score,
-    brier_score,
-    calibration_error,
-    coverage_at_precision,
     macro,
 )
 from fashiontag.store import VectorStore
@@ -155,15 +153,26 @@ def _group(
     out = sure >= side.promises[span][best]
     told = np.full(len(truth), np.nan)
     told[np.flatnonzero(known)[out]] = right[out]
+    weights = bootstrap.weights[:, known]
+
+    def over_known(values: Floats) -> str:
+        spread = np.full(len(truth), np.nan)
+        spread[known] = values
+        return str(bootstrap.mean(spread))
+
     cells += [
-        f"{calibration_error(right, sure):.3f}",
-        f"{brier_score(hot, mine):.4f}",
-        f"{brier_score(hot, rates):.4f}",
-        f"{out.mean():.3f}",
+        _shown(calibration_interval(right, sure, weights)),
+        over_known(((mine - hot) ** 2).mean(axis=1)),
+        over_known(((rates - hot) ** 2).mean(axis=1)),
+        over_known(out.astype(np.float32)),
         str(bootstrap.mean(told)) if out.any() else "–",
-        f"{coverage_at_precision(right, sure):.3f}",
+        _shown(coverage_interval(right, sure, weights)),
     ]
     return f"| {group} | " + " | ".join(cells) + " |"
+
+
+def _shown(triple: list[float]) -> str:
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*triple)
 
 
 def _ratio(wrong: dict[str, Any], bootstrap: FamilyBootstrap) -> str:

@@ -147,7 +147,7 @@ def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
             ["", *space.names],
             [
                 [name, *(
-                    f"{np.mean(labels[g] != ''):.2f} given, "
+                    f"{families.mean((labels[g] != '').astype(float))} given, right in "
                     f"{families.mean(right(labels[g], hide(test.attributes[g], labels[g])))}"
                     for g in space.names
                 )]
@@ -234,7 +234,7 @@ def ordinary(encoder: Encoder, store: VectorStore) -> list[str]:
         [
             word,
             str(int((truth == word).sum())),
-            f"{np.mean(best[truth == word] == word):.2f}",
+            share(best[truth == word] == word),
             ", ".join(f"{k} {v}" for k, v in Counter(category[truth == word]).most_common(4) if k),
         ]
         for word in ORDINARY.values()
@@ -243,7 +243,7 @@ def ordinary(encoder: Encoder, store: VectorStore) -> list[str]:
         f"## Photos by ordinary people: clothing-small/validation, {len(truth)} photos",
         "",
         f"Ten plain words as labels: top-1 {each.mean(right(best, truth))}; the default output "
-        f"names {np.mean(out != ''):.0%}, of those right "
+        f"names {each.mean((out != '').astype(float))}, of those right "
         f"{each.mean(right(out, hide(truth, out)))}.",
         "",
         *table(["photos of", "photos", "top-1", "`category` given by the default labels"], rows),
@@ -252,7 +252,7 @@ def ordinary(encoder: Encoder, store: VectorStore) -> list[str]:
 
 def share(flags: Iterable[bool]) -> str:
     values = list(flags)
-    return f"{np.mean(values):.2f}"
+    return str(FamilyBootstrap(np.arange(len(values))).mean(np.array(values, float)))
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -265,6 +266,11 @@ def test_the_suites_are_valid_and_their_methods_exist(path) -> None:
     ("text", "said"),
     [
         ("colour = 3", "unknown key 'colour'"),
+        ("resamples = 0", "resamples 0"),
+        ("seeds = ['a']", "seed 'a'"),
+        ("encoders = []", "give encoders"),
+        ("conditions = []", "give conditions"),
+        ("tables = [5]", "tables has to be"),
         ('shots = "many"', "has to be a list"),
         ('conditions = ["loud"]', "condition 'loud'"),
         ("shots = [0]", "shots 0"),
@@ -275,6 +281,58 @@ def test_a_bad_suite_is_refused_in_a_sentence(tmp_path, text, said) -> None:
     (tmp_path / "s.toml").write_text(f'{text}\nmethods = ["majority"]\n[data.a]\nsource = "drawn"')
     with pytest.raises(UsageError, match=said):
         load_suite(str(tmp_path / "s.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("methods = 5\n[data.a]\nsource = 'drawn'", "methods is 5"),
+        ("methods = ['majority']\n[data.a]\nsource = 5", "source is 5"),
+        (
+            "methods = ['majority']\n[data.a]\nsource = 'drawn'\nleast_positives = 0",
+            "least_positives of data.a 0",
+        ),
+    ],
+)
+def test_data_and_methods_of_a_wrong_kind_are_refused(tmp_path, text, said) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(UsageError, match=said):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+def test_data_that_are_damaged_cost_only_their_own_cells(bench, shelf, tmp_path) -> None:
+    bench(SMALL)  # draws
+    shutil.copytree(shelf / "bench" / "drawn", tmp_path / "odd")
+    (tmp_path / "odd" / "splits.csv").write_text("sku,split\n1,test\n")
+    text = f'{SMALL}[data.odd]\nsource = "{tmp_path / "odd"}"\n'
+    (tmp_path / "rows.jsonl").unlink()
+    _, outcome = bench(text)
+    assert outcome.finished == 6
+    assert "odd" in outcome.failures[0]
+
+
+def test_a_judgement_that_fails_costs_its_own_cell_only(bench, monkeypatch) -> None:
+    real = measure
+
+    def fails_on_constants(space, truth, scores, bootstrap):
+        if (scores == scores[0]).all():
+            raise ZeroDivisionError("no luck")
+        return real(space, truth, scores, bootstrap)
+
+    monkeypatch.setattr(running, "measure", fails_on_constants)
+    _, outcome = bench(SMALL)
+    assert outcome.finished == 4
+    assert "majority" in outcome.failures[0]
+
+
+def test_a_page_takes_tables_of_scripts_by_their_number(tmp_path) -> None:
+    (tmp_path / "a.md").write_text("# A\n\n| x |\n|---|\n| 1 |\n\ntext\n\n| y |\n|---|\n| 2 |\n")
+    page = fill("<!-- table: a.md 2 -->\nold\n<!-- /table -->", tmp_path)
+    assert "| 2 |" in page
+    assert "| 1 |" not in page
+    assert "results/a.md" in page
+    with pytest.raises(UsageError, match="2 tables"):
+        fill("<!-- table: a.md 3 -->\n<!-- /table -->", tmp_path)
 
 
 def test_the_page_shows_the_committed_rows(monkeypatch) -> None:

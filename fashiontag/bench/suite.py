@@ -126,10 +126,14 @@ def load_suite(name_or_path: str) -> Suite:
         or not all(isinstance(o, dict) for o in data.values())
     ):
         raise UsageError(f"{where}: data has to be tables, [data.NAME], each with a source.")
-    tables = content.get("tables", [])
+    tables, methods = content.get("tables", []), content.get("methods", [])
+    if not isinstance(methods, list):
+        raise UsageError(f"{where}: methods is {methods!r}; it has to be a list.")
+    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        raise UsageError(f"{where}: tables has to be tables, [[tables]], each with a name.")
     made = {
         "data": [_make(DataSpec, {**data[n], "name": n}, f"{where}, data.{n}") for n in data],
-        "methods": [_method(one, where) for one in content.get("methods", [])],
+        "methods": [_method(one, where) for one in methods],
         "tables": [_make(TableSpec, one, f"{where}, tables") for one in tables],
     }
     suite = _make(Suite, {**content, **made, "name": path.stem}, where)
@@ -158,8 +162,9 @@ def _make(kind: type[T], table: Mapping[str, Any], where: str) -> T:
             raise UsageError(f"{where} has an unknown key {key!r}; known are {', '.join(known)}.")
         usual = known[key].default
         got = tuple(value) if isinstance(value, list) else value
-        if usual is not MISSING and type(got) is not type(usual):
-            wanted = "a list" if isinstance(usual, tuple) else type(usual).__name__
+        kind_of = str if known[key].type == "str" else type(usual)
+        if (usual is not MISSING or kind_of is str) and type(got) is not kind_of:
+            wanted = "a list" if isinstance(usual, tuple) else kind_of.__name__
             raise UsageError(f"{where}: {key} is {value!r}; it has to be {wanted}.")
         values[key] = got
     missing = [
@@ -192,6 +197,14 @@ def _check(suite: Suite, where: str) -> None:
         for one in suite.shots
         if one != "all" and (type(one) is not int or one < 1)
     ]
+    wrong += [
+        (f"seed {one!r}", ("numbers from 0",))
+        for one in suite.seeds
+        if type(one) is not int or one < 0
+    ]
+    least = [("resamples", suite.resamples)]
+    least += [(f"least_positives of data.{one.name}", one.least_positives) for one in suite.data]
+    wrong += [(f"{name} {value}", ("numbers from 1",)) for name, value in least if value < 1]
     if suite.reference and suite.reference not in labels:
         wrong.append((f"reference {suite.reference!r}", tuple(labels)))
     if len(set(labels)) < len(labels):
@@ -201,5 +214,7 @@ def _check(suite: Suite, where: str) -> None:
         raise UsageError(
             f"{where}: {wrong[0][0]} means nothing; known are {', '.join(wrong[0][1])}."
         )
-    if not suite.methods or not suite.seeds:
-        raise UsageError(f"{where} makes an empty grid; give data, methods and seeds.")
+    axes = ("methods", "seeds", "shots", "conditions", "encoders")
+    empty = [name for name in axes if not getattr(suite, name)]
+    if empty:
+        raise UsageError(f"{where} makes an empty grid; give {' and '.join(empty)}.")

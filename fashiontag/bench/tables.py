@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ NAMES = {
     "brier": "Brier score (lower is better)",
     "brier_rates": "Brier score of the rates alone",
     "calibration": "calibration error (lower is better)",
-    "micro_ap": "micro average precision",
+    "micro_ap": "micro average precision (interval of 100 resamples)",
     "lrap": "label ranking average precision",
     "precision_at_3": "precision@3",
     "fit_seconds": "seconds to fit",
@@ -155,8 +156,7 @@ def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row
                 f"data {row['data']}: {row['split']} ({train:,} products to train, {val:,} to "
                 f"choose, {test:,} to test{leak})"
             )
-    models = dict.fromkeys(f"{row['encoder']} ({row['fingerprint']})" for row in shown)
-    said.append("model " + ", ".join(models))
+    said.append(_made_of(rows, shown))
     for axis, name in (("condition", "titles"), ("shots", "shots"), ("group", "group")):
         values = list(dict.fromkeys(row[axis] for row in shown))
         if axis != spec.columns and values not in (["all"],):
@@ -182,13 +182,26 @@ def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row
     return f"{text}. {suite.note}" if first else text
 
 
+def _made_of(rows: Sequence[Row], shown: Sequence[Row]) -> str:
+    """Name the model that gave vectors or a tower, or the towers where it gave neither."""
+    methods = {row["method"] for row in shown}
+    cells = [row for row in rows if row["kind"] == "cell" and row["method"] in methods]
+    towers = [row["notes"].get("backbones", "") for row in cells]
+    if towers and all(towers) and not any(re.search(r"\bmini\b", one) for one in towers):
+        names = dict.fromkeys(name for one in towers for name in one.split(", "))
+        return "towers " + ", ".join(names)
+    models = dict.fromkeys(f"{row['encoder']} ({row['fingerprint']})" for row in shown)
+    return "model " + ", ".join(models)
+
+
 MARKER = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
 def fill(page: str, results: Path = RESULTS) -> str:
     """Return a page with what stands between its table markers made again from committed rows.
 
-    A marker is ``<!-- table: SUITE NAME -->`` … ``<!-- /table -->``.
+    A marker is ``<!-- table: SUITE NAME -->`` … ``<!-- /table -->``, or, for the n-th table of a
+    page in `results` that a script wrote, ``<!-- table: FILE.md N -->``.
 
     Raises
     ------
@@ -198,6 +211,9 @@ def fill(page: str, results: Path = RESULTS) -> str:
     from fashiontag.bench.run import read_rows
 
     def made(match: re.Match[str]) -> str:
+        if match[2].endswith(".md"):
+            text = _written(results / match[2], match[3])
+            return f"{match[1]}{text}\n\nFrom [{match[2]}](results/{match[2]}).\n{match[4]}"
         suite = load_suite(match[2])
         spec = next((one for one in suite.tables if one.name == match[3]), None)
         if spec is None:
@@ -207,3 +223,12 @@ def fill(page: str, results: Path = RESULTS) -> str:
         return f"{match[1]}{text}\n{match[4]}"
 
     return MARKER.sub(made, page)
+
+
+def _written(path: Path, number: str) -> str:
+    """Return the n-th table of a Markdown file."""
+    lines = path.read_text("utf-8").split("\n")
+    tables = [list(of) for table, of in groupby(lines, lambda line: line[:1] == "|") if table]
+    if not number.isdigit() or not 1 <= int(number) <= len(tables):
+        raise UsageError(f"{path} has {len(tables)} tables, and number {number} was asked for.")
+    return "\n".join(tables[int(number) - 1])
