@@ -117,7 +117,8 @@ def nearest(
     if among is None:
         allowed = np.arange(len(placement.numbers))
     elif len(among) < len(placement.numbers) // 8:  # numbers ascend: looking few up is faster
-        wanted = np.unique(among)
+        wanted = np.sort(among)
+        wanted = wanted[np.append(True, wanted[1:] != wanted[:-1])] if len(wanted) else wanted
         places = np.searchsorted(placement.numbers, wanted)
         there = places < len(placement.numbers)
         allowed = places[there][placement.numbers[places[there]] == wanted[there]]
