@@ -28,6 +28,7 @@ from fashiontag.labels import load_labels
 from fashiontag.metrics import (
     PROMISE,
     FamilyBootstrap,
+    Interval,
     average_precision_score,
     macro,
 )
@@ -161,18 +162,14 @@ def _group(
         return str(bootstrap.mean(spread))
 
     cells += [
-        _shown(calibration_interval(right, sure, weights)),
+        str(Interval(*calibration_interval(right, sure, weights))),
         over_known(((mine - hot) ** 2).mean(axis=1)),
         over_known(((rates - hot) ** 2).mean(axis=1)),
         over_known(out.astype(np.float32)),
         str(bootstrap.mean(told)) if out.any() else "–",
-        _shown(coverage_interval(right, sure, weights)),
+        str(Interval(*coverage_interval(right, sure, weights))),
     ]
     return f"| {group} | " + " | ".join(cells) + " |"
-
-
-def _shown(triple: list[float]) -> str:
-    return "{:.3f} [{:.3f}, {:.3f}]".format(*triple)
 
 
 def _ratio(wrong: dict[str, Any], bootstrap: FamilyBootstrap) -> str:

@@ -50,11 +50,11 @@ def data_folder() -> Path:
 
 def made_with(encoder: Encoder | None = None, *, data: bool = True) -> str:
     """Return what figures stand on, for the top of their page: model, data, versions, machine."""
-    model = f"model {encoder.name} ({encoder.fingerprint[:12]}) · " if encoder else ""
-    model += f"data {data_hash()} · " if data else ""
+    said = [f"model {encoder.name} ({encoder.fingerprint[:12]})"] if encoder else []
+    said += [f"data {data_hash()}"] if data else []
     packages = ("fashiontag", "numpy", "torch", "open-clip-torch", "faiss-cpu", "pillow")
     found = ", ".join(f"{name} {number}" for name, number in versions(packages).items())
-    return f"{model}{found} · {os.cpu_count()} cores of {processor()}"
+    return " · ".join([*said, found, f"{os.cpu_count()} cores of {processor()}"])
 
 
 def data_hash() -> str:

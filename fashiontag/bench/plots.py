@@ -72,8 +72,8 @@ def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
 def _curves(axis: Any, suite: Suite, rows: list[Row], condition: str) -> None:  # noqa: ANN401
     """Draw each method's mean over draws, its band one deviation wide."""
     shots = [one for one in suite.shots if one != "all"]
-    drawn = {
-        spec.label: [
+    for number, spec in enumerate(suite.methods):
+        drawn = [
             [
                 row["figures"]["ap"][0]
                 for row in rows
@@ -82,13 +82,10 @@ def _curves(axis: Any, suite: Suite, rows: list[Row], condition: str) -> None:  
             ]
             for count in shots
         ]
-        for spec in suite.methods
-    }
-    for number, (method, values) in enumerate(drawn.items()):
-        if all(values):
-            middle, spread = (np.array([f(one) for one in values]) for f in (np.mean, np.std))
+        if all(drawn):
+            middle, spread = (np.array([f(one) for one in drawn]) for f in (np.mean, np.std))
             colour = f"C{number}"  # the same in all charts, whichever methods they have
-            axis.plot(shots, middle, color=colour, marker="o", label=method)
+            axis.plot(shots, middle, color=colour, marker="o", label=spec.label)
             axis.fill_between(shots, middle - spread, middle + spread, color=colour, alpha=0.15)
     axis.set_xscale("log")
     axis.set_xticks(shots, [str(one) for one in shots])

@@ -310,8 +310,10 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(validate_data(self, x, reset=False, dtype=np.float32))
 
     def _zero(self, prior: Prior | None, width: Widths) -> tuple[Floats, Floats] | None:
-        if prior is None or self.fusion != "title":
-            return None if prior is None else (prior.logits, prior.none)
+        if prior is None:
+            return None
+        if self.fusion != "title":
+            return prior.logits, prior.none
         zero = prior.logits.copy()
         zero[: width.image] = zero[-2] = 0
         return zero, np.full_like(prior.none, -np.inf)  # it was weighed against both sides
@@ -359,15 +361,15 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         truth = np.where(mine[:, None], targets[self.sample_], -1).astype(np.int8)
         units = [_UNIT[self.head]] * len(heads)
         default = np.full((len(self._spans), len(heads)), _UNIT[self.head], np.float32)
-        if zero is not None:
+        logits, none = zero or (None, None)
+        if logits is not None:
             # No label was used to make the zero-shot scores, so on these rows they show how far
             # they can be trusted: where they are right, heads of a few shots could only do harm.
-            scores.insert(0, _zero_scores(x[self.sample_], zero[0]))
+            scores.insert(0, _zero_scores(x[self.sample_], logits))
             default *= _SHARE * _doubt(scores[0], truth, self._spans)[:, None]
             default = np.hstack([np.ones((len(default), 1), np.float32), default])
             units.insert(0, 1.0)
         few = typical_support(targets, kin) < FEW
-        none = None if zero is None else zero[1]
         stack = Stack.fit(
             scores, truth, self._spans, self._exclusive, default, units, rates, none, fixed=few
         )
@@ -379,7 +381,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.precision is not None:
             promises = promise_thresholds(offered, truth, kin[self.sample_], self.precision)
         side = Side(
-            None if zero is None else zero[0],
+            logits,
             tuple(head.coef for head in heads),
             stack,
             f1_thresholds(offered, truth, self._spans),
