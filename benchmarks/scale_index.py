@@ -28,7 +28,6 @@ from fashiontag.index import (
     Segments,
     closeness,
     made_of,
-    members,
     nearest,
     refresh,
 )
@@ -72,7 +71,7 @@ def draw(path: Path, rows: int, dim: int, clusters: int) -> NDArray[np.float16]:
 def placed(rows: NDArray[np.int64]) -> tuple[Placement, NDArray[np.int64]]:
     own = -np.arange(1, len(rows) + 1)
     none = np.full(len(rows), -1)
-    place = Placement(np.arange(len(rows)), own, own, rows, none, none + 1)
+    place = Placement(np.arange(len(rows)), own, own, rows, none)
     orders = place.orders()
     return replace(place, kin=orders[:2]), orders[2]
 
@@ -239,10 +238,7 @@ def filters(folder: Path, rows: int, say: Callable[[str, str], None]) -> None:
         place = index.placement("m", lambda _, keys: np.arange(len(keys)))
 
     def words(index: Index, text: str) -> NDArray[np.int64]:
-        def containing(word: str) -> NDArray[np.int64]:
-            return np.flatnonzero(members(place.numbers, index.containing(word)))
-
-        return np.flatnonzero(closeness(text, place.lengths, containing))
+        return np.flatnonzero(closeness(index.words(text), index.said("m", place.numbers)))
 
     def clock(name: str, run: Callable[[Index], NDArray[np.int64]]) -> None:
         seconds = []

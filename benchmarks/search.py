@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ from benchmarks.zeroshot import table
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
-from fashiontag.index import Entry, Index, closeness
+from fashiontag.index import Entry, Index, Titles, closeness
 from fashiontag.index.words import split
 from fashiontag.metrics import FamilyBootstrap
 from fashiontag.store import VectorStore
@@ -148,15 +149,17 @@ class Shelf:
 
     def nearer(self, texts: Sequence[str]) -> Floats:
         """Return `closeness` of all titles to queries, shape (queries, n)."""
-        having = defaultdict(list)
-        lengths = np.zeros(len(self.titles), dtype=np.int64)
-        for row, title in enumerate(self.titles):
-            lengths[row] = len(split(title))
-            for word in set(split(title)):
-                having[word].append(row)
-        rows = {word: np.array(found) for word, found in having.items()}
-        none = np.empty(0, dtype=np.int64)
-        return np.stack([closeness(t, lengths, lambda w: rows.get(w, none)) for t in texts])
+        said = [split(title) for title in self.titles]
+        numbers = {word: at for at, word in enumerate(dict.fromkeys(chain.from_iterable(said)))}
+        titles = Titles.join(
+            np.array([numbers[word] for word in words], dtype="<i4").tobytes() for words in said
+        )
+        return np.stack(
+            [
+                closeness([numbers.get(word, -1) for word in dict.fromkeys(split(text))], titles)
+                for text in texts
+            ]
+        )
 
 
 def build(workspace: Path, encoder: Encoder, splits: Sequence[str] | None = None) -> float:
@@ -629,7 +632,7 @@ def main() -> None:
     parser.add_argument("--galleries", type=Path, default=None, metavar="DIR")
     given = parser.parse_args()
     encoder = resolve(given.model)
-    seconds = build(given.workspace, encoder, ["val"] if given.fit else None)
+    seconds = build(given.workspace, encoder, FIT_SPLITS if given.fit else None)
     if given.fit:
         print(fit(given.workspace, encoder))
         return

@@ -16,6 +16,7 @@ from fashiontag.index import (
     Index,
     Part,
     Placement,
+    Titles,
     chance_level,
     closeness,
     engine,
@@ -50,6 +51,12 @@ def replace(index, entries, root="/shop", fingerprint="m"):
 
 def numbers(index, fingerprint="m"):
     return index.placement(fingerprint, lambda _, keys: np.zeros(len(keys), np.int64)).numbers
+
+
+def having(index, text):
+    """Return the places of the items whose titles have words of a text."""
+    titles = index.said("m", numbers(index))
+    return np.flatnonzero(closeness(index.words(text), titles)).tolist()
 
 
 def contents(index):
@@ -173,7 +180,7 @@ def test_after_any_sequence_the_index_holds_exactly_the_last_source(tmp_path_fac
                 wanted = sum(one[1] == color for one in now.values())
                 assert len(index.matching("color", "=", color)) == wanted
                 assert len(index.matching("table.c", "=", color)) == wanted
-                assert len(index.containing(color)) == wanted
+                assert len(having(index, color)) == wanted
             assert changes.unchanged == sum(before.get(item) == one for item, one in now.items())
             assert changes.unchanged + changes.changed + changes.renamed + changes.gone == len(
                 before
@@ -217,7 +224,7 @@ def test_after_kill_9_the_index_holds_what_was_acknowledged(tmp_path, wait):
     with Index.open(tmp_path) as index:
         held = {item: one.title for item, one in contents(index).items()}
         assert held in (STATES[last], STATES[last + 1])
-        assert index.containing("title").tolist() == numbers(index).tolist()
+        assert having(index, "title") == list(range(len(held)))
         replace(index, [entry(item) for item in ("a", "b")])
         assert set(contents(index)) == {"a", "b"}
 
@@ -293,9 +300,7 @@ def test_columns_go_with_their_last_value(index):
     assert index.columns() == ()
 
 
-@pytest.mark.parametrize("many", [0, 5000], ids=["kept", "read anew"])
-def test_order_is_that_of_numbers_or_of_texts(index, monkeypatch, many):
-    monkeypatch.setattr("fashiontag.index.database._MANY", many)
+def test_order_is_that_of_numbers_or_of_texts(index):
     fields = ["10", "9", "b", "A", "9.0", "ä"]
     replace(index, [entry(str(at), fields={"f": text}) for at, text in enumerate(fields)])
     first = int(numbers(index)[0])
@@ -319,52 +324,58 @@ def test_order_is_that_of_numbers_or_of_texts(index, monkeypatch, many):
 
 
 def test_words_are_found_in_any_case_with_or_without_accents(index):
-    titles = ["Robe d'été", "ROBE rouge", "प्यारा कुर्ता", "T-shirt", ""]
+    titles = ["Robe d'été", "ROBE rouge", "प्यारा कुर्ता", "T-shirt", "", "Ёлка"]
     replace(index, [entry(str(at), title=title) for at, title in enumerate(titles)])
-    first = int(numbers(index)[0])
-
-    def having(text):
-        return [[int(n) - first for n in index.containing(word)] for word in split(text)]
-
-    assert having("robe") == [[0, 1]]
-    assert having("Été") == [[0]]
-    assert having("ETE") == [[0]]
-    assert having("कुर्ता") == [[2]]
-    assert having("t-shirt") == [[3], [3]]
-    assert having('"; OR *') == [[]]
-    lengths = index.placement("m", lambda _, keys: np.zeros(len(keys), np.int64)).lengths
-    assert lengths.tolist() == [3, 2, 2, 2, 0]
+    assert having(index, "robe") == [0, 1]
+    assert having(index, "Été") == having(index, "ETE") == having(index, "e\u0301te\u0301") == [0]
+    assert having(index, "कुर्ता") == [2]
+    assert having(index, "t-shirt") == [3]
+    assert having(index, "ёлка") == [5]
+    assert having(index, '"; OR *') == []
+    assert np.diff(index.said("m", numbers(index)).starts).tolist() == [3, 2, 2, 2, 0, 1]
 
 
-def test_a_common_word_is_kept_until_the_index_changes(index, monkeypatch):
-    monkeypatch.setattr("fashiontag.index.database._MANY", 1)
+def test_titles_are_kept_until_the_index_changes(index):
     replace(index, [entry("a", title="Red dress"), entry("b", title="Blue dress")])
-    assert len(index.containing("dress")) == len(index.containing("dress")) == 2
-    replace(index, [entry("a", title="Red dress"), entry("b", title="Blue shirt")])
-    assert len(index.containing("dress")) == 1
+    assert having(index, "dress") == having(index, "dress") == [0, 1]
+    before = numbers(index)
+    replace(index, [entry("a", title="Red dress"), entry("c", title="Blue shirt dress")])
+    assert having(index, "dress") == [0, 1]
+    assert having(index, "blue shirt") == [1]
+    # numbers of a state that the index has just left
+    assert np.diff(index.said("m", before).starts).tolist() == [2, 0]
+    assert np.diff(index.said("m", numbers(index)).starts).tolist() == [2, 3]
 
 
-def test_an_index_without_words_gets_them(index, tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_index_gets_its_words(index, tmp_path, version):
     replace(index, [entry("a", title="Red <b>dress</b>"), entry("b")])
+    words = "CREATE VIRTUAL TABLE words USING fts5 (text); CREATE TABLE kept (x)"
     index._database.executescript(
-        "DROP TABLE words; DROP TABLE kept; CREATE TABLE placed (x); PRAGMA user_version = 1"
+        "DROP TABLE words; DROP TABLE kept; DROP TABLE vocabulary;"
+        f"{words if version == 2 else 'CREATE TABLE placed (x)'}; PRAGMA user_version = {version}"
     )
     with Index.open(tmp_path) as newer:
-        assert newer.containing("dress").tolist() == numbers(newer)[:1].tolist()
+        assert having(newer, "dress") == [0]
         replace(newer, [entry("b")])
-        assert newer.containing("dress").tolist() == []
+        assert having(newer, "dress") == []
 
 
-def test_a_rare_word_brings_a_short_title_nearest():
-    titles = ["red dress", "red shirt", "red dress by some brand", "", "blue trousers"]
+def said(titles):
+    """Return `Titles` of texts, and a function from a query to the numbers of its words."""
+    known = {}
+    parts = [
+        np.array([known.setdefault(w, len(known)) for w in split(t)], "<i4").tobytes()
+        for t in titles
+    ]
+    return Titles.join(parts), lambda text: [known.get(w, -1) for w in dict.fromkeys(split(text))]
+
+
+def test_a_title_with_all_words_and_little_else_is_nearest():
+    titles, words = said(["red dress", "red shirt", "red dress by them", "", "blue trousers"])
 
     def near(query, weight=1.0):
-        return closeness(
-            query,
-            np.array([len(split(title)) for title in titles]),
-            lambda word: np.flatnonzero([word in split(title) for title in titles]),
-            weight,
-        )
+        return closeness(words(query), titles, weight)
 
     dress, shirt, long, none, trousers = near("Red dress dress!")
     assert 1 > dress > long > shirt > none == trousers == 0
@@ -374,6 +385,20 @@ def test_a_rare_word_brings_a_short_title_nearest():
     assert not near("?!").any()
     assert not near("red dress", weight=0.0).any()
     assert near("red dress", weight=2.0)[0] == pytest.approx(1 - (1 - dress) ** 2)
+
+
+def test_what_leads_a_title_is_its_brand_and_takes_nothing_away():
+    titles, words = said(["dress", "some long brand dress", "dress shirt", "brand dress dress"])
+    bare, branded, other, twice = closeness(words("dress"), titles)
+    assert bare == branded == twice > other > 0
+
+
+def test_titles_are_packed_without_loss():
+    for texts in ([], [""], ["a b c", "", "c"], ["a b", "c d"]):
+        titles, _ = said(texts)
+        again = Titles.unpack(titles.pack())
+        assert again.said.tolist() == titles.said.tolist()
+        assert again.starts.tolist() == titles.starts.tolist()
 
 
 # -- distances ------------------------------------------------------------------------------------
@@ -392,7 +417,6 @@ def placed(images, texts=None, families=None, pictures=None):
         pictures=own if pictures is None else np.array(pictures),
         images=np.array(images),
         texts=np.full(n, -1) if texts is None else np.array(texts),
-        lengths=np.zeros(n, np.int64),
     )
 
 

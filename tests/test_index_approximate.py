@@ -59,7 +59,7 @@ def search(matrix, rows, query, folder=None, k=10, mean=None, **given):
     rows = np.asarray(rows)
     own = -np.arange(1, len(rows) + 1)
     none = np.full(len(rows), -1)
-    place = Placement(np.arange(len(rows)), own, own, rows, none, none + 1)
+    place = Placement(np.arange(len(rows)), own, own, rows, none)
     orders = place.orders()
     place = dataclasses.replace(place, kin=orders[:2])
     segments = opened(folder, rows, mean) if folder else None
@@ -179,7 +179,7 @@ def test_what_folds_is_counted_over_everything(tmp_path, matrix, queries):
     rows = np.arange(N)
     renew(tmp_path, matrix, rows, queries)
     families, own = rows % 40, -rows - 1
-    place = Placement(rows, families, own, rows, np.full(N, -1), np.zeros(N, np.int64))
+    place = Placement(rows, families, own, rows, np.full(N, -1))
     orders = place.orders()
     place = dataclasses.replace(place, kin=orders[:2])
     query = matrix[3].astype(np.float32)

@@ -38,7 +38,7 @@ from fashiontag.index.nearest import (
     members,
     nearest,
 )
-from fashiontag.index.words import closeness
+from fashiontag.index.words import Titles, closeness
 
 __all__ = [
     "DATABASE",
@@ -59,6 +59,7 @@ __all__ = [
     "Refreshed",
     "Segments",
     "SourceStatus",
+    "Titles",
     "alike",
     "centred",
     "chance_level",

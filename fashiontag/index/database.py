@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from fashiontag.errors import StoreError
-from fashiontag.index.words import split
+from fashiontag.index.words import Titles, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Operator = Literal["=", "<", "<=", ">", ">="]
 
 DATABASE = "index.sqlite"
-FORMAT = 2
+FORMAT = 3
 PATIENCE = 60
 """Seconds that a writer waits for another."""
 
@@ -54,9 +54,12 @@ CREATE TABLE facets (
 CREATE TABLE state (generation INTEGER NOT NULL);
 INSERT INTO state VALUES (0)
 """
-_SCHEMA_2 = """
-CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+_SCHEMA_3 = """
 DROP TABLE IF EXISTS placed;
+DROP TABLE IF EXISTS kept;
+DROP TABLE IF EXISTS words;
+CREATE TABLE vocabulary (word INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE words (number INTEGER PRIMARY KEY, said BLOB NOT NULL);
 CREATE TABLE kept (name TEXT PRIMARY KEY, generation INTEGER NOT NULL, data BLOB NOT NULL)
 """  # kept has row ids: in a table without, looking for a name reads whole blobs on the way
 _STAGED = """
@@ -65,7 +68,6 @@ CREATE TEMP TABLE staged (
     text_key TEXT, words TEXT) WITHOUT ROWID
 """
 _STAGE = 1000  # entries per statement while staging
-_MANY = 5_000  # rows that take SQLite 2 ms, and a blob of them 20 µs
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class IndexedItem:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The searchable items of one model, as six columns of length n, int64.
+    """The searchable items of one model, as five columns of length n, int64.
 
     Attributes
     ----------
@@ -149,8 +151,6 @@ class Placement:
         Equal where items show one product in several colours, or the very same picture.
     images, texts : ndarray
         Rows of the vectors in the store, -1 where there is none.
-    lengths : ndarray
-        Words in the title, 0 where there is none.
     kin : ndarray of shape (2, n), int64, optional
         ``argsort`` of families and of pictures, for finding what folds without looking at all.
     """
@@ -160,7 +160,6 @@ class Placement:
     pictures: NDArray[np.int64]
     images: NDArray[np.int64]
     texts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
     kin: NDArray[np.int64] | None = None
 
     def orders(self) -> NDArray[np.int64]:
@@ -203,7 +202,7 @@ class Index:
                 for statement in _SCHEMA.split(";") if version == 0 else ():
                     database.execute(statement)
                 if version < FORMAT:
-                    _second_format(database)
+                    _third_format(database, version)
                     database.execute(f"PRAGMA user_version = {FORMAT}")
                 database.execute("COMMIT")
             version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -356,7 +355,7 @@ class Index:
         )
         retitled = [number for number, *_, other in changed if other]
         self._database.executemany(
-            "DELETE FROM words WHERE rowid = ?",
+            "DELETE FROM words WHERE number = ?",
             [(number,) for number in (*(one for one, *_ in gone), *retitled)],
         )
         self._database.executemany(
@@ -376,12 +375,14 @@ class Index:
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
         ).rowcount
+        said = _Words(self._database)
         worded = (
-            "INSERT INTO words (rowid, text) SELECT number, s.words FROM items AS i JOIN staged AS"
-            " s ON s.id = i.id WHERE s.words != '' AND i.source = ? AND i.number "
+            "SELECT number, s.words FROM items AS i JOIN staged AS s ON s.id = i.id"
+            " WHERE s.words != '' AND i.source = ? AND i.number "
         )
-        run(worded + "> ?", (source, last))
-        self._database.executemany(worded + "= ?", [(source, number) for number in retitled])
+        said.add(run(worded + "> ?", (source, last)))
+        for number in retitled:
+            said.add(run(worded + "= ?", (source, number)))
         facets = _Facets(self._database)
         for number, pair in won:
             facets.add(number, pair)
@@ -532,20 +533,37 @@ class Index:
             np.fromiter(chain.from_iterable(facets), dtype=np.int64).reshape(-1, 2),
         )
 
-    def containing(self, word: str) -> NDArray[np.int64]:
-        """Return the numbers of items whose title has a word, one of `split`; ascending."""
+    def words(self, text: str) -> list[int]:
+        """Return the numbers of a text's words, each once; -1 for one that no title ever had."""
+        with self._lock, self._saying():
+            find = self._database.execute
+            found = (
+                find("SELECT word FROM vocabulary WHERE text = ?", (_text(word),)).fetchone()
+                for word in dict.fromkeys(split(text))
+            )
+            return [row[0] if row else -1 for row in found]
+
+    def said(self, fingerprint: str, numbers: NDArray[np.int64]) -> Titles:
+        """Return the titles of these items of one model, `Placement.numbers`.
+
+        They are kept until the index changes.
+        """
+        name = fingerprint + " words"
         with self._lock, self._saying():
             generation = self._generation()
-            kept = self._kept("word " + word, generation)
-            if kept is not None:
-                return kept
+            kept = self._kept(name, generation)
+            if kept is not None and np.array_equal(kept[: len(numbers)], numbers):
+                return Titles.unpack(kept[len(numbers) :])
             rows = self._database.execute(
-                "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", (f'"{word}"',)
+                "SELECT number, said FROM items JOIN sources USING (source)"
+                " JOIN words USING (number) WHERE fingerprint = ?",
+                (fingerprint,),
             )
-            found = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
-        if len(found) > _MANY:
-            self._keep("word " + word, generation, found)
-        return found
+            said = dict(rows)
+        # numbers can be of a state that the index has just left: what is gone then says nothing
+        titles = Titles.join(said.get(number, b"") for number in numbers.tolist())
+        self._keep(name, generation, np.concatenate([numbers, titles.pack()]))
+        return titles
 
     def items(self, numbers: Sequence[int]) -> list[IndexedItem]:
         """Return these items, in this order."""
@@ -573,23 +591,20 @@ class Index:
             generation = self._generation()
             kept = self._kept(fingerprint, generation)
             if kept is not None:
-                return Placement(*kept.reshape(6, -1))
+                return Placement(*kept.reshape(5, -1))
             found = self._database.execute(
-                "SELECT number, family, image_key, text_key,"
-                " length(w.text) - length(replace(w.text, ' ', '')) + 1"
-                " FROM items JOIN sources USING (source) LEFT JOIN words AS w ON w.rowid = number"
+                "SELECT number, family, image_key, text_key FROM items JOIN sources USING (source)"
                 " WHERE fingerprint = ? ORDER BY number",
                 (fingerprint,),
             )
-            blocks = [np.empty((6, 0), dtype="<i8")]
+            blocks = [np.empty((5, 0), dtype="<i8")]
             while rows := found.fetchmany(_STAGE):  # all at once would take 400 bytes an item
-                block = np.empty((6, len(rows)), dtype="<i8")
+                block = np.empty((5, len(rows)), dtype="<i8")
                 block[0] = [row[0] for row in rows]
                 block[1] = [row[1] or -row[0] for row in rows]  # no title: a family of its own
                 block[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
                 block[3] = find("image", [row[2] or "" for row in rows])
                 block[4] = find("text", [row[3] or "" for row in rows])
-                block[5] = [row[4] or 0 for row in rows]
                 blocks.append(block)
         data = np.concatenate(blocks, axis=1)
         self._keep(fingerprint, generation, data)
@@ -669,15 +684,16 @@ def _way_out(error: OSError | sqlite3.Error) -> str:
     )
 
 
-def _second_format(database: sqlite3.Connection) -> None:
-    """Add what format 1 hadn't: the words of titles."""
-    for statement in _SCHEMA_2.split(";"):
+def _third_format(database: sqlite3.Connection, version: int) -> None:
+    """Keep the words of titles, which format 2 had in a table of SQLite's FTS5, format 1 nowhere.
+
+    An older index has the titles' markup among their words until they change.
+    """
+    for statement in _SCHEMA_3.split(";"):
         database.execute(statement)
-    titles = database.execute("SELECT number, title FROM items WHERE title != ''").fetchall()
-    database.executemany(
-        "INSERT INTO words (rowid, text) VALUES (?, ?)",
-        ((number, " ".join(said)) for number, title in titles if (said := split(title))),
-    )
+    if version:
+        titles = database.execute("SELECT number, title FROM items WHERE title != ''").fetchall()
+        _Words(database).add((number, " ".join(split(title))) for number, title in titles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -818,4 +834,34 @@ class _Facets:
                 (name, value, number(value)),
             ).fetchone()
             known = self._vals[name, value] = int(row[0])
+        return known
+
+
+class _Words:
+    """Writes what titles say, giving each word a number."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._numbers: dict[str, int] = {}
+
+    def add(self, titles: Iterable[tuple[int, str]]) -> None:
+        """Take items' numbers and their words with a space between; without words nothing is."""
+        stream = iter(titles)
+        while block := list(islice(stream, _STAGE)):
+            rows = [
+                (number, np.array([self._number(word) for word in text.split()], dtype="<i4"))
+                for number, text in block
+                if text
+            ]
+            self._database.executemany("INSERT INTO words VALUES (?, ?)", rows)
+
+    def _number(self, word: str) -> int:
+        known = self._numbers.get(word)
+        if known is None:
+            row = self._database.execute(
+                "INSERT INTO vocabulary (text) VALUES (?)"
+                " ON CONFLICT (text) DO UPDATE SET text = text RETURNING word",
+                (word,),
+            ).fetchone()
+            known = self._numbers[word] = int(row[0])
         return known

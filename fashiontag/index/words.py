@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-K1 = 1.5
-B = 0.75  # both as usual; val shows no reason for others
 WHOLE = 3
 """A title with half of the query's words, by rarity, is worth an eighth of one with all of them.
 
 A query of attributes has words of many titles and is better left to the vectors, a product's name
-all of one's: on val and pool 3 did best over both kinds, 2 and 4 hardly worse, 1 (BM25) a point."""
+all of one's: on val and pool 3 did best over both kinds, 2 and 4 hardly worse, 1 a point."""
+
+BESIDES = 0.2
+"""What each further word of a title takes away; .1 and .3 did as well on val and pool."""
 
 _NO_LETTER = re.compile(r"[\W_]")
 _ASCII = re.compile(r"[a-z0-9]+")
+_ACCENTS = frozenset(map(chr, range(0x300, 0x370)))  # combining marks of European letters
 
 
 def split(text: str) -> list[str]:
-    """Return the words of a text, in small letters."""
+    """Return the words of a text, in small letters, Latin ones without accents."""
     if text.isascii():  # four times as fast, and nearly all titles are
         return _ASCII.findall(text.lower())
-    return _NO_LETTER.sub(_blank, text.casefold()).split()
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if c not in _ACCENTS)
+    return _NO_LETTER.sub(_blank, unicodedata.normalize("NFC", bare)).split()
 
 
 def _blank(found: re.Match[str]) -> str:
@@ -37,26 +41,55 @@ def _blank(found: re.Match[str]) -> str:
     return found[0] if unicodedata.category(found[0]).startswith("M") else " "
 
 
-def closeness(
-    query: str,
-    lengths: NDArray[np.int64],
-    containing: Callable[[str], NDArray[np.int64]],
-    weight: float = 1.0,
-) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """The words of n titles, in their order, as the numbers that the index gives to words.
+
+    Attributes
+    ----------
+    said : ndarray of shape (words,), int32
+        All titles' words, one title after the other.
+    starts : ndarray of shape (n + 1,), int64
+        Title i is ``said[starts[i] : starts[i + 1]]``, which may be empty.
+    """
+
+    said: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def join(cls, titles: Iterable[bytes]) -> Self:
+        """Make them of each title's numbers, as the bytes of little-endian int32."""
+        parts = list(titles)
+        starts = np.cumsum([0, *(len(part) // 4 for part in parts)], dtype="<i8")
+        return cls(np.frombuffer(b"".join(parts), dtype="<i4"), starts)
+
+    def pack(self) -> NDArray[np.int64]:
+        """Return one array of int64 with all of it, for `unpack`."""
+        size = np.array([len(self.starts), len(self.said)], dtype="<i8")
+        even = np.pad(self.said.astype("<i4"), (0, len(self.said) % 2))
+        return np.concatenate([size, self.starts, even.view("<i8")])
+
+    @classmethod
+    def unpack(cls, data: NDArray[np.int64]) -> Self:
+        """Read what `pack` wrote, without a copy."""
+        titles, words = data[:2].tolist()
+        return cls(data[2 + titles :].view("<i4")[:words], data[2 : 2 + titles])
+
+
+def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDArray[np.float32]:
     """Return how far its words take each title to a query: 0 has none of them, below 1.
 
-    Of BM25 (Robertson and Zaragoza, 2009) come the rarity of words, each counted once, and what a
-    title's length takes away, as shares of what a title of no length would get for all words of the
-    query: ``share = rarity ** WHOLE * length``. The result is ``1 - (1 - share) ** weight``. A word
-    that no title has lowers what others can reach.
+    A title has a share of the query's words, each counted once and by its rarity (the inverse
+    document frequency of BM25, Robertson and Zaragoza, 2009). What it says besides takes away from
+    that, but only after the first word that it shares: what leads a title is its brand, which a
+    buyer leaves out. ``share = rarity ** WHOLE / (1 + BESIDES * (1 + besides))``, and the result is
+    ``1 - (1 - share) ** weight``. A word that no title has lowers what others can reach.
 
     Parameters
     ----------
-    query : str
-    lengths : ndarray of shape (n,), int64
-        Words in each title, 0 where there is none.
-    containing : callable
-        ``containing(word)`` gives the titles that have a word, shape (m,), int64.
+    asked : sequence of int
+        The numbers of the query's words, each once; -1 for every word that no title has.
+    titles : Titles
     weight : float
         0 or more; 0 makes words count for nothing.
 
@@ -64,18 +97,26 @@ def closeness(
     -------
     ndarray of shape (n,), float32
     """
-    shares = np.zeros(len(lengths), dtype=np.float32)
-    titled = np.count_nonzero(lengths)
+    near = np.zeros(len(titles.starts) - 1, dtype=np.float32)
+    places = np.flatnonzero(np.isin(titles.said, asked))
+    words = titles.said[places]
+    owners = np.searchsorted(titles.starts, places, side="right") - 1
+    titled = np.count_nonzero(np.diff(titles.starts))
     possible = 0.0
-    for word in dict.fromkeys(split(query)):
-        having = containing(word)
+    for word in asked:
+        having = owners[words == word]
+        having = having[_firsts(having)]
         rarity = np.log1p((titled - len(having) + 0.5) / (len(having) + 0.5))
-        shares[having] += rarity
+        near[having] += rarity
         possible += rarity
-    some = np.flatnonzero(shares)
-    if len(some):
-        relative = np.arange(lengths.max() + 1, dtype=np.float32) * (titled / lengths.sum())
-        full = (1 + K1 * (1 - B)) / (1 + K1 * (1 - B + B * relative))
-        share = (shares[some] / possible) ** WHOLE * full[lengths[some]]
-        shares[some] = 1 - (1 - share) ** np.float32(weight)
-    return shares
+    first = np.flatnonzero(_firsts(owners))
+    some, shared = owners[first], np.diff(first, append=len(owners))
+    besides = titles.starts[some + 1] - places[first] - shared
+    share = (near[some] / possible) ** WHOLE / (1 + BESIDES * (1 + besides))
+    near[some] = 1 - (1 - share) ** weight
+    return near
+
+
+def _firsts(ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the first of each run of equal numbers; `numpy.unique` would sort them once more."""
+    return np.not_equal(np.diff(ascending, prepend=-1), 0)
