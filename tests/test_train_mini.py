@@ -32,6 +32,22 @@ def test_other_texts_pass(text):
     assert words.Filter()(text)
 
 
+def test_a_refused_word_leaves_its_place_in_the_sentence():
+    split = words.Filter().split
+    assert split("a photo of the Pullovers, red") == ("pullovers", "a photo of the {}, red")
+    with pytest.raises(ValueError, match="no refused word"):
+        split("a red dress")
+
+
+def test_rounds_follow_each_other_and_the_last_one_ends():
+    round_at = pytest.importorskip("benchmarks.train_mini.image").round_at
+    assert round_at(0, [2, 1]) == (0, 0.0)
+    assert round_at(60, [2, 1]) == (0, 0.5)
+    assert round_at(120, [2, 1]) == (1, 0.0)
+    assert round_at(150, [2, 1]) == (1, 0.5)
+    assert round_at(200, [2, 1]) == (1, 1.0)
+
+
 def test_no_prompt_or_composed_caption_holds_an_open_vocabulary_word():
     forbidden = words.words_pattern(w for g in words.open_vocabulary().values() for w in g)
     allowed = words.Filter()

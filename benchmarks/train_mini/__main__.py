@@ -23,8 +23,12 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--work", type=Path, default=Path("/tmp/mini"), help="caches and checkpoints")
     p.add_argument("--out", type=Path, help="default: the shipped folder, for a full run")
     p.add_argument("--name", default="image", help="name of this run's checkpoints")
-    p.add_argument("--minutes", type=float, default=72, help="time for the image tower")
-    p.add_argument("--text-minutes", type=float, default=22, help="time for the text tower")
+    p.add_argument(
+        "--minutes", type=float, nargs="+", default=[72, 95],
+        help="time for the image tower, round by round",
+    )  # fmt: skip
+    p.add_argument("--text-minutes", type=float, default=30, help="time for the text tower")
+    p.add_argument("--text-width", type=int, default=128, help="of the text tower; a multiple of 4")
     p.add_argument(
         "--stage", choices=("prepare", "image", "text", "export", "judge", "all"), default="all"
     )
@@ -59,9 +63,9 @@ def main() -> None:
     )
     options = {
         "data": args.data, "work": args.work, "hold_out": args.hold_out, "quick": args.quick,
-        "minutes": args.minutes / (4 if args.quick else 1), "tower": args.tower,
+        "minutes": [m / (4 if args.quick else 1) for m in args.minutes], "tower": args.tower,
         "cores": args.cores, "seed": args.seed, "name": args.name, "rate": 2e-3, "evaluate": None,
-        "wordnet": args.wordnet,
+        "wordnet": args.wordnet, "text_width": args.text_width,
         "run": f"{os.getpid()}-{int(time.time())}",
     }  # fmt: skip
     if "prepare" in stages:

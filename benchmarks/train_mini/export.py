@@ -36,9 +36,10 @@ def self_test_image() -> Image.Image:
 
 def write(work: Path, name: str, out: Path, tower: str = "mobilenetv4_conv_small") -> None:
     """Write config, half-precision weights and self-test vectors."""
+    text = torch.load(work / f"{name}-text.pt", weights_only=True)
     model_cfg = {
-        "embed_dim": DIM, "vision_cfg": vision_config(tower), "text_cfg": text_config(),
-        "custom_text": True,
+        "embed_dim": DIM, "vision_cfg": vision_config(tower),
+        "text_cfg": text_config(text["token_embedding.weight"].shape[1]), "custom_text": True,
     }  # fmt: skip
     config = {
         "model_cfg": model_cfg,
@@ -54,7 +55,7 @@ def write(work: Path, name: str, out: Path, tower: str = "mobilenetv4_conv_small
         open_clip.CLIPTextCfg(**model_cfg["text_cfg"]),
     )
     model.visual.trunk.load_state_dict(pair.trunk.state_dict())
-    model.text.load_state_dict(torch.load(work / f"{name}-text.pt", weights_only=True))
+    model.text.load_state_dict(text)
     with torch.no_grad():
         model.logit_scale.fill_(np.log(20.0))
     out.mkdir(parents=True, exist_ok=True)

@@ -23,20 +23,23 @@ from benchmarks.train_mini import pictures, words
 from benchmarks.train_mini.texts import MINILM, WORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from benchmarks.train_mini.material import Material
 
 DIM = 256
 BATCH = 128  # over all processes
-# Share of the time up to which pictures have that size: small ones teach as much per second, and
-# half of the catalogue's photos are 80x60 anyway.
+# Share of a round's time up to which pictures have that size: small ones teach as much per second,
+# and half of the catalogue's photos are 80x60 anyway.
 SIZES = ((0.2, (64, 48)), (0.55, (96, 72)), (1.0, pictures.SIZE))
+LATER_SIZES = ((0.4, (96, 72)), (1.0, pictures.SIZE))
+LATER_RATE = 0.6  # of the first round's: far enough to leave its minimum, too little to forget it
 AUXILIARY = ("articleType", "baseColour", "gender", "season", "usage", "plain")
 SMOOTHING = 0.05
 HIDDEN = 0.33
 PAIR = 1.0  # weight of "photo and caption find each other"
-REMEMBERED = 2048  # pictures of earlier steps that stand by as wrong answers
+REMEMBERED = 8192  # pictures and texts of earlier steps that stand by as wrong answers
 
 
 class TextHead(nn.Module):
@@ -161,8 +164,9 @@ class Sampler:
 
 
 def train(rank: int, world: int, material: Material, options: dict[str, Any]) -> None:
-    """Train for `minutes`, on `world` processes that average their gradients; resumes.
+    """Train for rounds of `minutes`, on `world` processes that average their gradients; resumes.
 
+    In every round the rate falls as a cosine (warm restarts: Loshchilov and Hutter, ICLR 2017).
     One thread each: on two cores that other programs use too, two processes that meet once per
     step were five times faster than two threads that meet in every operation.
     """
@@ -206,22 +210,24 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
     title_masks = {k: torch.from_numpy(v) for k, v in material.title_masks.items()}
     family = torch.from_numpy(material.family)
     source = np.array(material.source)
-    memory: dict[str, torch.Tensor] = {}
-    batch, total = BATCH // world, options["minutes"] * 60
+    seen_images: dict[str, torch.Tensor] = {}
+    seen_texts: dict[str, torch.Tensor] = {}
+    batch, total = BATCH // world, sum(options["minutes"]) * 60
     parameters = list(model.parameters())
     while elapsed < total:
         order = sampler.epoch()
         steps, seen, begun, sums = len(order) // BATCH, 0, time.monotonic(), {}
         for i in range(steps):
             tick = time.monotonic()
-            progress = min(1.0, elapsed / total)
-            rate = options["rate"] * min(1.0, (step + 1) / 150)
-            rate *= 0.5 + 0.5 * math.cos(math.pi * progress)
+            begun_before, progress = round_at(elapsed, options["minutes"])
+            rate = options["rate"] * min(1.0, progress / 0.02)
+            rate *= (0.5 + 0.5 * math.cos(math.pi * progress)) * LATER_RATE**begun_before
             for part in optimiser.param_groups:
                 part["lr"] = rate + 1e-6
             ids = order[i * BATCH + rank * batch : i * BATCH + (rank + 1) * batch]
             raw = np.stack([pixels[material.source[j]][material.at[j]] for j in ids])
-            size = next(size for end, size in SIZES if progress <= end)
+            sizes = LATER_SIZES if begun_before else SIZES
+            size = next(size for end, size in sizes if progress <= end)
             x = pictures.augment(
                 torch.from_numpy(raw).permute(0, 3, 1, 2), size, generator=g,
                 ordinary=torch.from_numpy(source[ids] == "clothing_train"),
@@ -262,15 +268,18 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
             wrong = _wrong(images, texts)
             wrong[torch.arange(len(ids)), torch.arange(len(ids))] = True
             logits = (scale * image @ text.T).masked_fill(~wrong, -1e4)
+            if seen_texts:
+                more = scale * image @ seen_texts["vector"].T
+                logits = torch.cat([logits, more.masked_fill(~_wrong(images, seen_texts), -1e4)], 1)
             pair = fn.cross_entropy(logits, torch.arange(len(ids)), label_smoothing=0.0)
             own = {k: v[: len(ids)] for k, v in texts.items()}
             back = scale * text[: len(ids)] @ image.T
             allow = _wrong(images, own).T.clone()
             allow.fill_diagonal_(True)
             back = back.masked_fill(~allow, -1e4)
-            if memory:
-                more = scale * text[: len(ids)] @ memory["image"].T
-                back = torch.cat([back, more.masked_fill(~_wrong(memory, own).T, -1e4)], 1)
+            if seen_images:
+                more = scale * text[: len(ids)] @ seen_images["vector"].T
+                back = torch.cat([back, more.masked_fill(~_wrong(seen_images, own).T, -1e4)], 1)
             pair = (pair + fn.cross_entropy(back, torch.arange(len(ids)))) / 2
             losses["pair"] = pair
             loss = loss + PAIR * pair
@@ -291,7 +300,8 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
                 _average_gradients(parameters, world)
             nn.utils.clip_grad_norm_(parameters, 2.0)
             optimiser.step()
-            memory = _remember(memory, image, images)
+            seen_images = _remember(seen_images, image, images)
+            seen_texts = _remember(seen_texts, text, texts)
             step += 1
             keep = min(0.996, (1 + step) / (20 + step))
             with torch.no_grad():
@@ -342,6 +352,15 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
         dist.destroy_process_group()
 
 
+def round_at(elapsed: float, minutes: Sequence[float]) -> tuple[int, float]:
+    """Return how many rounds are over after `elapsed` seconds, and the share of the next (0..1)."""
+    for done, length in enumerate(minutes):
+        if elapsed < length * 60:
+            return done, elapsed / (length * 60)
+        elapsed -= length * 60
+    return len(minutes) - 1, 1.0
+
+
 def _captions(
     material: Material, ids: np.ndarray, rng: np.random.Generator
 ) -> tuple[list[int], np.ndarray]:
@@ -372,9 +391,9 @@ def _wrong(images: dict[str, torch.Tensor], texts: dict[str, torch.Tensor]) -> t
 
 
 def _remember(
-    memory: dict[str, torch.Tensor], image: torch.Tensor, images: dict[str, torch.Tensor]
+    memory: dict[str, torch.Tensor], vectors: torch.Tensor, known: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    new = {"image": image.detach(), **images}
+    new = {"vector": vectors.detach(), **known}
     if not memory:
         return new
     return {k: torch.cat([new[k], memory[k]])[:REMEMBERED] for k in new}

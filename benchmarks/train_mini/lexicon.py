@@ -136,6 +136,7 @@ class Lexicon:
         """Return unit vectors (n, 256) of the template filled with each word."""
         weights, trust = self.mixture(words)
         own = self.head([template.format(w) for w in words])
-        known = self.head([template.format(w) for w in self.known])
-        mixed = unit(weights @ known)
+        used = np.flatnonzero(weights.any(0))
+        known = self.head([template.format(self.known[i]) for i in used])
+        mixed = unit(weights[:, used] @ known)
         return unit((1 - trust[:, None]) * own + trust[:, None] * mixed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-CONTEXT, WIDTH, HEADS, LAYERS = 32, 128, 4, 4
+CONTEXT, HEADS, LAYERS = 32, 4, 4
 BATCH = 512
 AROUND = (
     "a product photo of a {}", "a {} product", "a photo of a {}", "{} clothing and accessories",
@@ -40,10 +40,10 @@ AROUND = (
 TAUGHT = 0.7  # share of the sentences around it in which a word of a table or dictionary is learned
 
 
-def text_config() -> dict[str, Any]:
-    """open_clip's text configuration of the tower."""
+def text_config(width: int) -> dict[str, Any]:
+    """open_clip's text configuration; most of the tower's weights are in its token embedding."""
     return {
-        "context_length": CONTEXT, "vocab_size": 49408, "width": WIDTH, "heads": HEADS,
+        "context_length": CONTEXT, "vocab_size": 49408, "width": width, "heads": HEADS,
         "layers": LAYERS,
     }  # fmt: skip
 
@@ -106,13 +106,23 @@ def corpus(options: dict[str, Any], head: Callable[[Sequence[str]], np.ndarray])
         for n in ("category", "color")
         for x in load_labels("fashion").group(n).labels
         for w in x.terms
+        if allowed(w)
     ]
     pairs = [" ".join(rng.choice(shown, 2)) for _ in range(6000)]
     weights = dict.fromkeys(captions, 1.0) | dict.fromkeys(pairs, 1.0)
     weights |= dict.fromkeys(label_sentences(), 6.0)
     weights |= dict.fromkeys((s for w, _ in PLAIN.values() for x in w for s in generic(x)), 6.0)
     plain = list(weights)
-    goals = [head(plain)]
+    heard = np.array([allowed(t) for t in plain])
+    goals = [np.empty((len(plain), DIM), np.float32)]
+    goals[0][heard] = head([t for t, known in zip(plain, heard, strict=True) if known])
+    # A label's words that no picture taught: what MiniLM's head makes of them is a guess.
+    untaught: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for i in np.flatnonzero(~heard):
+        word, template = allowed.split(plain[i])
+        untaught[template].append((i, word))
+    for template, found in untaught.items():
+        goals[0][[i for i, _ in found]] = lexicon.vectors([w for _, w in found], template)
     token_goals = lexicon.vectors(words, "{}")
     goals.append(token_goals)
     extra, share = list(words), [0.5] * len(words)
@@ -162,8 +172,8 @@ def _start(tower: nn.Module, tokens: tuple[list[int], np.ndarray]) -> None:
         x = torch.from_numpy(goals)
         x = x - x.mean(0)
         _, _, v = torch.linalg.svd(x, full_matrices=False)
-        small = x @ v[:WIDTH].T
         nn.init.normal_(tower.token_embedding.weight, std=0.01)
+        small = x @ v[: tower.token_embedding.weight.shape[1]].T
         tower.token_embedding.weight[torch.tensor(ids)] = small * (0.03 / small.std())
 
 
@@ -189,7 +199,7 @@ def distil(options: dict[str, Any]) -> None:
     tower = open_clip.CustomTextCLIP(
         DIM,
         open_clip.CLIPVisionCfg(**vision_config(options["tower"])),
-        open_clip.CLIPTextCfg(**text_config()),
+        open_clip.CLIPTextCfg(**text_config(options["text_width"])),
     ).text
     saved = work / f"{name}-text.pt"
     if saved.exists():  # a later teacher of the same run: go on from the earlier student

@@ -126,6 +126,13 @@ class Filter:
     def __call__(self, text: str) -> bool:
         return not self._pattern.search(text.lower())
 
+    def split(self, text: str) -> tuple[str, str]:
+        """Return the first refused word, lower-case, and the text with ``{}`` in its place."""
+        found = self._pattern.search(text.lower())
+        if found is None:
+            raise ValueError(f"{text!r} holds no refused word.")
+        return found[0], f"{text[: found.start()]}{{}}{text[found.end() :]}"
+
 
 @dataclass(frozen=True)
 class Group:
