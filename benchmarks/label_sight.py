@@ -1,0 +1,173 @@
+"""Can a picture show it? ``python -m benchmarks.label_sight WORKSPACE``.
+
+Every label of ``prompts/fashion.toml`` is tried on the pictures whose titles name it (for a
+category, else the seller's article type): how often does such a picture score higher for the label
+than one of the same article type whose title names another label of the group? That is the area
+under the ROC curve within types, .5 for a coin; without types "leather" would be found by what
+shoes look like. (Categories are types, so all are compared there.)
+
+Pictures are those of pool and val; where fewer than 20 are named, backbone's, which the model was
+trained on, are added and counted apart. What is below ``SEEN`` is what ``visible = false`` is for.
+Labels that too few titles name are for the eye: ``--sheets DIR`` writes the twenty best pictures
+of pool and val of each. Written to ``benchmarks/results/label-sight.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+
+from benchmarks import products
+from benchmarks.zeroshot import table
+from fashiontag.catalog import clean_title
+from fashiontag.encoders import resolve
+from fashiontag.heads.lexical import TitleMatcher
+from fashiontag.labels import load_labels
+from fashiontag.metrics import FamilyBootstrap
+from fashiontag.store import VectorStore
+from fashiontag.workflows.embed import embed, read_vectors
+from fashiontag.workflows.tag import ZeroShotTagger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fashiontag.labels import LabelSpace
+
+RESULT = products.ROOT / "benchmarks" / "results" / "label-sight.md"
+WANTED = 20
+SEEN = 0.65
+"""Chosen on pool and val: below it, what `tag` gives by picture is mostly the type's commonest."""
+UNTYPED = ("category",)
+
+
+def wins(
+    scores: NDArray[np.float32], named: NDArray[np.bool_], other: NDArray[np.bool_], kinds: NDArray
+) -> NDArray[np.float64]:
+    """Return for each named picture the share of others of its kind that score lower.
+
+    Equal scores count half; NaN where there is no other of its kind.
+    """
+    share = np.full(int(named.sum()), np.nan)
+    mine, at = scores[named], np.flatnonzero(named)
+    for kind in np.unique(kinds[named]):
+        rivals = np.sort(scores[other & (kinds == kind)])
+        here = kinds[at] == kind
+        if len(rivals):
+            below = np.searchsorted(rivals, mine[here], "left")
+            upto = np.searchsorted(rivals, mine[here], "right")
+            share[here] = (below + upto) / (2 * len(rivals))
+    return share
+
+
+def rows_of(space: LabelSpace, group: str, data: Pictures) -> list[list[str]]:
+    """Try one group's labels; a row each."""
+    span = space.span(group)
+    words = data.words[:, span] > 0
+    rows = []
+    for column, label in enumerate(space.group(group).labels):
+        named, other = words[:, column], words.any(axis=1) & ~words[:, column]
+        fresh = int((named & ~data.trained).sum())
+        among = np.ones(len(named), bool) if fresh < WANTED else ~data.trained
+        kinds = np.zeros(len(named), int) if group in UNTYPED else data.kinds
+        share = wins(data.scores[:, span][:, column], named & among, other & among, kinds)
+        known = ~np.isnan(share)
+        visible = space.group(group).visible and label.visible
+        found = "too few"
+        verdict = ""
+        if known.sum() >= WANTED:
+            one = FamilyBootstrap(data.families[named & among][known]).mean(share[known])
+            found = f"{one.value:.2f} ({one.low:.2f}–{one.high:.2f})"
+            verdict = "seen" if one.value >= SEEN else "not seen"
+        old = int((named & among & data.trained).sum())
+        rows.append(
+            [group, label.name, f"{fresh:,}", f"{old:,}" if old else "", found, verdict,
+             "" if visible else "title only"]
+        )  # fmt: skip
+    return rows
+
+
+def sheet(path: Path, label: str, pictures: Sequence[str]) -> None:
+    """Write small pictures side by side under what they were found by."""
+    page = Image.new("RGB", (10 * 98, 20 + 130 * -(-len(pictures) // 10)), "white")
+    ImageDraw.Draw(page).text((4, 4), label, fill="black")
+    for number, one in enumerate(pictures):
+        with Image.open(one) as image:
+            small = ImageOps.pad(image.convert("RGB"), (96, 128), color="white")
+        page.paste(small, (number % 10 * 98, 20 + number // 10 * 130))
+    page.save(path)
+
+
+class Pictures:
+    """Pictures with what their titles name and how they score for every label."""
+
+    def __init__(self, workspace: Path, space: LabelSpace) -> None:
+        encoder = resolve()
+        splits = ("pool", "val", "backbone")
+        read = [products.load([split]) for split in splits]
+        self.families = np.concatenate([one.families for one in read])
+        types = np.concatenate([one.attributes["articleType"] for one in read])
+        self.kinds = np.unique(types, return_inverse=True)[1]
+        self.trained = np.repeat(np.array(splits) == "backbone", [len(one.ids) for one in read])
+        titles = [title for one in read for title in one.titles["plain"]]
+        matcher = TitleMatcher(space)
+        self.words = matcher.score([clean_title(title) for title in titles])
+        for group in UNTYPED:  # what a title leaves out, the seller's column says
+            span = space.span(group)
+            silent = ~self.words[:, span].any(axis=1)
+            self.words[silent, span] = matcher.score(types[silent].tolist())[:, span]
+        items = [item for one in read for item in one.items("absent")]
+        self.paths = np.array([item.path for item in items])
+        with VectorStore.open(workspace) as store:
+            rows = np.concatenate([window.images for window in embed(items, encoder, store)])
+            head = ZeroShotTagger(encoder, space, store).head
+            self.scores = head.cosines(read_vectors(store, "image", encoder, rows))
+        self.made_with = products.made_with(encoder)
+
+
+def main() -> None:
+    """Try every label; write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--sheets", type=Path, help="where to put pictures for the eye")
+    given = parser.parse_args()
+    space = load_labels("fashion")
+    data = Pictures(given.workspace, space)
+    rows = [row for group in space.groups for row in rows_of(space, group.name, data)]
+    if given.sheets:
+        given.sheets.mkdir(parents=True, exist_ok=True)
+        shown = np.flatnonzero(~data.trained)
+        for column, row in enumerate(rows):
+            if not row[5] and not row[6]:
+                best = shown[np.argsort(-data.scores[shown, column], kind="stable")[:WANTED]]
+                name = f"{row[0]} {row[1]}"
+                sheet(given.sheets / f"{name}.png", name, data.paths[best].tolist())
+    counts = {
+        verdict: sum(row[5] == verdict for row in rows) for verdict in ("seen", "not seen", "")
+    }
+    lines = [
+        "# Which labels a picture shows", "",
+        f"`python -m benchmarks.label_sight WORKSPACE` · {data.made_with}.", "",
+        "Pictures whose title names a label (or their article type, a category) against pictures "
+        "of the same article type whose title names another label of the group (categories: "
+        "against all): the share of pairs in which the first scores higher, with its 95 % "
+        f"interval over families. {len(rows)} labels: {counts['seen']} seen (≥ {SEEN}), "
+        f"{counts['not seen']} not, {counts['']} named by the titles of fewer than {WANTED} "
+        "pictures that have such a rival.", "",
+        *table(
+            ["group", "label", "pictures", "more, trained on", "ahead of others", "",
+             "in the label file"],
+            rows,
+        ), "",
+    ]  # fmt: skip
+    RESULT.write_text("\n".join(lines))
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
