@@ -33,9 +33,13 @@ def average_precision_score(truth: Truth, scores: Scores) -> Floats:
     ndarray of shape (t,), float64, in [0, 1]
         NaN for a label without a known positive, where scikit-learn gives 0.
     """
-    weights = np.ones((1, len(truth)))
-    precision: Floats = weighted_average_precision(truth, scores, weights)[0]
-    return precision
+    result = np.full(truth.shape[1], np.nan)
+    for label in range(truth.shape[1]):
+        _, positive, ends = _ranking(truth[:, label], scores[:, label])
+        if len(positive):
+            found = np.searchsorted(positive, ends, side="right")
+            result[label] = (found / (ends + 1)).mean()
+    return result
 
 
 def weighted_average_precision(
@@ -58,15 +62,9 @@ def weighted_average_precision(
     result = np.full((len(weights), truth.shape[1]), np.nan)
     by_row = np.ascontiguousarray(weights.T)  # a row's weights lie together: four times as fast
     for label in range(truth.shape[1]):
-        known = np.flatnonzero(truth[:, label] >= 0)
-        order = known[np.argsort(-scores[known, label])]  # the order within ties doesn't matter
-        positive = np.flatnonzero(truth[order, label] == 1)
+        order, positive, ends = _ranking(truth[:, label], scores[:, label])
         if not len(positive):
             continue
-        values = scores[order, label]
-        # Rows of equal score enter together: precision is read where the last of them stands.
-        last = np.flatnonzero(np.append(values[1:] != values[:-1], True))
-        ends = last[np.searchsorted(last, positive)]
         hits = by_row[order[positive]]
         upto = np.searchsorted(positive, ends, side="right") - 1
         taken = _sums_upto(by_row, order, ends)
@@ -75,6 +73,22 @@ def weighted_average_precision(
         total = hits.sum(axis=0)
         result[:, label] = np.where(total > 0, sums / np.maximum(total, 1e-12), np.nan)
     return result
+
+
+def _ranking(
+    truth: Truth, scores: Scores
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the known rows, best first, the places of positives, and where their ties end.
+
+    Rows of equal score enter together: precision is read where the last of them stands.
+    """
+    known = np.flatnonzero(truth >= 0)
+    values = -scores[known]
+    order = np.argsort(values)  # the order within ties doesn't matter
+    positive = np.flatnonzero(truth[known[order]] == 1)
+    values = values[order]
+    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))
+    return known[order], positive, last[np.searchsorted(last, positive)]
 
 
 def _sums_upto(rows: Floats, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Floats:

@@ -30,7 +30,7 @@ from fashiontag.labels import LabelSpace, parse_labels
 from fashiontag.manifest import FILE_NAME, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -123,21 +123,28 @@ class Features:
             images.astype(np.float32),
             titles.astype(np.float32),
             np.array([bool(text) for text in texts], bool),
-            self._matcher.score(texts),
+            self._named(texts),
         )
 
     def transform(self, images: NDArray[Any], titles: NDArray[Any], texts: Sequence[str]) -> Floats:
         """Return features of n products, shape (n, p), float32; "" is no title."""
         titled = np.array([bool(text) for text in texts], bool)[:, None]
-        # Two titles in five are another's: each is read once.
-        each, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
-        words = [self.vocabulary.transform(each.tolist()), self._matcher.score(each.tolist())]
         columns = [
             _spread(images, self.image),
             _spread(titles, self.title) * titled,
-            *(one[place] for one in words),
+            _each_once(self.vocabulary.transform, texts),
+            self._named(texts),
         ]
         return np.hstack(columns).astype(np.float32)
+
+    def _named(self, texts: Sequence[str]) -> Floats:
+        return _each_once(self._matcher.score, texts)
+
+
+def _each_once(read: Callable[[Sequence[str]], Floats], texts: Sequence[str]) -> Floats:
+    """Read equal texts once: two titles in five are another's."""
+    each, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
+    return read(each.tolist())[place]
 
 
 def _spread(vectors: NDArray[Any], mean: Floats) -> Floats:

@@ -144,6 +144,10 @@ class _GroupFit:
         self.count = len(targets)
         if rates is not None and self.count:
             self.known = self.known * self._importance(rates)
+        if exclusive:
+            neither = (1 - self.y.max(axis=1)) * self.has_none
+            self.truth = np.column_stack([self.y, neither])
+            self.weight = self.known.max(axis=1) * self.truth.sum(axis=1)
 
     def _importance(self, rates: Floats) -> NDArray[np.float64]:
         """Weigh balanced rows as they would occur; bounded, or one rare row would decide all."""
@@ -193,17 +197,15 @@ class _GroupFit:
         if self.exclusive:
             there = self.has_none or self.told
             none = weights[0] * self.beside + at[-1] if there else -np.inf
-            full = np.hstack([logits, np.full((self.count, 1), none)])
-            truth = np.hstack([self.y, 1 - self.y.max(axis=1, keepdims=True)])
-            if not self.has_none:
-                truth[:, -1] = 0.0
+            full = np.column_stack([logits, np.full(self.count, none)])
             top = full.max(axis=1, keepdims=True)
             shares = np.exp(full - top)
             total = shares.sum(axis=1, keepdims=True)
-            weight = self.known.max(axis=1, keepdims=True) * truth.sum(axis=1, keepdims=True)
-            told = (truth * np.where(np.isfinite(full), full, 0.0)).sum(axis=1, keepdims=True)
-            value = float((weight * (top + np.log(total) - told)).sum())
-            slope = weight * (shares / total - truth)
+            told = np.einsum("ij,ij->i", self.y, logits)
+            if self.has_none:
+                told += none * self.truth[:, -1]
+            value = float(self.weight @ (top[:, 0] + np.log(total[:, 0]) - told))
+            slope = self.weight[:, None] * (shares / total - self.truth)
             none_slope = float(slope[:, -1].sum())
             shared_slope = none_slope if self.has_none else 0.0
             slope = slope[:, :-1]
