@@ -7,8 +7,9 @@ under the ROC curve within types, .5 for a coin; without types "leather" would b
 shoes look like. (Categories are types, so all are compared there.)
 
 Pictures are those of pool and val; where fewer than 20 are named, backbone's, which the model was
-trained on, are added and counted apart. What is below ``SEEN`` is what ``visible = false`` is for.
-Labels that too few titles name are for the eye: ``--sheets DIR`` writes the twenty best pictures
+trained on, are added and counted apart. Below ``SEEN`` a label is a candidate for ``visible =
+false``; rivals that look alike ("printed" beside "graphic print") can be the reason too. Labels that
+too few titles name are for the eye: ``--sheets DIR`` writes the twenty best pictures
 of pool and val of each. Written to ``benchmarks/results/label-sight.md``.
 """
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 RESULT = products.ROOT / "benchmarks" / "results" / "label-sight.md"
 WANTED = 20
 SEEN = 0.65
-"""Chosen on pool and val: below it, what `tag` gives by picture is mostly the type's commonest."""
+"""Nearly two of three pairs; an agreement, not a finding."""
 UNTYPED = ("category",)
 
 
@@ -82,7 +83,7 @@ def rows_of(space: LabelSpace, group: str, data: Pictures) -> list[list[str]]:
         verdict = ""
         if known.sum() >= WANTED:
             one = FamilyBootstrap(data.families[named & among][known]).mean(share[known])
-            found = f"{one.value:.2f} ({one.low:.2f}–{one.high:.2f})"
+            found = f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
             verdict = "seen" if one.value >= SEEN else "not seen"
         old = int((named & among & data.trained).sum())
         rows.append(

@@ -9,6 +9,10 @@ decode, encode, store. Written to ``benchmarks/results/throughput.md``.
 - *sentence-transformers*, *transformers*: their own image encoding, at their best batch size.
 - *forward only*: ready tensors in memory; *decode only*: `fashiontag`'s decoding, all cores.
 - *limit*: both after each other on the same cores: 1 / (1 / forward + 1 / decode).
+
+``--products`` instead says what the processor allows ViT-B-32: how much of its forward pass are
+matrix products, how many operations they are, how many of these the cores do in a second.
+Written to ``benchmarks/results/throughput-products.md``.
 """
 
 from __future__ import annotations
@@ -239,6 +243,50 @@ def rows_of(model: str, size: str, count: int, seconds: dict[str, list[float]]) 
     return rows
 
 
+def products_alone(folder: Path, rounds: int) -> list[str]:
+    """Return rows on the matrix products of ViT-B-32: share, operations, rate, bound."""
+    from torch.profiler import ProfilerActivity, profile
+    from torch.utils.flop_counter import FlopCounterMode
+
+    encoder = resolve(f"local-dir:{folder}")
+    tower = OpenClipModel(encoder.files, encoder.preprocess, "cpu")._model  # noqa: SLF001
+    batch = torch.zeros(BATCH_SIZE, 3, *encoder.preprocess.size)
+    layer = torch.nn.Linear(768, 3072).requires_grad_(requires_grad=False)
+    rows = torch.rand(BATCH_SIZE * 50, 768)  # 49 patches and the class, of every picture
+    with torch.inference_mode():
+        tower.encode_image(batch)
+        torch.backends.mha.set_fastpath_enabled(False)  # the counter can't look into it
+        with FlopCounterMode(display=False) as counter:
+            tower.encode_image(batch)
+        torch.backends.mha.set_fastpath_enabled(True)
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            tower.encode_image(batch)
+        seconds = []
+        for _ in range(4 * rounds):
+            begun = time.perf_counter()
+            layer(rows)
+            seconds.append(time.perf_counter() - begun)
+    spent = {one.key: one.self_cpu_time_total for one in seen.key_averages()}
+    share = sum(spent.get(f"aten::{name}", 0) for name in ("addmm", "mm", "bmm"))
+    each = counter.get_total_flops() / BATCH_SIZE / 1e9
+    rate = 2 * rows.shape[0] * 768 * 3072 / np.array(seconds[rounds:]) / 1e9
+    return table(
+        ["", ""],
+        [
+            [
+                "matrix products, of the time of a forward pass",
+                f"{share / sum(spent.values()):.2f}",
+            ],
+            ["operations of a picture", f"{each:.1f} GFLOP"],
+            [
+                f"1600 × 768 by 768 × 3072 in fp32, {CORES} cores, median [least, most]",
+                f"{np.median(rate):.0f} [{rate.min():.0f}, {rate.max():.0f}] GFLOP/s",
+            ],
+            ["pictures a second if nothing else were to do", f"{rate.max() / each:.1f}"],
+        ],
+    )
+
+
 def main() -> None:
     """Time every system; write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -247,7 +295,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--products", action="store_true", help="what the processor allows")
     options = parser.parse_args()
+    if options.products:
+        with tempfile.TemporaryDirectory() as name:
+            found = products_alone(weights("ViT-B-32", Path(name)), options.rounds)
+        lines = ["# The matrix products of ViT-B-32", "", "`python -m benchmarks.throughput "
+                 f"--products` · {products.made_with(data=False)}.", "", *found, ""]  # fmt: skip
+        RESULT.with_name("throughput-products.md").write_text("\n".join(lines))
+        print("\n".join(lines))
+        return
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as name:
         for model in options.models:

@@ -57,7 +57,6 @@ INSERT INTO state VALUES (0)
 _SCHEMA_3 = """
 DROP TABLE IF EXISTS placed;
 DROP TABLE IF EXISTS kept;
-DROP TABLE IF EXISTS words;
 CREATE TABLE vocabulary (word INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE words (number INTEGER PRIMARY KEY, said BLOB NOT NULL);
 CREATE TABLE kept (name TEXT PRIMARY KEY, generation INTEGER NOT NULL, data BLOB NOT NULL)
@@ -131,8 +130,9 @@ class KnownTitle:
 
 @dataclass(frozen=True, slots=True)
 class IndexedItem:
-    """One item as the output shows it."""
+    """One item as the output shows it, and the index's own name of it."""
 
+    number: int
     id: str
     path: str
     title: str
@@ -552,31 +552,30 @@ class Index:
         with self._lock, self._saying():
             generation = self._generation()
             kept = self._kept(name, generation)
-            if kept is not None and np.array_equal(kept[: len(numbers)], numbers):
-                return Titles.unpack(kept[len(numbers) :])
+            whose = np.concatenate([[len(numbers)], numbers])
+            if kept is not None and np.array_equal(kept[: len(whose)], whose):
+                return Titles.unpack(kept[len(whose) :])
             rows = self._database.execute(
                 "SELECT number, said FROM items JOIN sources USING (source)"
-                " JOIN words USING (number) WHERE fingerprint = ?",
+                " JOIN words USING (number) WHERE fingerprint = ? ORDER BY number",
                 (fingerprint,),
             )
-            said = dict(rows)
-        # numbers can be of a state that the index has just left: what is gone then says nothing
-        titles = Titles.join(said.get(number, b"") for number in numbers.tolist())
-        self._keep(name, generation, np.concatenate([numbers, titles.pack()]))
+            titles = Titles.join(_aligned(rows, numbers.tolist()))
+        self._keep(name, generation, np.concatenate([whose, titles.pack()]))
         return titles
 
     def items(self, numbers: Sequence[int]) -> list[IndexedItem]:
-        """Return these items, in this order."""
+        """Return these items, in this order; what has gone meanwhile is left out."""
         with self._lock, self._saying():
             found = {
-                number: IndexedItem(item, path, title, tuple(json.loads(tags)))
+                number: IndexedItem(number, item, path, title, tuple(json.loads(tags)))
                 for number, item, path, title, tags in self._database.execute(
                     "SELECT number, id, path, title, tags FROM items"
                     " WHERE number IN (SELECT value FROM json_each(?))",
                     (json.dumps([int(number) for number in numbers]),),
                 )
             }
-        return [found[int(number)] for number in numbers]
+        return [found[number] for number in map(int, numbers) if number in found]
 
     def placement(self, fingerprint: str, find: Finder) -> Placement:
         """Return where the items of one model have their vectors; kept until the index changes.
@@ -687,13 +686,29 @@ def _way_out(error: OSError | sqlite3.Error) -> str:
 def _third_format(database: sqlite3.Connection, version: int) -> None:
     """Keep the words of titles, which format 2 had in a table of SQLite's FTS5, format 1 nowhere.
 
-    An older index has the titles' markup among their words until they change.
+    From format 1 a title's markup is among its words until it changes.
     """
+    said = "SELECT number, title FROM items" if version == 1 else "SELECT rowid, text FROM former"
+    if version == 2:
+        database.execute("ALTER TABLE words RENAME TO former")
     for statement in _SCHEMA_3.split(";"):
         database.execute(statement)
     if version:
-        titles = database.execute("SELECT number, title FROM items WHERE title != ''").fetchall()
+        titles = database.execute(said)
         _Words(database).add((number, " ".join(split(title))) for number, title in titles)
+    database.execute("DROP TABLE IF EXISTS former")
+
+
+def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Iterator[bytes]:
+    """Yield the words of each of these items, both in ascending order.
+
+    The numbers can be of a state that the index has just left: what has gone says nothing.
+    """
+    row = next(rows, None)
+    for number in numbers:
+        while row is not None and row[0] < number:
+            row = next(rows, None)
+        yield row[1] if row is not None and row[0] == number else b""
 
 
 @dataclass(frozen=True, slots=True)

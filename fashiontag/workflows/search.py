@@ -155,8 +155,10 @@ def search(
             near = closeness(index.words(words), said, WORDS_WEIGHT * (1 - weight))
         placement, parts = _with_segments(workspace, index, encoder, store, placement, parts)
         found = nearest(placement, parts, k, words=near, among=among, fold=fold, floor=min_score)
-        items = index.items(placement.numbers[found.positions].tolist())
-    ranked = zip(items, found.scores.tolist(), found.folded.tolist(), strict=True)
+        numbers = placement.numbers[found.positions].tolist()
+        there = {item.number: item for item in index.items(numbers)}
+    scored = zip(numbers, found.scores.tolist(), found.folded.tolist(), strict=True)
+    ranked = ((there[number], *rest) for number, *rest in scored if number in there)
     hits = tuple(
         Hit(rank, min(score, 1.0), item.id, item.path, item.title, item.tags, folded)
         for rank, (item, score, folded) in enumerate(ranked, start=1)
