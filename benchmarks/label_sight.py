@@ -8,7 +8,7 @@ shoes look like. (Categories are types, so all are compared there.)
 
 Pictures are those of pool and val; where fewer than 20 are named, backbone's, which the model was
 trained on, are added and counted apart. Below ``SEEN`` a label is a candidate for ``visible =
-false``; rivals that look alike ("printed" beside "graphic print") can be the reason too. Labels that
+false``; rivals that look alike ("printed" beside "graphic print") can be a reason too. Labels that
 too few titles name are for the eye: ``--sheets DIR`` writes the twenty best pictures
 of pool and val of each. Written to ``benchmarks/results/label-sight.md``.
 """
