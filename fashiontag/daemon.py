@@ -13,7 +13,6 @@ import json
 import os
 import socket
 import stat
-import subprocess
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -84,6 +83,8 @@ def wanted() -> bool:
 
 def start(model: str) -> None:
     """Leave a process behind that knows this model; it ends at once if there is one already."""
+    import subprocess  # a sixth of what a caller who is answered would import
+
     if not wanted():
         return
     with suppress(OSError):
