@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from fashiontag.index.words import firsts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -118,7 +120,7 @@ def nearest(
         allowed = np.arange(len(placement.numbers))
     elif len(among) < len(placement.numbers) // 8:  # numbers ascend: looking few up is faster
         wanted = np.sort(among)
-        wanted = wanted[np.append(True, wanted[1:] != wanted[:-1])] if len(wanted) else wanted
+        wanted = wanted[firsts(wanted)]
         places = np.searchsorted(placement.numbers, wanted)
         there = places < len(placement.numbers)
         allowed = places[there][placement.numbers[places[there]] == wanted[there]]

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -113,11 +113,11 @@ def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDAr
     possible = 0.0
     for word in asked:
         having = owners[words == word]
-        having = having[_firsts(having)]
+        having = having[firsts(having)]
         rarity = np.log1p((titled - len(having) + 0.5) / (len(having) + 0.5))
         near[having] += rarity
         possible += rarity
-    first = np.flatnonzero(_firsts(owners))
+    first = np.flatnonzero(firsts(owners))
     some, shared = owners[first], np.diff(first, append=len(owners))
     besides = titles.starts[some + 1] - places[first] - shared
     share = (near[some] / possible) ** WHOLE / (1 + BESIDES * (1 + besides))
@@ -125,6 +125,9 @@ def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDAr
     return near
 
 
-def _firsts(ascending: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Mark the first of each run of equal numbers; `numpy.unique` would sort them once more."""
+def firsts(ascending: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Mark the first of each run of equal numbers, 0 or more, of shape (n,), in ascending order.
+
+    `numpy.unique` would sort them once more.
+    """
     return np.not_equal(np.diff(ascending, prepend=-1), 0)
