@@ -46,6 +46,10 @@ PRECISION = 0.88
 
 NOTHING_SEED = 500_000
 NOTHING_PICTURES = 300
+BLANK = 0.005
+"""Share of val's products that may be taken for pictures of nothing, so that what is nothing, but
+unlike the pictures of nothing that the model was shown, is taken for it more often."""
+
 LEFT_OUT = 0.15
 """Share of val pictures whose own type is taken from the offer, so that "unknown" is right."""
 
@@ -404,15 +408,18 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
         head.statistics = replace(statistics, groups=own)
         pictures = np.concatenate([known[0].images, nothing])
         gathered = replace(gathered, blank=head.blank(pictures))
-        print(
-            f"{space.name}: {gathered.blank[: len(val.ids)].mean():.4f} of the products are blank"
-        )
         for group in space.groups:
             name = f"{space.name}/{group.name}"
             if not group.visible or name in own:
                 continue
             data = gathered.group(group.name, val.attributes)
             own[name] = fit_exclusive(data) if group.exclusive else fit_open([data])
+        # Last, when no constant depends on it any more.
+        lead = float(np.quantile(head.lead(known[0].images), 1 - BLANK))
+        own[f"{space.name}/{main.name}"] = replace(
+            own[f"{space.name}/{main.name}"], blank=min(lead, 0.0)
+        )
+        print(f"{space.name}: a picture is blank from {min(lead, 0.0):.2f} logits")
         groups |= own
         if space.name == "fashion-products":
             type_and_colour = [
@@ -421,7 +428,8 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
     return replace(
         statistics,
         groups=groups,
-        exclusive=replace(groups["fashion-products/articleType"], fitted_on=""),
+        # Other labels may leave more products out, so there unknown has to be ahead.
+        exclusive=replace(groups["fashion-products/articleType"], fitted_on="", blank=0.0),
         open=replace(fit_open(type_and_colour), fitted_on=""),
     )
 

@@ -10,12 +10,15 @@ Pictures are those of pool and val; where fewer than 20 are named, backbone's, w
 trained on, are added and counted apart. Below ``SEEN`` a label is a candidate for ``visible =
 false``; rivals that look alike ("printed" beside "graphic print") can be a reason too. Labels that
 too few titles name are for the eye: ``--sheets DIR`` writes the twenty best pictures
-of pool and val of each. Written to ``benchmarks/results/label-sight.md``.
+of pool and val of each. Last, how many pictures of pool and val ``tag`` gives the label with no
+title, and of what types they are: what a model can't see its constants should keep it from saying.
+Written to ``benchmarks/results/label-sight.md``.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +89,11 @@ def rows_of(space: LabelSpace, group: str, data: Pictures) -> list[list[str]]:
             found = f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
             verdict = "seen" if one.value >= SEEN else "not seen"
         old = int((named & among & data.trained).sum())
+        given = Counter(data.types[[label.name in one for one in data.given[group]]].tolist())
+        kinds_given = ", ".join(f"{count:,} {kind}" for kind, count in given.most_common(3))
         rows.append(
             [group, label.name, f"{fresh:,}", f"{old:,}" if old else "", found, verdict,
-             "" if visible else "title only"]
+             "" if visible else "title only", f"{given.total():,}" if given else "", kinds_given]
         )  # fmt: skip
     return rows
 
@@ -113,6 +118,7 @@ class Pictures:
         read = [products.load([split]) for split in splits]
         self.families = np.concatenate([one.families for one in read])
         types = np.concatenate([one.attributes["articleType"] for one in read])
+        self.types = types
         self.kinds = np.unique(types, return_inverse=True)[1]
         self.trained = np.repeat(np.array(splits) == "backbone", [len(one.ids) for one in read])
         titles = [title for one in read for title in one.titles["plain"]]
@@ -125,9 +131,19 @@ class Pictures:
         items = [item for one in read for item in one.items("absent")]
         self.paths = np.array([item.path for item in items])
         with VectorStore.open(workspace) as store:
-            rows = np.concatenate([window.images for window in embed(items, encoder, store)])
-            head = ZeroShotTagger(encoder, space, store).head
-            self.scores = head.cosines(read_vectors(store, "image", encoder, rows))
+            tagger = ZeroShotTagger(encoder, space, store)
+            windows = list(embed(items, encoder, store))
+            rows = np.concatenate([window.images for window in windows])
+            self.scores = tagger.head.cosines(read_vectors(store, "image", encoder, rows))
+            tagged = [row for window in windows for row in tagger.tag(window)]
+        # Per group the labels that pictures get; none where the model was trained on the picture.
+        self.given = {
+            group.name: [
+                set() if old else {tag.label for tag in row.given if tag.group == group.name}
+                for row, old in zip(tagged, self.trained.tolist(), strict=True)
+            ]
+            for group in space.groups
+        }
         self.made_with = products.made_with(encoder)
 
 
@@ -159,10 +175,10 @@ def main() -> None:
         "against all): the share of pairs in which the first scores higher, with its 95 % "
         f"interval over families. {len(rows)} labels: {counts['seen']} seen (≥ {SEEN}), "
         f"{counts['not seen']} not, {counts['']} named by the titles of fewer than {WANTED} "
-        "pictures that have such a rival.", "",
+        "pictures that have such a rival. Given: to pictures of pool and val without a title.", "",
         *table(
             ["group", "label", "pictures", "more, trained on", "ahead of others", "",
-             "in the label file"],
+             "in the label file", "given", "to, by the seller's types"],
             rows,
         ), "",
     ]  # fmt: skip

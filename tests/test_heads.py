@@ -1,5 +1,7 @@
 """Lexical evidence, zero-shot scores and decisions, on vectors that can be read by eye."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -217,6 +219,12 @@ def test_where_unknown_has_the_majority_the_picture_gives_nothing() -> None:
     # red, but of no kind that the label file has
     red, red_dress = axis("colour=red"), unit(axis("colour=red") + axis("kind=dress"))
     assert head.blank(np.concatenate([AXES[-1:], red, red_dress])).tolist() == [True, True, False]
+    # a model that was measured to be less sure of "nothing" is refused sooner
+    lead = head.lead(red_dress)[0]
+    for blank, expected in ((lead - 0.1, [True, True, True]), (lead + 0.1, [True, True, False])):
+        own = replace(head.statistics.exclusive, blank=float(blank))
+        head.statistics = replace(head.statistics, groups={f"{SPACE.name}/kind": own})
+        assert head.blank(np.concatenate([AXES[-1:], red, red_dress])).tolist() == expected
     assert tags(score(red)) == {}
     assert tags(score(red_dress)) == {"kind=dress": "image", "colour=red": "image"}
     # the title is believed all the same, and says so

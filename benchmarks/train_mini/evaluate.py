@@ -83,7 +83,7 @@ def recall(rows: pd.DataFrame, images: np.ndarray, encode: EncodeTexts) -> dict[
 
 
 def recall_limits(rows: pd.DataFrame) -> dict[str, float]:
-    """What recall@1 would be if five attributes, or the whole title, were known without error.
+    """Return what recall@1 would be if five attributes, or the title, were known without error.
 
     Products that share them are drawn from by lot, so each kind of product counts as one hit.
     """

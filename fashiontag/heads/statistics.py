@@ -76,6 +76,10 @@ class GroupConstants:
         Lowest score in [0, 1] at which a label is given, without and with a title.
     fitted_on : str
         What labelled data they come from; "" where they are borrowed or neutral.
+    blank : float
+        How far "unknown" must be ahead of all labels together, titles aside, in logits, for a
+        picture to count as one of no product; in a label file's main group. Below 0 it need not
+        be ahead.
     """
 
     image_alone: float
@@ -87,6 +91,7 @@ class GroupConstants:
     cut_alone: float = 0.0
     cut: float = 0.0
     fitted_on: str = ""
+    blank: float = 0.0
 
 
 # Neutral constants, for a model nobody has fitted. 100 is the logit scale at which every CLIP

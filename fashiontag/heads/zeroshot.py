@@ -149,8 +149,8 @@ class ZeroShot:
         """Tell which pictures show no product of the label space.
 
         Those in whose main group (the file's first exclusive one; all labels where there is none)
-        "unknown" has the majority, titles aside: less than 1 % of the products of val. Always
-        false for a model without statistics, of which nobody has measured it.
+        `lead` is more than the group's constant ``blank`` allows: at most 1 in 200 products of
+        val. Always false for a model without statistics, of which nobody has measured it.
 
         Parameters
         ----------
@@ -162,6 +162,26 @@ class ZeroShot:
         """
         if not self.statistics.fitted or not self._visible.any():
             return np.zeros(len(images), np.bool_)
+        main = self.space.main
+        constants = (
+            self.statistics.exclusive
+            if main is None
+            else self.statistics.of(self.space.name, main.name, exclusive=True)
+        )
+        return np.asarray(self.lead(images) > constants.blank)
+
+    def lead(self, images: Floats) -> Floats:
+        """Return how far "unknown" is ahead of the main group's labels together, titles aside.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, d), float32
+
+        Returns
+        -------
+        ndarray of shape (n,), float32
+            Logits; below 0 where the labels are ahead.
+        """
         shown, background, constants = self._visible, 0, self.statistics.exclusive
         main = self.space.main
         if main is not None:
@@ -173,7 +193,7 @@ class ZeroShot:
         nothing = np.logaddexp(
             constants.unknown_alone, constants.image_alone * self.background(images)[:, background]
         )
-        return np.asarray(nothing > np.logaddexp.reduce(votes, axis=1))
+        return np.asarray(nothing - np.logaddexp.reduce(votes, axis=1))
 
     def score(self, evidence: Evidence, *, refuse: bool = True) -> Scores:
         """Score n products; see `Scores` for shapes and ranges.
