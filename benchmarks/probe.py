@@ -179,9 +179,13 @@ def _ratio(wrong: dict[str, Any], bootstrap: FamilyBootstrap) -> str:
     better = min(("image", "title"), key=lambda name: means[name])
     known = ~np.isnan(wrong["heads"])
     weights = bootstrap.weights[:, known]
-    ratio = (weights @ wrong["heads"][known]) / np.maximum(weights @ wrong[better][known], 1e-9)
-    low, high = np.percentile(ratio, [2.5, 97.5])
-    return f"{means['heads'] / means[better]:.2f} [{low:.2f}, {high:.2f}] ({better})"
+    ours, other = weights @ wrong["heads"][known], weights @ wrong[better][known]
+    # A draw may hold no mistake of the better side; with none of ours either they are level.
+    level = np.where(ours > 0, np.inf, 1.0)
+    ratio = np.divide(ours, other, out=level, where=other > 0)
+    low, high = np.percentile(ratio, [2.5, 97.5], method="nearest")
+    above = "∞" if np.isinf(high) else f"{high:.2f}"
+    return f"{means['heads'] / means[better]:.2f} [{low:.2f}, {above}] ({better})"
 
 
 # -- time -------------------------------------------------------------------------------------
