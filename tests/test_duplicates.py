@@ -13,7 +13,7 @@ from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.index import Index, alike
 from fashiontag.store import VectorStore
 from fashiontag.workflows import upkeep
-from fashiontag.workflows.duplicates import find_duplicates
+from fashiontag.workflows.duplicates import SAME_STYLE, find_duplicates
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.neighbours import refresh_neighbours
 
@@ -127,3 +127,8 @@ def test_commands(workspace, encoder, tmp_path, capsys, monkeypatch):
     assert "FAISS: 3 rows" in run(capsys, "store", *given).out
     assert "0 vectors" in run(capsys, "store", "--prune", *given).out
     assert "no workspace" in run(capsys, "store", "--workspace", tmp_path / "no", code=2).err
+
+
+def test_the_help_names_the_score_that_is_taken(capsys):
+    shown = run(capsys, "duplicates", "--help").out
+    assert f"{SAME_STYLE} if not given" in " ".join(shown.split())

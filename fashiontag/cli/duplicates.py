@@ -20,8 +20,11 @@ SHOWN = 300
 
 def duplicates(
     min_score: Annotated[
-        float, typer.Option(metavar="SCORE", help="Lowest cosine of two pictures of one style.")
-    ] = 0.99,
+        float | None,
+        typer.Option(
+            metavar="SCORE", help="Lowest cosine of two pictures of one style, 0.995 if not given."
+        ),
+    ] = None,
     photos_only: Annotated[
         bool, typer.Option("--photos-only", help="Only pictures with the very same bytes.")
     ] = False,
@@ -41,14 +44,15 @@ def duplicates(
     """Show what is indexed twice: the same photo by its bytes, the same style by its looks."""
     del debug
     from fashiontag.encoders import resolve
-    from fashiontag.workflows.duplicates import find_duplicates
+    from fashiontag.workflows.duplicates import SAME_STYLE, find_duplicates
     from fashiontag.workflows.search import indexed_model
 
     options.go_offline(offline)
     encoder = resolve(
         model or indexed_model(workspace), offline=offline, allow_pickle=True, announce=output.say
     )
-    groups = find_duplicates(workspace, encoder, min_score=2.0 if photos_only else min_score)
+    least = SAME_STYLE if min_score is None else min_score
+    groups = find_duplicates(workspace, encoder, min_score=2.0 if photos_only else least)
     if html is not None:
         _write_sheet(html, groups)
     if as_json:
