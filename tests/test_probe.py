@@ -145,6 +145,32 @@ def test_with_one_shot_and_heads_that_say_nothing_the_probe_is_the_zero_shot_cla
     assert probe.predict_proba(x) == pytest.approx(expected, abs=1e-3)
 
 
+def test_unknown_is_weighed_with_the_background_so_zero_shot_survives_products_without_a_label():
+    """Logits of a narrow cone are all near 50; "unknown" has to start there, not at 0."""
+    space = parse_labels({"groups": {"kind": {"labels": ["a", "b"]}}}, "t.toml", "t")
+    rng = np.random.default_rng(0)
+    axes = np.eye(8, dtype=np.float32)
+    cone = 3 * axes[7]
+    prompts, background = unit(cone + axes[:2]), unit(cone + axes[2:3])
+    kind = rng.integers(0, 3, 120)  # the third is none of the labels
+    images = unit(cone + axes[[0, 1, 2]][kind] + 0.3 * rng.normal(size=(120, 8)).astype("f4"))
+    moments = Moments.fit(images)
+    constants = GroupConstants(60, 0, 60, 0, 6, 0)
+    statistics = Statistics(moments, moments, np.zeros(8, "f4"), constants, constants)
+    zero = ZeroShot(space, prompts, [background], statistics)
+    features = Features(space, moments.mean, moments.mean, Vocabulary.fit([""], 9))
+    titles, texts = np.zeros_like(images), [""] * len(images)
+    prior = zero_shot_prior(features, zero, moments, moments)
+    x = features.transform(images, titles, texts)
+    targets = (kind[:, None] == [0, 1]).astype(np.int8)
+    probe = ProbeClassifier(widths=features.widths, groups=[(2, True)])
+    probe.fit(x[:60], targets[:60], prior=prior)
+    assert probe.alone_.stack.weights[0, 0] > 0.3
+    chances = probe.predict_proba(x[60:])
+    assert (1 - chances.sum(axis=1))[kind[60:] == 2].mean() > 0.5
+    assert (chances.argmax(axis=1) == kind[60:])[kind[60:] < 2].mean() > 0.9
+
+
 def test_setfit_thresholds_overfit_rare_labels_and_ours_are_drawn_to_the_group():
     rng = np.random.default_rng(0)
     truth = (rng.random((400, 2)) < [0.5, 0.005]).astype(np.int8)

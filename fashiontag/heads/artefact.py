@@ -210,6 +210,8 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
     logits = np.zeros((rows + 2, size), np.float32)
     alone = np.zeros((dim + 1, size), np.float32)
     none, none_alone = (np.full(len(space.groups), -np.inf, np.float32) for _ in range(2))
+    # "Unknown" is as near as the group's background is to a product's picture on the average.
+    background = zero.background(features.image[None])[0]
     for number, group in enumerate(space.groups):
         span = space.span(group.name)
         weight = statistics.of(space.name, group.name, exclusive=group.exclusive)
@@ -229,7 +231,10 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
             weight.image_alone * one_shift,
         )
         if group.exclusive:
-            none[number], none_alone[number] = weight.unknown, weight.unknown_alone
+            none[number] = np.logaddexp(weight.unknown, weight.image * background[number])
+            none_alone[number] = np.logaddexp(
+                weight.unknown_alone, weight.image_alone * background[number]
+            )
         else:
             logits[-2, span] -= weight.unknown
             alone[-1, span] -= weight.unknown_alone

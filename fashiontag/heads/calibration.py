@@ -216,13 +216,12 @@ class _GroupFit:
             shared_slope, none_slope = float(slope.sum()), 0.0
         drawn = at[:m] - self.default
         value += BELIEF / 2 * float(drawn @ drawn) + 0.5 * float(at[m:-1] @ at[m:-1])
-        pull = 0.5 if self.told else 0.01
-        value += pull * at[-1] ** 2
+        value += 0.01 * at[-1] ** 2
         by_head = (
             np.tensordot(self.scores, slope.astype(np.float32), axes=([1, 2], [0, 1])) * self.units
         )
         by_head[0] += none_slope * self.beside * self.units[0]
-        shared_slope += 2 * pull * at[-1]
+        shared_slope += 0.02 * at[-1]
         return value, np.concatenate(
             [by_head + BELIEF * drawn, slope.sum(axis=0) + at[m:-1], [shared_slope]]
         )
