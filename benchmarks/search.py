@@ -77,15 +77,15 @@ BUYERS = (
 # What the galleries look like, by eye, with the model whose fingerprint this is.
 SEEN_WITH = "d0830361"
 SEEN = {
-    "summer floral dress": "10 dresses, 5 with flowers, 6 for girls",
-    "navy formal shirt for men": "10 shirts, navy to grey blue, 7 plain, 3 striped",
-    "red heels": "5 heels, 2 wedges, 2 flat, a casual shoe, all red or with red",
-    "kids' cartoon t-shirt": "10 printed T-shirts, 2 with a cartoon, 3 for children",
+    "summer floral dress": "10 dresses, 5 with flowers or a print, 5 for girls",
+    "navy formal shirt for men": "10 shirts, navy to grey blue, 7 plain, 2 striped, 1 checked",
+    "red heels": "5 heels, 2 wedges, 3 flat, all red or with red",
+    "kids' cartoon t-shirt": "10 printed T-shirts, 4 with a cartoon, 3 for children",
     "black leather handbag": "10 black bags",
     "white running shoes for women": "10 white sports shoes",
-    "gold wrist watch": "10 watches, 9 with gold",
+    "gold wrist watch": "10 watches, all with gold",
     "blue slim fit jeans": "10 jeans, 8 blue, a black and a near-black pair",
-    "embroidered kurta for a wedding": "10 kurtas, some 4 embroidered at the neck, none festive",
+    "embroidered kurta for a wedding": "10 kurtas, some 5 embroidered at the neck, none festive",
     "aviator sunglasses": "10 sunglasses, 8 of aviator shape",
 }
 
@@ -198,9 +198,9 @@ def queries(encoder: Encoder, texts: Sequence[str]) -> Floats:
     """Encode query words as a search does, without keeping them."""
     seen = {text_key(text): text for text in texts}
     vectors = encoder.encode_texts(list(seen.values())).vectors.astype(np.float16)
-    mean = Statistics.load(encoder.folder, encoder.dim).prompt_mean
+    titles = Statistics.load(encoder.folder, encoder.dim).title
     plain = vectors.astype(np.float32)
-    centred = unit(plain if mean is None else plain - mean)
+    centred = unit(plain - titles.mean if titles else plain)
     where = {key: at for at, key in enumerate(seen)}
     return centred[[where[text_key(text)] for text in texts]]
 
