@@ -79,14 +79,14 @@ BUYERS = (
 # What the galleries look like, by eye, with the model whose fingerprint this is.
 SEEN_WITH = "d0830361"
 SEEN = {
-    "summer floral dress": "10 dresses, 5 with flowers or a print, 5 for girls",
-    "navy formal shirt for men": "10 shirts, navy to grey blue, 7 plain, 2 striped, 1 checked",
-    "red heels": "5 heels, 2 wedges, 3 flat, all red or with red",
-    "kids' cartoon t-shirt": "10 printed T-shirts, 4 with a cartoon, 3 for children",
+    "summer floral dress": "10 dresses, 6 with flowers or a print, 6 for girls",
+    "navy formal shirt for men": "10 shirts, navy to grey blue, 8 plain, 2 striped",
+    "red heels": "5 heels, 3 wedges, 2 flat, all red or with red",
+    "kids' cartoon t-shirt": "10 printed T-shirts, 5 with a cartoon, 3 for children",
     "black leather handbag": "10 black bags",
     "white running shoes for women": "10 white sports shoes",
     "gold wrist watch": "10 watches, all with gold",
-    "blue slim fit jeans": "10 jeans, 8 blue, a black and a near-black pair",
+    "blue slim fit jeans": "10 jeans, 9 blue, a black pair",
     "embroidered kurta for a wedding": "10 kurtas, some 5 embroidered at the neck, none festive",
     "aviator sunglasses": "10 sunglasses, 8 of aviator shape",
 }
