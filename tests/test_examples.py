@@ -223,7 +223,7 @@ def test_own_labels_sort_products_on_shelves(printed: Callable[[str], str]):
     assert sum(int(line[12:15]) for line in lines) == len(rows_of(CATALOG / "truth.csv"))
     assert "SKU-30001" in shelves["Shoes"]
     assert "SKU-10432 [airy]" in shelves["Dresses"]
-    assert len(shelves["(unsure)"].split(",")) < 18
+    assert shelves.get("(unsure)", "").count("SKU-") < 18
     others = ",".join(products for shelf, products in shelves.items() if shelf != "Shoes")
     assert not {"SKU-10433", "SKU-20011", "SKU-20013"} & set(shelves["Shoes"].split(", "))
     assert "SKU-30002" not in others  # heels stand nowhere else
