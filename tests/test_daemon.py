@@ -168,6 +168,21 @@ def test_an_address_changes_with_the_code_and_the_environment(here, monkeypatch)
     assert daemon.address() != before
 
 
+@linux
+def test_a_garbled_question_is_outlived(shop, here):
+    run(shop, "search", "red")
+    process = the_process(here)
+    [place] = [path for path in here.glob("*/*") if path.is_socket()]
+    for nonsense in (b"", b"nonsense", b"i\1\0\0\0"):
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(place))
+            line.sendall(nonsense)
+            line.shutdown(socket.SHUT_WR)
+            assert line.recv(1) == b""
+    assert run(shop, "search", "red").returncode == 0
+    assert the_process(here) == process
+
+
 def test_a_garbled_answer_is_none(here):
     with socket.socket(socket.AF_UNIX) as line:
         line.bind(daemon.address())
