@@ -402,9 +402,8 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
         # The main group first: it decides which pictures the others are never asked about.
         main = space.main
         assert main is not None
-        own = {
-            f"{space.name}/{main.name}": fit_exclusive(gathered.group(main.name, val.attributes))
-        }
+        first = f"{space.name}/{main.name}"
+        own = {first: fit_exclusive(gathered.group(main.name, val.attributes))}
         head.statistics = replace(statistics, groups=own)
         pictures = np.concatenate([known[0].images, nothing])
         gathered = replace(gathered, blank=head.blank(pictures))
@@ -415,11 +414,9 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
             data = gathered.group(group.name, val.attributes)
             own[name] = fit_exclusive(data) if group.exclusive else fit_open([data])
         # Last, when no constant depends on it any more.
-        lead = float(np.quantile(head.lead(known[0].images), 1 - BLANK))
-        own[f"{space.name}/{main.name}"] = replace(
-            own[f"{space.name}/{main.name}"], blank=min(lead, 0.0)
-        )
-        print(f"{space.name}: a picture is blank from {min(lead, 0.0):.2f} logits")
+        blank = min(float(np.quantile(head.lead(known[0].images), 1 - BLANK)), 0.0)
+        own[first] = replace(own[first], blank=blank)
+        print(f"{space.name}: a picture is blank from {blank:.2f} logits")
         groups |= own
         if space.name == "fashion-products":
             type_and_colour = [

@@ -18,7 +18,7 @@ Written to ``benchmarks/results/label-sight.md``.
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,7 @@ def rows_of(space: LabelSpace, group: str, data: Pictures) -> list[list[str]]:
             found = f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
             verdict = "seen" if one.value >= SEEN else "not seen"
         old = int((named & among & data.trained).sum())
-        given = Counter(data.types[[label.name in one for one in data.given[group]]].tolist())
+        given = data.given[group, label.name]
         kinds_given = ", ".join(f"{count:,} {kind}" for kind, count in given.most_common(3))
         rows.append(
             [group, label.name, f"{fresh:,}", f"{old:,}" if old else "", found, verdict,
@@ -118,7 +118,6 @@ class Pictures:
         read = [products.load([split]) for split in splits]
         self.families = np.concatenate([one.families for one in read])
         types = np.concatenate([one.attributes["articleType"] for one in read])
-        self.types = types
         self.kinds = np.unique(types, return_inverse=True)[1]
         self.trained = np.repeat(np.array(splits) == "backbone", [len(one.ids) for one in read])
         titles = [title for one in read for title in one.titles["plain"]]
@@ -136,14 +135,11 @@ class Pictures:
             rows = np.concatenate([window.images for window in windows])
             self.scores = tagger.head.cosines(read_vectors(store, "image", encoder, rows))
             tagged = [row for window in windows for row in tagger.tag(window)]
-        # Per group the labels that pictures get; none where the model was trained on the picture.
-        self.given = {
-            group.name: [
-                set() if old else {tag.label for tag in row.given if tag.group == group.name}
-                for row, old in zip(tagged, self.trained.tolist(), strict=True)
-            ]
-            for group in space.groups
-        }
+        # Of what types the pictures are that get a label, those not counted that trained the model.
+        self.given: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for row, kind, old in zip(tagged, types.tolist(), self.trained.tolist(), strict=True):
+            for tag in () if old else row.given:
+                self.given[tag.group, tag.label][kind] += 1
         self.made_with = products.made_with(encoder)
 
 

@@ -149,8 +149,8 @@ class ZeroShot:
         """Tell which pictures show no product of the label space.
 
         Those in whose main group (the file's first exclusive one; all labels where there is none)
-        `lead` is more than the group's constant ``blank`` allows: at most 1 in 200 products of
-        val. Always false for a model without statistics, of which nobody has measured it.
+        `lead` is above 0: at most 1 in 200 products of val. Always false for a model without
+        statistics, of which nobody has measured it.
 
         Parameters
         ----------
@@ -162,16 +162,12 @@ class ZeroShot:
         """
         if not self.statistics.fitted or not self._visible.any():
             return np.zeros(len(images), np.bool_)
-        main = self.space.main
-        constants = (
-            self.statistics.exclusive
-            if main is None
-            else self.statistics.of(self.space.name, main.name, exclusive=True)
-        )
-        return np.asarray(self.lead(images) > constants.blank)
+        return np.asarray(self.lead(images) > 0)
 
     def lead(self, images: Floats) -> Floats:
         """Return how far "unknown" is ahead of the main group's labels together, titles aside.
+
+        Counted from the lead that the group's constant ``blank`` allows.
 
         Parameters
         ----------
@@ -180,7 +176,7 @@ class ZeroShot:
         Returns
         -------
         ndarray of shape (n,), float32
-            Logits; below 0 where the labels are ahead.
+            Logits.
         """
         shown, background, constants = self._visible, 0, self.statistics.exclusive
         main = self.space.main
@@ -193,7 +189,7 @@ class ZeroShot:
         nothing = np.logaddexp(
             constants.unknown_alone, constants.image_alone * self.background(images)[:, background]
         )
-        return np.asarray(nothing - np.logaddexp.reduce(votes, axis=1))
+        return np.asarray(nothing - np.logaddexp.reduce(votes, axis=1) - constants.blank)
 
     def score(self, evidence: Evidence, *, refuse: bool = True) -> Scores:
         """Score n products; see `Scores` for shapes and ranges.
