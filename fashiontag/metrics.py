@@ -35,10 +35,14 @@ def average_precision_score(truth: Truth, scores: Scores) -> Floats:
     """
     result = np.full(truth.shape[1], np.nan)
     for label in range(truth.shape[1]):
-        _, positive, ends = _ranking(truth[:, label], scores[:, label])
+        known = truth[:, label] >= 0
+        ranked = -scores[known, label]  # ascending is best first, and what is NaN comes last
+        positive = np.sort(ranked[truth[known, label] == 1])
         if len(positive):
-            found = np.searchsorted(positive, ends, side="right")
-            result[label] = (found / (ends + 1)).mean()
+            # Rows of equal score enter together: precision is read where the last of them stands.
+            found = np.searchsorted(positive, positive, side="right")
+            taken = np.searchsorted(np.sort(ranked), positive, side="right")
+            result[label] = (found / taken).mean()
     return result
 
 

@@ -41,7 +41,7 @@ HEAVY = {
         "huggingface_hub", "torchvision", "timm", "ftfy", "regex",
     },
     "store": {"sqlite3"},
-    "heads": {"sklearn", "scipy", "safetensors"},
+    "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
     "sinks": {"pyarrow", "PIL"},
     "index": {"faiss", "sqlite3"},
     "workflows": {"PIL"},

@@ -146,7 +146,7 @@ class _Pattern:
     ) -> None:
         self.columns = columns
         self.prior = None if block.prior is None else block.prior[:, columns]
-        z = block.x[rows]
+        z = block.x if len(rows) == len(block.x) else block.x[rows]
         if gram is not None:
             # Few rows are blank in one group and not in another: taking them off is cheaper than
             # adding up all others again.
