@@ -20,6 +20,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from benchmarks import products
+from benchmarks.train_mini.material import held_out
 from examples.drawing import NOTHING_KINDS, draw_nothing
 from fashiontag.encoders import resolve
 from fashiontag.heads.lexical import TitleMatcher
@@ -379,9 +380,18 @@ class SpaceEvidence:
         )
 
 
-def fit(encoder: Encoder, store: VectorStore) -> Statistics:
-    """Fit all constants of one model for both shipped label files."""
-    val = products.load(["val"])
+def fit(
+    encoder: Encoder,
+    store: VectorStore,
+    types: frozenset[str] = frozenset(),
+    columns: frozenset[str] = frozenset(),
+) -> Statistics:
+    """Fit all constants of one model for both shipped label files.
+
+    Products of `types` are left out, and the groups whose truth is one of `columns` borrow their
+    constants: for a model that was trained without either.
+    """
+    val = products.load(["val"]).without_types(types)
     nothing = nothing_vectors(encoder)
     windows = {c: list(embed(val.items(c), encoder, store)) for c in TITLES}
     spaces = [load_labels(name) for name in ("fashion-products", "fashion")]
@@ -409,7 +419,7 @@ def fit(encoder: Encoder, store: VectorStore) -> Statistics:
         gathered = replace(gathered, blank=head.blank(pictures))
         for group in space.groups:
             name = f"{space.name}/{group.name}"
-            if not group.visible or name in own:
+            if not group.visible or name in own or TRUTH_OF.get(group.name, group.name) in columns:
                 continue
             data = gathered.group(group.name, val.attributes)
             own[name] = fit_exclusive(data) if group.exclusive else fit_open([data])
@@ -441,13 +451,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="as for `fashiontag --model`; default: the embedded one")
     parser.add_argument("--workspace", type=Path, help="keep vectors here between runs")
+    parser.add_argument("--hold-out", type=Path, help="as for `benchmarks.train_mini`")
     arguments = parser.parse_args()
     encoder = resolve(arguments.model)
     if encoder.folder is None:
         parser.error("only a local model folder can take statistics")
     with tempfile.TemporaryDirectory() as scratch:
         with VectorStore.open(arguments.workspace or Path(scratch)) as store:
-            statistics = fit(encoder, store)
+            statistics = fit(encoder, store, *held_out(arguments.hold_out))
         statistics.save(encoder.folder / FILE_NAME)
     for name, one in {"exclusive": statistics.exclusive, "open": statistics.open}.items():
         print(f"{name:30} {one}")

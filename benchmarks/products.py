@@ -19,7 +19,7 @@ from fashiontag.datamodels import Item
 from fashiontag.manifest import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,6 +92,16 @@ class Products:
     families: NDArray[np.str_]
     attributes: dict[str, NDArray[np.str_]]
     titles: dict[str, list[str]]
+
+    def without_types(self, types: Collection[str]) -> Products:
+        """Return the products of all other types."""
+        kept = np.flatnonzero(~np.isin(self.attributes["articleType"], list(types)))
+        return Products(
+            ids=self.ids[kept],
+            families=self.families[kept],
+            attributes={name: values[kept] for name, values in self.attributes.items()},
+            titles={name: [said[i] for i in kept] for name, said in self.titles.items()},
+        )
 
     def items(self, condition: str) -> list[Item]:
         """Return the products as a catalogue with the titles of one condition."""

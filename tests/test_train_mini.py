@@ -1,5 +1,7 @@
 """What the training of the embedded model promises about what it has seen."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,22 @@ def test_held_out_types_are_no_labels():
     assert "usage" not in names
     assert "occasion" not in names
     assert "Jeans" not in names["articleType"].labels
+
+
+def test_no_caption_names_what_is_held_out():
+    material = pytest.importorskip("benchmarks.train_mini.material")
+    types, columns = frozenset({"Jeans", "Sports Shoes"}), frozenset({"usage"})
+    allowed = words.Filter(material.held_words(types, columns))
+    groups = words.build_groups(allowed, types, columns)
+    captions = words.Captions(words.Targets(groups), allowed)
+    named = re.compile(r"\b(jeans?|sports? shoes?|trainers?|casual|formal|sports?|ethnic)\b")
+    for group in groups:
+        for sentences in group.sentences[:-1]:
+            assert not [s for s in sentences if named.search(s.lower())], group.name
+    assert captions.title("Levis Men Blue Jeans") is None
+    assert captions.title("Nike Women Sports Shoe") is None
+    assert captions.title("Levis Men Casual Shirt") is None
+    assert captions.title("Levis Men Blue Shirt") == "Levis Men Blue Shirt"
 
 
 # As WordNet writes nouns: place, file, kind, number of words, the words, number of pointers.
