@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.artefact import Probe, Training
 
     Floats = NDArray[np.float32]
+    Errors = NDArray[np.floating[Any]]
 
 RESULTS = products.ROOT / "benchmarks" / "results"
 FITS = 3
@@ -115,9 +116,10 @@ def whole(setting: Setting) -> list[str]:
         }
         lines += [
             "", f"## Titles {condition}", "", f"Data {digest([pool.hash, rows.hash])}.", "",
-            "| group | error: both | picture | title | both ÷ better side | calibration error | "
-            "Brier | of rates | published | of it right | coverage with hindsight |",
-            "|---|" + "---|" * 10,
+            "| group | error: both | picture | title | both ÷ better side | of a perfect referee | "
+            "calibration error | Brier | of rates | published | of it right | "
+            "coverage with hindsight |",
+            "|---|" + "---|" * 11,
         ]  # fmt: skip
         lines += [
             _group(setting, name, probes["heads"], chances, bootstrap)
@@ -144,7 +146,14 @@ def _group(
     }
     cells = [str(bootstrap.mean(wrong[name])) if name in wrong else "–" for name in wrong]
     cells += ["–"] * (3 - len(cells))
-    cells.append(_ratio(wrong, bootstrap) if len(wrong) == 3 else "–")
+    if len(wrong) == 3:
+        # Whoever always knew which side to believe would only err where both do.
+        referee = np.minimum(wrong["image"], wrong["title"])
+        better = min(("image", "title"), key=lambda name: np.nanmean(wrong[name]))
+        cells.append(f"{_ratio(wrong['heads'], wrong[better], bootstrap)} ({better})")
+        cells.append(_ratio(referee, wrong[better], bootstrap))
+    else:
+        cells += ["–", "–"]
     mine = chances["heads"][known][:, span]
     best = mine.argmax(axis=1)
     right, sure = names[best] == truth[known], mine.max(axis=1)
@@ -173,19 +182,17 @@ def _group(
     return f"| {group} | " + " | ".join(cells) + " |"
 
 
-def _ratio(wrong: dict[str, Any], bootstrap: FamilyBootstrap) -> str:
-    """Return the fused error over the better single one's, with its interval."""
-    means = {name: np.nanmean(values) for name, values in wrong.items()}
-    better = min(("image", "title"), key=lambda name: means[name])
-    known = ~np.isnan(wrong["heads"])
+def _ratio(wrong: Errors, other: Errors, bootstrap: FamilyBootstrap) -> str:
+    """Return how often one errs over how often the other does, with its interval."""
+    known = ~np.isnan(wrong)
     weights = bootstrap.weights[:, known]
-    ours, other = weights @ wrong["heads"][known], weights @ wrong[better][known]
-    # A draw may hold no mistake of the better side; with none of ours either they are level.
+    ours, theirs = weights @ wrong[known], weights @ other[known]
+    # A draw may hold no mistake of the other; with none of ours either they are level.
     level = np.where(ours > 0, np.inf, 1.0)
-    ratio = np.divide(ours, other, out=level, where=other > 0)
+    ratio = np.divide(ours, theirs, out=level, where=theirs > 0)
     low, high = np.percentile(ratio, [2.5, 97.5], method="nearest")
     above = "∞" if np.isinf(high) else f"{high:.2f}"
-    return f"{means['heads'] / means[better]:.2f} [{low:.2f}, {above}] ({better})"
+    return f"{np.nanmean(wrong) / np.nanmean(other):.2f} [{low:.2f}, {above}]"
 
 
 # -- time -------------------------------------------------------------------------------------
