@@ -136,7 +136,8 @@ def judge(data: Path, work: Path, folder: Path, split: str) -> dict[str, Any]:
     for name, right in plain.items():
         low, high = evaluate.interval(right, families)
         result["plain"][name] = [round(x, 3) for x in (float(np.nanmean(right)), low, high)]
-    result |= {name: round(x, 3) for name, x in evaluate.recall_limits(rows).items()}
+    limits = evaluate.recall_limits(rows, images, towers.texts)
+    result |= {name: round(x, 3) for name, x in limits.items()}
     words = evaluate.open_vocabulary(rows, images, towers.texts)
     result["open vocabulary"] = round(float(np.mean([v > 0.5 for v in words.values()])), 3)
     result["open vocabulary words"] = {k: round(v, 1) for k, v in words.items()}
