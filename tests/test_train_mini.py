@@ -1,11 +1,14 @@
 """What the training of the embedded model promises about what it has seen."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.train_mini import dictionary, texts, words
+from fashiontag.encoders import resolve
+from fashiontag.heads.statistics import Statistics
 
 
 def test_open_vocabulary_has_thirty_words_with_values_that_the_catalogue_has():
@@ -133,3 +136,13 @@ def test_words_beside_minilm_are_those_that_captions_hold(tmp_path, monkeypatch)
     assert np.array_equal(nike, also)
     assert abs(np.linalg.norm(nike.astype(float)) - 1) < 0.01
     assert not unknown.any()
+
+
+def test_the_sibling_loads_and_borrows_the_constants_of_what_was_held_out():
+    folder = Path(__file__).parents[1] / "benchmarks" / "train_mini" / "sibling"
+    encoder = resolve(f"local-dir:{folder}")  # which checks its self-test
+    assert encoder.encode_texts(["a red dress"]).vectors.shape == (1, encoder.dim)
+    statistics = Statistics.load(encoder.folder, encoder.dim)
+    assert statistics.groups.keys() >= {"fashion-products/articleType", "fashion/category"}
+    assert not statistics.groups.keys() & {"fashion-products/usage", "fashion/occasion"}
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 12e6
