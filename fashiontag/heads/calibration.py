@@ -84,17 +84,17 @@ class Stack:
         weights = default.astype(np.float32)
         offsets = np.zeros(targets.shape[1], np.float32)
         none = np.full(len(spans), -np.inf, np.float32)
-        for number, (span, one) in enumerate(zip(spans, exclusive, strict=True)):
-            rows = (targets[:, span] >= 0).any(axis=1)
-            mine = [block[rows][:, span] for block in scores]
-            expected = None if rates is None else rates[span]
-            if rows.any():
-                told = -np.inf if beside is None else float(beside[number])
-                fit = _GroupFit(
-                    mine, targets[rows][:, span], one, default[number], units, expected, told
-                )
-                # Two threads wait for each other in the small steps of a search: 5.1 s, not 3.2.
-                with threadpool_limits(1, "blas"):
+        # Two threads wait for each other in the small steps of a search: 5.1 s where one took 3.2.
+        with threadpool_limits(1, "blas"):
+            for number, (span, one) in enumerate(zip(spans, exclusive, strict=True)):
+                rows = (targets[:, span] >= 0).any(axis=1)
+                mine = [block[rows][:, span] for block in scores]
+                expected = None if rates is None else rates[span]
+                if rows.any():
+                    told = -np.inf if beside is None else float(beside[number])
+                    fit = _GroupFit(
+                        mine, targets[rows][:, span], one, default[number], units, expected, told
+                    )
                     weights[number], offsets[span], none[number] = fit.solve(fixed=fixed)
         return cls(weights, offsets, none)
 
@@ -145,7 +145,7 @@ class _GroupFit:
         positives = self.y.sum(axis=0)
         self.free = positives >= OFFSET_FROM
         self.count = len(targets)
-        # A search looks some sixty times; asking for this memory each time was a third of its time.
+        # A search looks some sixty times at arrays of megabytes; their memory is asked for once.
         self._votes = np.empty((1, targets.size), np.float32)
         self._slope = np.empty((targets.size, 1), np.float32)
         self._full = np.empty((self.count, targets.shape[1] + 1))
