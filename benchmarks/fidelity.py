@@ -24,7 +24,7 @@ from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import load_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed, read_vectors
 from fashiontag.workflows.tag import ZeroShotTagger
 

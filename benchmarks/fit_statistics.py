@@ -27,7 +27,7 @@ from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import FILE_NAME, GroupConstants, Moments, Statistics
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.labels import load_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed
 from fashiontag.workflows.tag import ZeroShotTagger, embed_prompts
 

@@ -32,7 +32,7 @@ from fashiontag.encoders import resolve
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.labels import load_labels
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed, read_vectors
 from fashiontag.workflows.tag import ZeroShotTagger
 

@@ -4,7 +4,7 @@ Errors of picture and title together beside those of one alone, calibration, and
 precision delivers, on ``test`` (``--on val`` to choose defaults). ``--timing`` fits ``backbone``
 and ``pool`` instead, beside scikit-learn's one-vs-rest logistic regression on the same matrix.
 Written to ``benchmarks/results/probe.md`` and ``probe-timing.md``. What a few labels buy is a
-suite, ``fashiontag bench fewshot``.
+suite, ``python -m benchmarks.lab fewshot``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import products
-from fashiontag.bench.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
-from fashiontag.bench.figures import calibration_interval, coverage_interval
-from fashiontag.bench.run import digest
+from benchmarks.lab.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
+from benchmarks.lab.figures import calibration_interval, coverage_interval
+from benchmarks.lab.run import digest
 from fashiontag.catalog.families import find_families
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels
@@ -33,13 +33,13 @@ from fashiontag.metrics import (
     average_precision_score,
     macro,
 )
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.probe import Fitter, on_space, train_probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fashiontag.bench.methods import Rows
+    from benchmarks.lab.methods import Rows
     from fashiontag.datamodels import Encoder
     from fashiontag.heads.artefact import Probe, Training
 

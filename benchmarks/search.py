@@ -38,7 +38,7 @@ from fashiontag.heads.statistics import Statistics, unit
 from fashiontag.index import Entry, Index, Titles, closeness
 from fashiontag.index.words import split
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import text_key
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import (

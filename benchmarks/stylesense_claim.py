@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.bench.data import Dataset, DataSpec
-from fashiontag.bench.methods import Task, find_method
-from fashiontag.bench.towers import claim
+from benchmarks.lab.data import Dataset, DataSpec
+from benchmarks.lab.methods import Task, find_method
+from benchmarks.lab.towers import claim
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 
 if TYPE_CHECKING:
     from fashiontag.metrics import Interval

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashiontag.bench.tables import fill
+from benchmarks.lab.tables import fill
 
 PAGE = Path("benchmarks/README.md")
 

@@ -39,7 +39,7 @@ from benchmarks.zeroshot import table
 from fashiontag.catalog import load_image, read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.encoders.openclip import OpenClipModel
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import BATCH_SIZE, embed
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ import numpy as np
 
 from benchmarks import products
 from benchmarks.fit_statistics import join
+from benchmarks.lab.baselines import without_pictures
 from examples.drawing import NOTHING_KINDS, draw_nothing
-from fashiontag.bench.baselines import without_pictures
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.thresholds import Decider
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed
 from fashiontag.workflows.tag import ZeroShotTagger
 

@@ -15,7 +15,7 @@ from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
 from fashiontag.index import Entry, Index
 from fashiontag.labels import load_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed
 from fashiontag.workflows.search import search as search_workspace
 from fashiontag.workflows.tag import ZeroShotTagger, index_entry

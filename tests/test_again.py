@@ -12,7 +12,7 @@ from fashiontag.catalog import read_catalog
 from fashiontag.index import Index
 from fashiontag.labels import parse_labels
 from fashiontag.sinks.tables import open_table
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows import again
 from fashiontag.workflows.tag import TagSummary, tag
 

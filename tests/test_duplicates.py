@@ -11,7 +11,7 @@ from fashiontag.catalog import read_catalog
 from fashiontag.cli import main
 from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.index import Index, alike
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows import upkeep
 from fashiontag.workflows.duplicates import SAME_STYLE, find_duplicates
 from fashiontag.workflows.indexing import index_source

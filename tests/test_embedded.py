@@ -11,7 +11,7 @@ from fashiontag.catalog import load_image, read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics
 from fashiontag.labels import load_labels, shipped_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.tag import tag
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from fashiontag.catalog.families import draw_shots, find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
 from fashiontag.heads.artefact import Probe
 from fashiontag.labels import load_labels, parse_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed
 from fashiontag.workflows.probe import combined, evaluate_probe, gather, train_probe
 from fashiontag.workflows.tag import ZeroShotTagger

@@ -23,7 +23,7 @@ from fashiontag.errors import (
     UsageError,
 )
 from fashiontag.index import Index
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows import where as filters
 from fashiontag.workflows.indexing import index_source, index_status
 from fashiontag.workflows.neighbours import refresh_neighbours

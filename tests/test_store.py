@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashiontag.errors import StoreError
-from fashiontag.store import Known, VectorStore
+from fashiontag.vectors import Known, VectorStore
 
 MODEL = "a" * 16
 
@@ -158,7 +158,7 @@ def test_a_file_that_could_not_be_opened_is_tried_again(store):
 
 def test_an_error_is_forgotten_when_the_decoders_change(store, monkeypatch):
     store.remember([("a", "1", Known("h0", "no decoder for HEIC")), ("b", "1", Known("h"))])
-    monkeypatch.setattr("fashiontag.store._decoders", lambda: "pillow 99")
+    monkeypatch.setattr("fashiontag.vectors._decoders", lambda: "pillow 99")
     assert store.contents([("a", "1"), ("b", "1")]) == [None, Known("h")]
 
 
@@ -175,7 +175,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[3]]
 from test_store import key, vectors, MODEL
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 
 store = VectorStore.open(Path(sys.argv[1]))
 start = int(sys.argv[2])
@@ -259,7 +259,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from fashiontag.errors import StoreError
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 
 store = VectorStore.open(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

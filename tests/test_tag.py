@@ -11,7 +11,7 @@ from fashiontag.catalog import read_catalog
 from fashiontag.heads.statistics import GroupConstants, Statistics
 from fashiontag.index import Index
 from fashiontag.labels import parse_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed
 from fashiontag.workflows.tag import TagSummary, ZeroShotTagger, tag
 

@@ -38,7 +38,6 @@ COMMANDS = {
     ),
     "suggest": Command("suggest:suggest", "Say which products to label next."),
     "labels": Command("labels:labels", "Show and check a label file."),
-    "bench": Command("bench:bench", "Run a suite of methods on labelled data, with intervals."),
     "store": Command("store:store", "Show what the workspace keeps, or drop what nothing uses."),
     "doctor": Command("doctor:doctor", "Show versions, devices, models and the workspace."),
 }

@@ -86,7 +86,7 @@ def _models() -> dict[str, str]:
 
 
 def _workspace(workspace: options.Workspace) -> dict[str, str]:
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
     if not workspace.is_dir():
         return {str(workspace): "nothing yet; `fashiontag tag` makes it"}

@@ -50,7 +50,7 @@ def index(
     from fashiontag.catalog import read_catalog
     from fashiontag.encoders import resolve
     from fashiontag.index import Index
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
     from fashiontag.workflows.embed import BATCH_SIZE
     from fashiontag.workflows.indexing import index_source
     from fashiontag.workflows.neighbours import refresh_neighbours

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.fusion import FusionName
     from fashiontag.heads.linear import HeadName
     from fashiontag.labels import LabelSpace
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
     from fashiontag.workflows.probereport import ProbeReport
 
 Table = Annotated[
@@ -245,7 +245,7 @@ class _Session:
         self._workspace = workspace
 
     def __enter__(self) -> _Session:
-        from fashiontag.store import VectorStore
+        from fashiontag.vectors import VectorStore
 
         self.store = VectorStore.open(self._workspace)
         return self

@@ -63,7 +63,7 @@ def suggest(
     from fashiontag.encoders import resolve
     from fashiontag.heads.artefact import Probe
     from fashiontag.sinks.suggestions import write_suggestions
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
     from fashiontag.workflows.suggest import suggest as pick
 
     catalog = read_catalog(

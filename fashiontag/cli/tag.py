@@ -81,7 +81,7 @@ def tag(
     from fashiontag.index import Index
     from fashiontag.labels import load_labels
     from fashiontag.sinks.tables import open_table
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
     from fashiontag.workflows import tag as workflow
     from fashiontag.workflows.again import Run, judge_of
     from fashiontag.workflows.embed import BATCH_SIZE

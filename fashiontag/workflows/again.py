@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Encoder, Item
     from fashiontag.index import Index
     from fashiontag.labels import LabelSpace
-    from fashiontag.store import Known, VectorStore
+    from fashiontag.vectors import Known, VectorStore
 
 FOLDER = "runs"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from fashiontag.index import DATABASE, Index, alike
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.neighbours import mean_of, place
 from fashiontag.workflows.search import check_index, nothing_indexed
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashiontag.errors import ImageError
-from fashiontag.store import Known
+from fashiontag.vectors import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder, Item, Pixels, Vectors
-    from fashiontag.store import Kind, VectorStore
+    from fashiontag.vectors import Kind, VectorStore
 
 WINDOW = 1024
 """Items looked up in the store at once: 21,000 items are 21 look-ups, a few milliseconds each."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder, Item
     from fashiontag.index import Changes, KnownTitle, SourceStatus
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
 
 @dataclass(frozen=True, slots=True)

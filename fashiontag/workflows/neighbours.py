@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Encoder
     from fashiontag.index import Index, Placement, Refreshed
-    from fashiontag.store import Kind, VectorStore
+    from fashiontag.vectors import Kind, VectorStore
 
 NEIGHBOURS = "neighbours"
 """The folder in a workspace."""

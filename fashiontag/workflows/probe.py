@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Encoder
     from fashiontag.heads.fusion import FusionName
     from fashiontag.heads.linear import HeadName
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
     Floats = NDArray[np.float32]
 

@@ -19,7 +19,7 @@ from fashiontag.errors import (
 )
 from fashiontag.heads.statistics import Statistics
 from fashiontag.index import DATABASE, FEW_SCORES, Index, Part, closeness, nearest
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows import where as filters
 from fashiontag.workflows.embed import content_key, embed_texts, read_vectors
 from fashiontag.workflows.neighbours import NEIGHBOURS, open_segments, place
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Encoder, Vectors
     from fashiontag.index import Placement, SourceStatus
-    from fashiontag.store import Kind
+    from fashiontag.vectors import Kind
 
 IMAGE_WEIGHT = 0.4
 """The pictures' say in a query of words, where an item has a title; 1 less it is the title's.

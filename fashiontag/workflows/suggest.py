@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder, Item
     from fashiontag.heads.artefact import Probe
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
 
 @dataclass(frozen=True, slots=True)

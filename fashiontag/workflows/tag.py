@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Encoder, Item, Vectors
     from fashiontag.heads.artefact import Probe
     from fashiontag.labels import LabelSpace
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
 
 class Sink(Protocol):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fashiontag.index import DATABASE, Index, Manifest
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workflows.neighbours import NEIGHBOURS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fashiontag.store import Pruned, StoreStatus
+    from fashiontag.vectors import Pruned, StoreStatus
 
 
 @dataclass(frozen=True, slots=True)

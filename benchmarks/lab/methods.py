@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Encoder, Item
     from fashiontag.heads.artefact import Training
     from fashiontag.labels import LabelSpace
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
 Floats = NDArray[np.float32]
 
@@ -151,7 +151,7 @@ def find_method(name: str) -> Method:
     UsageError
         There is none of this name.
     """
-    from fashiontag.bench import baselines, towers
+    from benchmarks.lab import baselines, towers
 
     known: dict[str, Method] = {**baselines.METHODS, **towers.METHODS}
     if name not in known:

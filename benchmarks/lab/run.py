@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.bench.data import FIT_CONDITION, Dataset
-from fashiontag.bench.figures import ALL, PAIRED, interval, measure
-from fashiontag.bench.methods import Task, find_method
+from benchmarks.lab.data import FIT_CONDITION, Dataset
+from benchmarks.lab.figures import ALL, PAIRED, interval, measure
+from benchmarks.lab.methods import Task, find_method
 from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, FashiontagError
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from fashiontag.bench.data import DataSpec
-    from fashiontag.bench.figures import Figures
-    from fashiontag.bench.methods import Fitted, Method, Rows
-    from fashiontag.bench.suite import MethodSpec, Suite
+    from benchmarks.lab.data import DataSpec
+    from benchmarks.lab.figures import Figures
+    from benchmarks.lab.methods import Fitted, Method, Rows
+    from benchmarks.lab.suite import MethodSpec, Suite
     from fashiontag.datamodels import Encoder
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
 Row = dict[str, Any]
 FITS = 3

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fashiontag.bench.towers.backbones import ImageTower, TextTower
-from fashiontag.bench.towers.device import device
+from benchmarks.lab.towers.backbones import ImageTower, TextTower
+from benchmarks.lab.towers.device import device
 from fashiontag.catalog import load_image
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.bench.methods import Rows
+    from benchmarks.lab.methods import Rows
     from fashiontag.datamodels import Item
     from fashiontag.encoders.preprocess import Preprocess
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
 Tower = ImageTower | TextTower
 Layer = Literal["pooled", "parts"]

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fashiontag.bench.methods import Fitted, Method, Task
+    from benchmarks.lab.methods import Fitted, Method, Task
 
 _MODALITIES = ("image", "text", "both")
 
@@ -39,7 +39,7 @@ def _later(module: str, function: str, **arguments: Any) -> Method:  # noqa: ANN
     """Import a method's module, and torch with it, only when it is fitted."""
 
     def method(task: Task) -> Fitted:
-        found = getattr(import_module(f"fashiontag.bench.towers.{module}"), function)
+        found = getattr(import_module(f"benchmarks.lab.towers.{module}"), function)
         fitted: Fitted = partial(found, **arguments)(task)
         return fitted
 

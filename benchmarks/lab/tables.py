@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.bench.figures import ALL
-from fashiontag.bench.suite import RESULTS, load_suite
+from benchmarks.lab.figures import ALL
+from benchmarks.lab.suite import RESULTS, load_suite
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from fashiontag.bench.run import Row
-    from fashiontag.bench.suite import Suite, TableSpec
+    from benchmarks.lab.run import Row
+    from benchmarks.lab.suite import Suite, TableSpec
 
 NAMES = {
     "ap": "macro average precision",
@@ -76,7 +76,7 @@ def table(suite: Suite, spec: TableSpec, rows: Sequence[Row]) -> str:
             )
         mine = [row for row in mine if row[axis] == spec.where.get(axis, row[axis])]
     if not mine:
-        return f"*No rows yet: `fashiontag bench {suite.name}`.*"
+        return f"*No rows yet: `python -m benchmarks.lab {suite.name}`.*"
     columns = _columns(suite, spec, mine)
     lines = [
         "| method | " + " | ".join(_heading(spec, one) for one in columns) + " |",
@@ -177,7 +177,7 @@ def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row
     if "fit_seconds" in spec.figures:
         said.append("seconds: median [least, most] of the fits")
     text = "; ".join(dict.fromkeys(said))
-    text = f"{text[0].upper()}{text[1:]}. `fashiontag bench {suite.name}`"
+    text = f"{text[0].upper()}{text[1:]}. `python -m benchmarks.lab {suite.name}`"
     first = bool(suite.note) and spec is suite.tables[0]  # once a page is enough
     return f"{text}. {suite.note}" if first else text
 
@@ -208,7 +208,7 @@ def fill(page: str, results: Path = RESULTS) -> str:
     UsageError
         A marker names a suite or a table that there isn't.
     """
-    from fashiontag.bench.run import read_rows
+    from benchmarks.lab.run import read_rows
 
     def made(match: re.Match[str]) -> str:
         if match[2].endswith(".md"):

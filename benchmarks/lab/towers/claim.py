@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.bench.methods import Rows, Task
+from benchmarks.lab.methods import Rows, Task
 from fashiontag.heads.artefact import Training
 from fashiontag.labels import LabelSpace
 from fashiontag.metrics import FamilyBootstrap, Interval
@@ -23,7 +23,7 @@ from fashiontag.metrics import FamilyBootstrap, Interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fashiontag.bench.methods import Method
+    from benchmarks.lab.methods import Method
     from fashiontag.datamodels import Item
     from fashiontag.labels import Group
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
-    from fashiontag.bench.methods import Task
+    from benchmarks.lab.methods import Task
 
 
 @dataclass(frozen=True, slots=True)

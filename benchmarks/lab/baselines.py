@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from fashiontag.bench.methods import Fitted, Floats, Method, Rows, Task
+from benchmarks.lab.methods import Fitted, Floats, Method, Rows, Task
 from fashiontag.datamodels import EncodedTexts
 from fashiontag.errors import ModelError
 from fashiontag.heads.fusion import FUSIONS, Widths

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashiontag.bench.drawn import draw_catalogue
-from fashiontag.bench.methods import Rows
+from benchmarks.lab.drawn import draw_catalogue
+from benchmarks.lab.methods import Rows
 from fashiontag.catalog import clean_title, read_catalog
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, UsageError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Encoder, Item
     from fashiontag.labels import LabelSpace
-    from fashiontag.store import VectorStore
+    from fashiontag.vectors import VectorStore
 
     Ints = NDArray[np.int64]
 

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fashiontag.bench.towers.device import device
+from benchmarks.lab.towers.device import device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fashiontag.bench.towers.features import Feed
+    from benchmarks.lab.towers.features import Feed
     from fashiontag.labels import LabelSpace
 
 Loss = Literal["softmax", "sigmoid"]

@@ -10,22 +10,22 @@ import pytest
 import torch
 from PIL import Image
 
-from fashiontag.bench.methods import Fitted, Rows, Task
-from fashiontag.bench.suite import load_suite
-from fashiontag.bench.towers import METHODS
-from fashiontag.bench.towers.options import Options
+from benchmarks.lab.methods import Fitted, Rows, Task
+from benchmarks.lab.suite import load_suite
+from benchmarks.lab.towers import METHODS
+from benchmarks.lab.towers.options import Options
 from fashiontag.catalog.read import FileRef
 from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
 from fashiontag.errors import FashiontagError, ModelError, UsageError
 from fashiontag.heads.artefact import Training
 from fashiontag.labels import parse_labels
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 
-claim = importlib.import_module("fashiontag.bench.towers.claim")
-features = importlib.import_module("fashiontag.bench.towers.features")
-fusions = importlib.import_module("fashiontag.bench.towers.fusions")
-training = importlib.import_module("fashiontag.bench.towers.training")
+claim = importlib.import_module("benchmarks.lab.towers.claim")
+features = importlib.import_module("benchmarks.lab.towers.features")
+fusions = importlib.import_module("benchmarks.lab.towers.fusions")
+training = importlib.import_module("benchmarks.lab.towers.training")
 
 KINDS = ["square", "stripe", "blank"]
 WORDS = ["sturdy box", "thin line", "empty page"]
@@ -257,7 +257,7 @@ def test_an_unreachable_hub_is_a_sentence(task, monkeypatch, tmp_path):
 
 
 def test_towers_of_timm_have_the_usual_shapes():
-    backbones = importlib.import_module("fashiontag.bench.towers.backbones")
+    backbones = importlib.import_module("benchmarks.lab.towers.backbones")
     tower = backbones.image_tower("resnet18", pretrained=False, size=(64, 48))
     pixels = torch.zeros((2, 64, 48, 3), dtype=torch.uint8)
     assert tower.width == tower(pixels).shape[1] == 512

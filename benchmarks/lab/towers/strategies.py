@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fashiontag.bench.methods import Fitted, Rows, Task
-from fashiontag.bench.towers.backbones import LSTM, image_tower, text_tower
-from fashiontag.bench.towers.features import Feed, Tower, frozen, live, stored
-from fashiontag.bench.towers.fusions import SIMPLE, Simple
-from fashiontag.bench.towers.options import Options
-from fashiontag.bench.towers.training import Examples, Loss, Settings, forward, probabilities, train
+from benchmarks.lab.methods import Fitted, Rows, Task
+from benchmarks.lab.towers.backbones import LSTM, image_tower, text_tower
+from benchmarks.lab.towers.features import Feed, Tower, frozen, live, stored
+from benchmarks.lab.towers.fusions import SIMPLE, Simple
+from benchmarks.lab.towers.options import Options
+from benchmarks.lab.towers.training import Examples, Loss, Settings, forward, probabilities, train
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:

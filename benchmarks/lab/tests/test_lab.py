@@ -13,14 +13,14 @@ import pytest
 from fakes import ColorEncoder, color_picture
 from sklearn.metrics import f1_score
 
-from fashiontag.bench import baselines
-from fashiontag.bench import run as running
-from fashiontag.bench.data import Dataset, DataSpec
-from fashiontag.bench.figures import ALL, measure
-from fashiontag.bench.methods import Fitted, find_method
-from fashiontag.bench.run import FITS, read_rows, run
-from fashiontag.bench.suite import load_suite
-from fashiontag.bench.tables import all_tables, fill, table
+from benchmarks.lab import baselines
+from benchmarks.lab import run as running
+from benchmarks.lab.data import Dataset, DataSpec
+from benchmarks.lab.figures import ALL, measure
+from benchmarks.lab.methods import Fitted, find_method
+from benchmarks.lab.run import FITS, read_rows, run
+from benchmarks.lab.suite import load_suite
+from benchmarks.lab.tables import all_tables, fill, table
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import parse_labels
 from fashiontag.metrics import (
@@ -28,9 +28,9 @@ from fashiontag.metrics import (
     average_precision_score,
     coverage_at_precision,
 )
-from fashiontag.store import VectorStore
+from fashiontag.vectors import VectorStore
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SUITES = sorted((ROOT / "benchmarks" / "suites").glob("*.toml"))
 REAL = Path(os.environ.get("FASHIONTAG_DATA") or ROOT.parent / "shared" / "data")
 
@@ -231,7 +231,7 @@ def test_a_table_shows_the_rows(bench, tmp_path) -> None:
     text = all_tables(suite, read_rows(tmp_path / "rows.jsonl"))
     assert "| method | titles plain | titles swapped |" in text
     assert "7:1:2 by family" in text
-    assert "`fashiontag bench suite`" in text
+    assert "`python -m benchmarks.lab suite`" in text
     open_axis = load_suite(str(tmp_path / "suite.toml")).tables[0]
     with pytest.raises(UsageError, match="leaves open which group"):
         table(suite, type(open_axis)("x", "condition"), read_rows(tmp_path / "rows.jsonl"))
@@ -241,7 +241,7 @@ def test_a_plot_has_charts(bench, tmp_path) -> None:
     pytest.importorskip("matplotlib")
     from PIL import Image
 
-    from fashiontag.bench.plots import plot
+    from benchmarks.lab.plots import plot
 
     suite, _ = bench(SMALL)
     plot(suite, read_rows(tmp_path / "rows.jsonl"), tmp_path / "a" / "plot.png")

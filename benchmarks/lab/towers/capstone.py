@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.bench.methods import Fitted, Floats, Rows, Task
-from fashiontag.bench.towers.features import Feed, frozen
-from fashiontag.bench.towers.options import Options
-from fashiontag.bench.towers.strategies import tower
+from benchmarks.lab.methods import Fitted, Floats, Rows, Task
+from benchmarks.lab.towers.features import Feed, frozen
+from benchmarks.lab.towers.options import Options
+from benchmarks.lab.towers.strategies import tower
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
-    from fashiontag.bench.towers.joint import Modality
-    from fashiontag.bench.towers.strategies import Side
+    from benchmarks.lab.towers.joint import Modality
+    from benchmarks.lab.towers.strategies import Side
 
 CLASSIFIERS = ("random forest", "logistic regression", "SVM", "MLP")
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from fashiontag.bench.methods import Fitted, Rows, Task
-from fashiontag.bench.towers.backbones import LSTM
-from fashiontag.bench.towers.features import FLIP, ROTATE, Feed, Layer, Tower, frozen, live
-from fashiontag.bench.towers.fusions import (
+from benchmarks.lab.methods import Fitted, Rows, Task
+from benchmarks.lab.towers.backbones import LSTM
+from benchmarks.lab.towers.features import FLIP, ROTATE, Feed, Layer, Tower, frozen, live
+from benchmarks.lab.towers.fusions import (
     LEARNED,
     PARTS,
     Attention,
@@ -23,9 +23,9 @@ from fashiontag.bench.towers.fusions import (
     CrossAttention,
     Projection,
 )
-from fashiontag.bench.towers.options import Options
-from fashiontag.bench.towers.strategies import Side, settings, tower
-from fashiontag.bench.towers.training import Examples, Loss, forward, probabilities, train
+from benchmarks.lab.towers.options import Options
+from benchmarks.lab.towers.strategies import Side, settings, tower
+from benchmarks.lab.towers.training import Examples, Loss, forward, probabilities, train
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:

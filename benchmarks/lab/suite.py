@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fashiontag.bench.data import CONDITIONS, SPLITS, DataSpec
+from benchmarks.lab.data import CONDITIONS, SPLITS, DataSpec
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.bench.figures import ALL, CURVE
-from fashiontag.bench.tables import NAMES
+from benchmarks.lab.figures import ALL, CURVE
+from benchmarks.lab.tables import NAMES
 from fashiontag.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from fashiontag.bench.run import Row
-    from fashiontag.bench.suite import Suite
+    from benchmarks.lab.run import Row
+    from benchmarks.lab.suite import Suite
 
 MOST = 8
 """Methods on one chart of precision against coverage."""
@@ -48,7 +48,7 @@ def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
     cells = [row for row in rows if row["kind"] == "cell"]
     if not cells:
         raise CatalogError(
-            f"{suite.name} has no rows to draw; run `fashiontag bench {suite.name}`."
+            f"{suite.name} has no rows to draw; run `python -m benchmarks.lab {suite.name}`."
         )
     cells = [row for row in cells if row["encoder"] == cells[0]["encoder"]]
     sets = list(dict.fromkeys(row["data"] for row in cells))
