@@ -9,29 +9,21 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from fashiontag.datamodels import Hit
-from fashiontag.errors import (
-    CatalogError,
-    ForeignEncoderError,
-    ImageError,
-    QueryError,
-    StoreError,
-    UsageError,
-)
-from fashiontag.heads.statistics import Statistics
-from fashiontag.index import DATABASE, FEW_SCORES, Index, Part, closeness, nearest
-from fashiontag.vectors import VectorStore
+from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
+from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.workflows import where as filters
-from fashiontag.workflows.embed import content_key, embed_texts, read_vectors
-from fashiontag.workflows.neighbours import NEIGHBOURS, open_segments, place
+from fashiontag.workspace.embed import content_key, embed_texts
+from fashiontag.workspace.neighbours import NEIGHBOURS, open_segments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder, Vectors
-    from fashiontag.index import Placement, SourceStatus
+    from fashiontag.datamodels import Vectors
+    from fashiontag.index import Placement
     from fashiontag.vectors import Kind
+    from fashiontag.workspace import Workspace
 
 IMAGE_WEIGHT = 0.4
 """The pictures' say in a query of words, where an item has a title; 1 less it is the title's.
@@ -63,25 +55,8 @@ class SearchResult:
     note: str = ""
 
 
-def indexed_model(workspace: Path) -> str:
-    """Return the model that a workspace's index was built with, the last one if there are several.
-
-    Raises
-    ------
-    CatalogError
-        If nothing is indexed.
-    """
-    if (workspace / DATABASE).is_file():
-        with Index.open(workspace) as index:
-            for source in index.sources():
-                if source.items:
-                    return source.model
-    raise nothing_indexed(workspace)
-
-
 def search(
-    workspace: Path,
-    encoder: Encoder,
+    workspace: Workspace,
     *,
     query: str | None = None,
     image: str | Path | None = None,
@@ -92,7 +67,7 @@ def search(
     min_score: float | Literal["auto"] | None = None,
     image_weight: float | None = None,
 ) -> SearchResult:
-    """Search everything that is indexed with this encoder.
+    """Search everything that is indexed with the workspace's model.
 
     Pictures and titles are both compared with words, pictures alone with a picture; each modality
     is centred with the means that ship with the model, so that their cosines are of one scale. A
@@ -101,10 +76,9 @@ def search(
 
     Parameters
     ----------
-    workspace : Path
-    encoder : Encoder
-        Asked only for vectors that the store doesn't have: words that were searched before, or a
-        picture of the catalogue, need no model.
+    workspace : Workspace
+        Its encoder is asked only for vectors that the store doesn't have: words that were searched
+        before, or a picture of the catalogue, need no model.
     query : str, optional
         What to look for, in words.
     image : path, optional
@@ -139,24 +113,21 @@ def search(
     if image_weight is not None and not 0 <= image_weight <= 1:
         raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
     condition = None if where is None else filters.parse(where)
-    if not (workspace / DATABASE).is_file():
-        raise nothing_indexed(workspace)
-    with Index.open(workspace) as index, VectorStore.open(workspace) as store:
-        note = check_index(workspace, index.sources(), encoder)
-        placement = place(index, encoder, store)
-        among = None
-        if condition is not None:
-            among = filters.select(condition, index, placement.numbers)
-        weight = _image_weight(words, image, image_weight)
-        parts = _parts(words, image, less, encoder, store, placement, weight)
-        near = None
-        if weight < 1:
-            said = index.said(encoder.fingerprint, placement.numbers)
-            near = closeness(index.words(words), said, WORDS_WEIGHT * (1 - weight))
-        placement, parts = _with_segments(workspace, index, encoder, store, placement, parts)
-        found = nearest(placement, parts, k, words=near, among=among, fold=fold, floor=min_score)
-        numbers = placement.numbers[found.positions].tolist()
-        there = {item.number: item for item in index.items(numbers)}
+    note = workspace.left_out()
+    index, placement = workspace.index, workspace.placement()
+    among = None
+    if condition is not None:
+        among = filters.select(condition, index, placement.numbers)
+    weight = _image_weight(words, image, image_weight)
+    parts = _parts(workspace, words, image, less, placement, weight)
+    near = None
+    if weight < 1:
+        said = index.said(workspace.encoder.fingerprint, placement.numbers)
+        near = closeness(index.words(words), said, WORDS_WEIGHT * (1 - weight))
+    placement, parts = _with_segments(workspace, placement, parts)
+    found = nearest(placement, parts, k, words=near, among=among, fold=fold, floor=min_score)
+    numbers = placement.numbers[found.positions].tolist()
+    there = {item.number: item for item in index.items(numbers)}
     scored = zip(numbers, found.scores.tolist(), found.folded.tolist(), strict=True)
     ranked = ((there[number], *rest) for number, *rest in scored if number in there)
     hits = tuple(
@@ -176,37 +147,6 @@ def search(
     return SearchResult(f"{shown} - {less}" if less else shown, hits, note)
 
 
-def nothing_indexed(workspace: Path) -> CatalogError:
-    """Return what a search without an index says."""
-    return CatalogError(
-        f"Nothing is indexed in {workspace}; run fashiontag tag or fashiontag index on a folder of "
-        "pictures first, or name another --workspace."
-    )
-
-
-def check_index(workspace: Path, sources: Sequence[SourceStatus], encoder: Encoder) -> str:
-    """Refuse an index of another model; return a sentence on sources that must be left out."""
-    filled = [source for source in sources if source.items]
-    if not filled:
-        raise nothing_indexed(workspace)
-    foreign = [source for source in filled if source.fingerprint != encoder.fingerprint]
-    if not foreign:
-        return ""
-    one = foreign[0]
-    # The same name with other weights is no way out for a search, only a new index is.
-    again = f"fashiontag index {one.root} --model {encoder.name}"
-    if len(foreign) == len(filled):
-        way = f"search with --model {one.model}, or " if one.model != encoder.name else ""
-        raise ForeignEncoderError(
-            f"The index in {workspace} was built with {one.model} ({one.fingerprint[:12]}), not "
-            f"with {encoder.name} ({encoder.fingerprint[:12]}); {way}run: {again}"
-        )
-    left_out = sum(source.items for source in foreign)
-    if left_out == 1:
-        return f"1 item indexed with {one.model} is left out; to include it run: {again}"
-    return f"{left_out:,} items indexed with {one.model} are left out; to include them run: {again}"
-
-
 def _image_weight(words: str, image: str | Path | None, given: float | None) -> float:
     if not words:
         return 1.0
@@ -216,32 +156,29 @@ def _image_weight(words: str, image: str | Path | None, given: float | None) -> 
 
 
 def _parts(
+    workspace: Workspace,
     words: str,
     image: str | Path | None,
     less: str,
-    encoder: Encoder,
-    store: VectorStore,
     placement: Placement,
     weight: float,
 ) -> list[Part]:
-    statistics = Statistics.load(encoder.folder, encoder.dim)
-    image_mean = statistics.image.mean if statistics.image else None
-    title_mean = statistics.title.mean if statistics.title else None
+    dim = workspace.encoder.dim
+    image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
     texts = [text for text in (words, less) if text]
-    vectors = read_vectors(store, "text", encoder, embed_texts(texts, encoder, store))
+    vectors = workspace.texts.padded(embed_texts(workspace, texts), dim)
     # A query is a short title: on pool and val, taking titles' mean off it found "colour type for
     # gender" at precision@10 .73, taking prompts' mean off .69.
     centred = dict(zip(texts, _centre(vectors, title_mean), strict=True))
-    direction = np.zeros(encoder.dim, dtype=np.float32)
+    direction = np.zeros(dim, dtype=np.float32)
     if words:
         direction += centred[words]
     if less:
         direction -= MINUS_WEIGHT * centred[less]
     to_titles = direction if words else None
     if image is not None:
-        direction = direction + _centre(_picture(image, encoder, store), image_mean)[0]
-    pictures = store.matrix("image", encoder.fingerprint)
-    titles = store.matrix("text", encoder.fingerprint)
+        direction = direction + _centre(_picture(workspace, image), image_mean)[0]
+    pictures, titles = workspace.images.matrix(), workspace.texts.matrix()
     if placement.images.max(initial=-1) not in range(len(pictures)) or (
         placement.texts.max(initial=-1) >= len(titles)
     ):
@@ -256,24 +193,18 @@ def _parts(
 
 
 def _with_segments(
-    workspace: Path,
-    index: Index,
-    encoder: Encoder,
-    store: VectorStore,
-    placement: Placement,
-    parts: Sequence[Part],
+    workspace: Workspace, placement: Placement, parts: Sequence[Part]
 ) -> tuple[Placement, list[Part]]:
     """Let FAISS propose, where it knows the vectors of every part."""
-    if not (workspace / NEIGHBOURS).is_dir():
+    if not (workspace.path / NEIGHBOURS).is_dir():
         return placement, list(parts)
     kinds: tuple[Kind, ...] = ("image", "text")
     found = [
-        open_segments(workspace, kind, encoder, store, part.rows)
-        for kind, part in zip(kinds, parts, strict=False)
+        open_segments(workspace, kind, part.rows) for kind, part in zip(kinds, parts, strict=False)
     ]
     if not all(found):
         return placement, list(parts)
-    orders = index.orders(encoder.fingerprint, placement)
+    orders = workspace.index.orders(workspace.encoder.fingerprint, placement)
     near = [
         replace(part, segments=segments, order=order)
         for part, segments, order in zip(parts, found, orders[2:], strict=False)
@@ -281,18 +212,18 @@ def _with_segments(
     return replace(placement, kin=orders[:2]), near
 
 
-def _picture(path: str | Path, encoder: Encoder, store: VectorStore) -> Vectors:
+def _picture(workspace: Workspace, path: str | Path) -> Vectors:
     """Return the vector of a picture file, shape (1, d), encoding it only if it is new."""
     from fashiontag.catalog import load_image  # Pillow: words alone must not wait for it
 
+    encoder = workspace.encoder
     try:
         data = Path(path).read_bytes()
         key = content_key(data)
-        rows = store.find("image", encoder.fingerprint, [key])
+        rows = workspace.images.find([key])
         if rows[0] < 0:
             pixels = encoder.prepare(load_image(data, at_least=encoder.image_size))
-            vectors = encoder.encode_images([pixels])
-            rows = store.add("image", encoder.fingerprint, [key], vectors)
+            rows = workspace.images.add([key], encoder.encode_images([pixels]))
     except (ImageError, OSError) as error:
         if isinstance(error, StoreError):
             raise
@@ -300,7 +231,7 @@ def _picture(path: str | Path, encoder: Encoder, store: VectorStore) -> Vectors:
         raise UsageError(
             f"--image {path} can't be read ({reason}); give a picture file, such as a JPEG or PNG."
         ) from error
-    return read_vectors(store, "image", encoder, rows)
+    return workspace.images.padded(rows, encoder.dim)
 
 
 def _centre(vectors: Vectors, mean: NDArray[np.float32] | None) -> Vectors:

@@ -10,16 +10,17 @@ import numpy as np
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError
 from fashiontag.heads.active import pick, uncertainty
+from fashiontag.heads.artefact import Probe
 from fashiontag.heads.statistics import unit
-from fashiontag.workflows.embed import embed, read_vectors
+from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
+    from pathlib import Path
 
     from fashiontag.catalog import Catalog
-    from fashiontag.datamodels import Encoder, Item
-    from fashiontag.heads.artefact import Probe
-    from fashiontag.vectors import VectorStore
+    from fashiontag.datamodels import Item
+    from fashiontag.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +46,41 @@ class Suggestion:
 
 
 def suggest(
+    workspace: Workspace,
     catalog: Catalog,
-    encoder: Encoder,
-    store: VectorStore,
     *,
     count: int,
     audit: int = 0,
-    probe: Probe | None = None,
+    probe: Path | None = None,
     labelled: Collection[str] = (),
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    options: EmbedOptions = DEFAULTS,
 ) -> tuple[Suggestion, ...]:
     """Pick products to label: without a probe diverse ones, with one also unclear ones.
 
     Parameters
     ----------
-    catalog, encoder, store
+    workspace, catalog
     count, audit : int
         How many to learn from, and how many at random to measure on.
-    probe : Probe or None
-        Its training is not suggested again, and what is unclear to it comes first.
+    probe : Path or None
+        A folder of `Probe.save`. Its training is not suggested again, and what is unclear to it comes first.
     labelled : collection of str
         Ids that have labels already.
     seed : int
         Of the audit set.
+    options : EmbedOptions
 
     Raises
     ------
     CatalogError
         Nothing is left to label.
     """
-    windows = list(embed(catalog.items, encoder, store, progress=progress))
-    images = np.concatenate([one.images for one in windows])
-    texts = np.concatenate([one.texts for one in windows])
-    keys = [key for one in windows for key in one.image_keys]
+    trained = None if probe is None else Probe.load(probe, workspace.encoder)
+    embedded = embed_all(workspace, catalog.items, options)
+    images, texts, keys = embedded.images, embedded.texts, embedded.image_keys
     families = find_families(keys, [item.text for item in catalog.items])
-    taken = set(probe.training.image_keys) if probe else set()
+    taken = set(trained.training.image_keys) if trained else set()
     done = {
         int(families[row])
         for row, item in enumerate(catalog.items)
@@ -102,20 +102,21 @@ def suggest(
     drawn = rng.permutation(free)[:audit]
     rest = np.setdiff1d(free, drawn)
     both = {row: place for place, row in enumerate(free.tolist())}
-    seen = read_vectors(store, "image", encoder, images[free])
-    read = read_vectors(store, "text", encoder, texts[free])
+    dim = workspace.encoder.dim
+    seen = workspace.images.padded(images[free], dim)
+    read = workspace.texts.padded(texts[free], dim)
     x = unit(np.hstack([unit(seen - seen.mean(axis=0)), unit(read - read.mean(axis=0))]))
     unclear = np.full(len(free), np.nan, np.float32)
     guesses: list[tuple[str, ...]] = [()] * len(free)
-    if probe is not None:
+    if trained is not None:
         mine = [catalog.items[row].text for row in free]
-        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, mine))
-        groups = [(probe.space.span(g.name), g.exclusive) for g in probe.space.groups]
+        chances = trained.classifier.predict_proba(trained.features.transform(seen, read, mine))
+        groups = [(trained.space.span(g.name), g.exclusive) for g in trained.space.groups]
         unclear = uncertainty(chances, groups)
         best = {span.start: chances[:, span].argmax(axis=1) + span.start for span, _ in groups}
         guesses = [
             tuple(
-                probe.space.tags[best[span.start][row]] for span, exclusive in groups if exclusive
+                trained.space.tags[best[span.start][row]] for span, exclusive in groups if exclusive
             )
             for row in range(len(free))
         ]

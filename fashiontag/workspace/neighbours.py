@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashiontag.heads.statistics import Statistics
 from fashiontag.index import TAIL, WORTH, Segments, centred, made_of, refresh
 
 if TYPE_CHECKING:
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder
-    from fashiontag.index import Index, Placement, Refreshed
-    from fashiontag.vectors import Kind, VectorStore
+    from fashiontag.index import Refreshed
+    from fashiontag.vectors import Kind
+    from fashiontag.workspace import Workspace
 
 NEIGHBOURS = "neighbours"
 """The folder in a workspace."""
@@ -36,13 +35,7 @@ class Neighbours:
 
 
 def refresh_neighbours(
-    workspace: Path,
-    encoder: Encoder,
-    store: VectorStore,
-    index: Index,
-    *,
-    worth: int = WORTH,
-    tail: int = TAIL,
+    workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL
 ) -> Neighbours:
     """Make FAISS's segments follow the index; at once where nothing is to be done.
 
@@ -50,28 +43,26 @@ def refresh_neighbours(
 
     Parameters
     ----------
-    workspace : Path
-    encoder : Encoder
-        Only its name and statistics are used.
-    store, index
+    workspace : Workspace
+        Of its encoder only name and statistics are used.
     worth, tail : int
         As in `fashiontag.index.refresh`.
     """
-    placement = place(index, encoder, store)
+    placement = workspace.placement()
     rows: dict[Kind, NDArray[np.int64]] = {"image": placement.images, "text": placement.texts}
     done: dict[Kind, Refreshed] = {}
     pairs: tuple[tuple[Kind, Kind], ...] = (("image", "text"), ("text", "image"))
     for kind, other in pairs:
-        matrix, mean = store.matrix(kind, encoder.fingerprint), mean_of(kind, encoder)
+        vectors, mean = workspace.vectors(kind), workspace.mean(kind)
+        matrix = vectors.matrix()
         there = np.unique(rows[other][rows[other] >= 0])
         some = there[:: max(1, len(there) // QUERIES)][:QUERIES]
-        others = store.matrix(other, encoder.fingerprint)
         queries = np.empty((0, matrix.shape[1]), dtype=np.float32)
         if len(some):
-            queries = centred(others[some], mean_of(other, encoder))
+            queries = centred(workspace.vectors(other).matrix()[some], workspace.mean(other))
         done[kind] = refresh(
-            _folder(workspace, kind, encoder.fingerprint),
-            made_of(store.revision(kind, encoder.fingerprint), matrix.shape[1], mean),
+            _folder(workspace, kind),
+            made_of(vectors.revision(), matrix.shape[1], mean),
             matrix,
             mean,
             rows[kind],
@@ -82,30 +73,17 @@ def refresh_neighbours(
     return Neighbours(done["image"], done["text"])
 
 
-def place(index: Index, encoder: Encoder, store: VectorStore) -> Placement:
-    """Return where the encoder's items have their vectors."""
-    return index.placement(
-        encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
-    )
-
-
 def open_segments(
-    workspace: Path, kind: Kind, encoder: Encoder, store: VectorStore, rows: NDArray[np.int64]
+    workspace: Workspace, kind: Kind, rows: NDArray[np.int64]
 ) -> Segments | None:
     """Return what FAISS knows of these rows, None where nothing, or nothing that still holds."""
-    folder = _folder(workspace, kind, encoder.fingerprint)
+    folder = _folder(workspace, kind)
     if not folder.is_dir():
         return None
-    revision = store.revision(kind, encoder.fingerprint)
-    return Segments.open(folder, made_of(revision, encoder.dim, mean_of(kind, encoder)), rows)
+    revision = workspace.vectors(kind).revision()
+    bound_to = made_of(revision, workspace.encoder.dim, workspace.mean(kind))
+    return Segments.open(folder, bound_to, rows)
 
 
-def mean_of(kind: Kind, encoder: Encoder) -> NDArray[np.float32] | None:
-    """Return what is taken off stored vectors of a kind before they are compared."""
-    statistics = Statistics.load(encoder.folder, encoder.dim)
-    moments = statistics.image if kind == "image" else statistics.title
-    return moments.mean if moments else None
-
-
-def _folder(workspace: Path, kind: Kind, fingerprint: str) -> Path:
-    return workspace / NEIGHBOURS / f"{kind}-{fingerprint[:16]}"
+def _folder(workspace: Workspace, kind: Kind) -> Path:
+    return workspace.path / NEIGHBOURS / f"{kind}-{workspace.encoder.fingerprint[:16]}"
