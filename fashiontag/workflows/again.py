@@ -63,7 +63,9 @@ class Run:
         ``judge`` comes from `judge_of`, once for both: what it reads may change during the run.
         """
         digest = hashlib.blake2b(judge.encode(), digest_size=16)
-        revisions = [store.revision(kind, encoder.fingerprint) for kind in ("image", "text")]
+        revisions = [
+            store.shard(kind, encoder.fingerprint).revision() for kind in ("image", "text")
+        ]
         digest.update(f"{revisions} {catalog.root} {catalog.complete}".encode(errors="replace"))
         items = catalog.items
         for start in range(0, len(items), WINDOW):

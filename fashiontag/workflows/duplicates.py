@@ -90,7 +90,7 @@ def find_duplicates(
         ]
         if min_score <= 1 and len(one_each):
             leaders, scores = alike(
-                store.matrix("image", encoder.fingerprint),
+                store.shard("image", encoder.fingerprint).matrix(),
                 placement.images[one_each],
                 mean_of("image", encoder),
                 min_score,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder, Item, Pixels, Vectors
-    from fashiontag.vectors import Kind, VectorStore
+    from fashiontag.vectors import Kind, Shard, VectorStore
 
 WINDOW = 1024
 """Items looked up in the store at once: 21,000 items are 21 look-ups, a few milliseconds each."""
@@ -91,37 +91,28 @@ def embed_texts(
     They are encoded all together, or `at_once` at a time.
     """
     keys = [text_key(text) for text in texts]
-    rows = store.find("text", encoder.fingerprint, keys)
+    shard = store.shard("text", encoder.fingerprint)
+    rows = shard.find(keys)
     missing = {
         key: text for key, text, row in zip(keys, texts, rows, strict=True) if row < 0 and text
     }
     if missing:
         new, step = list(missing.values()), at_once or len(missing)
         parts = [encoder.encode_texts(new[at : at + step]) for at in range(0, len(new), step)]
-        store.add(
-            "text",
-            encoder.fingerprint,
+        shard.add(
             list(missing),
             np.concatenate([part.vectors for part in parts]),
             windows=np.concatenate([part.windows for part in parts]),
         )
-        rows = store.find("text", encoder.fingerprint, keys)
+        rows = shard.find(keys)
     return np.where([bool(text) for text in texts], rows, -1).astype(np.int64)
 
 
 def read_vectors(
     store: VectorStore, kind: Kind, encoder: Encoder, rows: NDArray[np.int64]
 ) -> Vectors:
-    """Return stored vectors as float32 of shape (n, d); zeros where a row is -1.
-
-    What is read is what was rounded to float16 on the way in, also in the run that encoded it:
-    a first and a repeated run decide on the same numbers.
-    """
-    vectors = np.zeros((len(rows), encoder.dim), np.float32)
-    there = rows >= 0
-    if there.any():
-        vectors[there] = store.read(kind, encoder.fingerprint, rows[there])
-    return vectors
+    """Return stored vectors as float32 of shape (n, d), as `Shard.padded`."""
+    return store.shard(kind, encoder.fingerprint).padded(rows, encoder.dim)
 
 
 def embed(
@@ -177,13 +168,15 @@ def _embed_window(
     progress: Callable[[int], None] | None,
 ) -> Embedded:
     texts = embed_texts([item.text for item in items], encoder, store)
-    chunked = int((store.windows("text", encoder.fingerprint, texts[texts >= 0]) > 1).sum())
+    titles = store.shard("text", encoder.fingerprint)
+    chunked = int((titles.windows(texts[texts >= 0]) > 1).sum())
     stamps = [item.image.stamp() or "" for item in items]
     refs = [(item.image.locator, stamp) for item, stamp in zip(items, stamps, strict=True)]
     known = store.contents(refs)
     keys: list[str | None] = [entry.hash if entry else None for entry in known]
     errors = [(entry.error or "") if entry else "" for entry in known]
-    rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
+    pictures = store.shard("image", encoder.fingerprint)
+    rows = pictures.find([key or "" for key in keys])
     todo = [
         [
             position
@@ -209,7 +202,7 @@ def _embed_window(
         submit()
         for position, picture in zip(batch, loaded, strict=True):
             keys[position], errors[position] = picture.key, picture.error
-        encoded += _store_batch(loaded, encoder, store)
+        encoded += _store_batch(loaded, encoder, pictures)
         store.remember(
             [
                 (*refs[position], Known(picture.key, picture.error or None))
@@ -220,7 +213,7 @@ def _embed_window(
         if progress is not None:
             progress(min(batch_size, len(items) - number * batch_size))
     if any(todo):
-        rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
+        rows = pictures.find([key or "" for key in keys])
     return Embedded(
         items=tuple(items),
         images=np.where([bool(error) for error in errors], -1, rows).astype(np.int64),
@@ -245,7 +238,7 @@ def _load(item: Item, encoder: Encoder) -> _Loaded:
         return _Loaded(key, None, str(error))
 
 
-def _store_batch(loaded: Sequence[_Loaded], encoder: Encoder, store: VectorStore) -> int:
+def _store_batch(loaded: Sequence[_Loaded], encoder: Encoder, shard: Shard) -> int:
     """Encode and store the pictures of a batch that are new, each content once; return how many."""
     pixels = {
         picture.key: picture.pixels
@@ -253,9 +246,9 @@ def _store_batch(loaded: Sequence[_Loaded], encoder: Encoder, store: VectorStore
         if picture.key is not None and picture.pixels is not None
     }
     keys = list(pixels)
-    there = store.find("image", encoder.fingerprint, keys) >= 0
+    there = shard.find(keys) >= 0
     new = [key for key, stored in zip(keys, there, strict=True) if not stored]
     if new:
         vectors = encoder.encode_images([pixels[key] for key in new])
-        store.add("image", encoder.fingerprint, new, vectors)
+        shard.add(new, vectors)
     return len(new)

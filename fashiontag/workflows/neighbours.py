@@ -62,16 +62,16 @@ def refresh_neighbours(
     done: dict[Kind, Refreshed] = {}
     pairs: tuple[tuple[Kind, Kind], ...] = (("image", "text"), ("text", "image"))
     for kind, other in pairs:
-        matrix, mean = store.matrix(kind, encoder.fingerprint), mean_of(kind, encoder)
+        matrix, mean = store.shard(kind, encoder.fingerprint).matrix(), mean_of(kind, encoder)
         there = np.unique(rows[other][rows[other] >= 0])
         some = there[:: max(1, len(there) // QUERIES)][:QUERIES]
-        others = store.matrix(other, encoder.fingerprint)
+        others = store.shard(other, encoder.fingerprint).matrix()
         queries = np.empty((0, matrix.shape[1]), dtype=np.float32)
         if len(some):
             queries = centred(others[some], mean_of(other, encoder))
         done[kind] = refresh(
             _folder(workspace, kind, encoder.fingerprint),
-            made_of(store.revision(kind, encoder.fingerprint), matrix.shape[1], mean),
+            made_of(store.shard(kind, encoder.fingerprint).revision(), matrix.shape[1], mean),
             matrix,
             mean,
             rows[kind],
@@ -85,7 +85,7 @@ def refresh_neighbours(
 def place(index: Index, encoder: Encoder, store: VectorStore) -> Placement:
     """Return where the encoder's items have their vectors."""
     return index.placement(
-        encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
+        encoder.fingerprint, lambda kind, keys: store.shard(kind, encoder.fingerprint).find(keys)
     )
 
 
@@ -96,7 +96,7 @@ def open_segments(
     folder = _folder(workspace, kind, encoder.fingerprint)
     if not folder.is_dir():
         return None
-    revision = store.revision(kind, encoder.fingerprint)
+    revision = store.shard(kind, encoder.fingerprint).revision()
     return Segments.open(folder, made_of(revision, encoder.dim, mean_of(kind, encoder)), rows)
 
 

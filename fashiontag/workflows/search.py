@@ -240,8 +240,8 @@ def _parts(
     to_titles = direction if words else None
     if image is not None:
         direction = direction + _centre(_picture(image, encoder, store), image_mean)[0]
-    pictures = store.matrix("image", encoder.fingerprint)
-    titles = store.matrix("text", encoder.fingerprint)
+    pictures = store.shard("image", encoder.fingerprint).matrix()
+    titles = store.shard("text", encoder.fingerprint).matrix()
     if placement.images.max(initial=-1) not in range(len(pictures)) or (
         placement.texts.max(initial=-1) >= len(titles)
     ):
@@ -288,11 +288,12 @@ def _picture(path: str | Path, encoder: Encoder, store: VectorStore) -> Vectors:
     try:
         data = Path(path).read_bytes()
         key = content_key(data)
-        rows = store.find("image", encoder.fingerprint, [key])
+        pictures = store.shard("image", encoder.fingerprint)
+        rows = pictures.find([key])
         if rows[0] < 0:
             pixels = encoder.prepare(load_image(data, at_least=encoder.image_size))
             vectors = encoder.encode_images([pixels])
-            rows = store.add("image", encoder.fingerprint, [key], vectors)
+            rows = pictures.add([key], vectors)
     except (ImageError, OSError) as error:
         if isinstance(error, StoreError):
             raise
