@@ -185,12 +185,15 @@ def shelf(workspace: Path, encoder: Encoder, splits: Sequence[str]) -> Shelf:
     statistics = Statistics.load(encoder.folder, encoder.dim)
     with VectorStore.open(workspace) as store, Index.open(workspace) as index:
         placement = index.placement(
-            encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
+            encoder.fingerprint,
+            lambda kind, keys: store.shard(kind, encoder.fingerprint).find(keys),
         )
         items = {item.id: at for at, item in enumerate(index.items(placement.numbers.tolist()))}
         at = np.array([items[f"{one}.jpg"] for one in read.ids])
-        images = store.read("image", encoder.fingerprint, placement.images[at]).astype(np.float32)
-        texts = store.read("text", encoder.fingerprint, placement.texts[at]).astype(np.float32)
+        images, texts = (
+            store.shard(kind, encoder.fingerprint).read(rows[at]).astype(np.float32)
+            for kind, rows in (("image", placement.images), ("text", placement.texts))
+        )
     if statistics.image and statistics.title:
         images, texts = images - statistics.image.mean, texts - statistics.title.mean
     return Shelf(read.ids, read.families, read.attributes, titles, unit(images), unit(texts))
@@ -613,7 +616,7 @@ def stock(workspace: Path, encoder: Encoder, items: int) -> None:
             ("text", [text_key(title) for title in dict.fromkeys(titles)]),
         ):
             vectors = unit(random.normal(size=(len(keys), encoder.dim)).astype(np.float32))
-            store.add(kind, encoder.fingerprint, keys, vectors)  # type: ignore[arg-type]
+            store.shard(kind, encoder.fingerprint).add(keys, vectors)  # type: ignore[arg-type]
         index.replace_source(
             "/shop",
             (

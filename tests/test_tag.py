@@ -212,6 +212,6 @@ def test_evidence_reads_what_is_stored(shop, workspace) -> None:
         (window,) = embed(read_catalog(str(shop)).items, encoder, store)
         evidence = tagger.evidence(window)
         np.testing.assert_array_equal(
-            evidence.images, store.read("image", encoder.fingerprint, window.images)
+            evidence.images, store.shard("image", encoder.fingerprint).read(window.images)
         )
     assert not evidence.titled.any()
