@@ -22,11 +22,12 @@ LEVELS = {
     "heads": 2,
     "index": 2,
     "sinks": 2,
-    "workflows": 3,
-    "api": 4,
-    "cli": 5,
+    "workspace": 3,
+    "workflows": 4,
+    "api": 5,
     "server": 5,
-    "__main__": 6,
+    "cli": 6,
+    "__main__": 7,
 }
 
 HEAVY = {

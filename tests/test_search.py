@@ -26,8 +26,9 @@ from fashiontag.index import Index
 from fashiontag.vectors import VectorStore
 from fashiontag.workflows import where as filters
 from fashiontag.workflows.indexing import index_source, index_status
-from fashiontag.workflows.neighbours import refresh_neighbours
-from fashiontag.workflows.search import indexed_model, search
+from fashiontag.workflows.search import search as search_in
+from fashiontag.workspace import Workspace, indexed_model
+from fashiontag.workspace.neighbours import refresh_neighbours
 
 
 @pytest.fixture
@@ -64,8 +65,13 @@ def encoder():
 def index(shop, workspace, encoder, titles=True, source=None):
     table = shop.parent / "titles.csv" if titles else None
     catalog = read_catalog(str(source or shop), table)
-    with VectorStore.open(workspace) as store, Index.open(workspace) as opened:
-        return index_source(catalog, encoder, store, opened, keep_titles=not titles)
+    with Workspace.open(workspace, encoder) as opened:
+        return index_source(opened, catalog, keep_titles=not titles)
+
+
+def search(workspace, encoder, **asked):
+    with Workspace.indexed(workspace, encoder) as opened:
+        return search_in(opened, **asked)
 
 
 @pytest.fixture
@@ -296,8 +302,9 @@ TAGS = {
 
 
 def _tagged(opened, name, tags):
-    from fashiontag.index import Entry
     from fashiontag.workflows.embed import content_key
+
+    from fashiontag.index import Entry
 
     root = opened.sources()[0].root
     key = content_key(Path(root, name).read_bytes())
@@ -364,7 +371,7 @@ def test_any_text_is_a_filter_or_a_sentence(text):
 
 
 def counts(summary):
-    c = summary.changes
+    c = summary
     return c.new, c.changed, c.renamed, c.gone, c.unchanged
 
 
@@ -408,7 +415,7 @@ def test_a_titles_table_that_lost_a_row_takes_the_title_away(indexed, shop, enco
 def test_one_picture_or_a_glob_leaves_the_rest_of_its_folder(indexed, shop, encoder, part):
     color_picture(shop / "blue.png", "teal")
     summary = index(shop, indexed, encoder, titles=False, source=shop / part)
-    assert (summary.changes.changed, summary.changes.gone) == (1, 0)
+    assert (summary.changed, summary.gone) == (1, 0)
     assert index_status(indexed)[0].items == 6
 
 
@@ -435,7 +442,9 @@ import sys
 from pathlib import Path
 from fashiontag.encoders import resolve
 from fashiontag.workflows.search import search
-result = search(Path("{workspace}"), resolve("local-dir:{folder}"), query="red dress", fold=False)
+from fashiontag.workspace import Workspace
+with Workspace.indexed(Path("{workspace}"), resolve("local-dir:{folder}")) as opened:
+    result = search(opened, query="red dress", fold=False)
 heavy = ("torch", "open_clip", "PIL", "faiss", "regex", "typer")
 print(len(result.hits), *[name for name in heavy if name in sys.modules])
 """
@@ -449,8 +458,8 @@ def test_faiss_follows_the_index_and_answers_alike(indexed, shop, encoder, monke
     monkeypatch.setattr(sys.modules["fashiontag.index.nearest"], "FEW", 0)
 
     def follow():
-        with VectorStore.open(indexed) as store, Index.open(indexed) as opened:
-            return refresh_neighbours(indexed, encoder, store, opened, worth=0, tail=0)
+        with Workspace.open(indexed, encoder) as opened:
+            return refresh_neighbours(opened, worth=0, tail=0)
 
     assert [follow().images.did, follow().images.did] == ["built", ""]
     assert [search(indexed, encoder, query=words, k=3) for words in ("red", "teal bag")] == plain

@@ -38,7 +38,9 @@ def index(
 
     if status:
         sources = index_status(model.workspace)
-        output.show([_facts(one) for one in sources], lambda: _draw_status(sources, model.workspace))
+        output.show(
+            [_facts(one) for one in sources], lambda: _draw_status(sources, model.workspace)
+        )
         return
     if not source:
         raise UsageError("There is no SOURCE; give a folder, or --status to see what is indexed.")

@@ -49,9 +49,7 @@ HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Also write a page of pictures to look at."),
 ]
-PathsOption = Annotated[
-    bool, typer.Option("--paths", help="Print paths only, for pipes.")
-]
+PathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")]
 
 
 @dataclass(frozen=True)
@@ -156,9 +154,7 @@ class Effort:
     ] = None
     workers: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", help="Threads that read and decode; default: one a core."
-        ),
+        typer.Option(min=1, metavar="N", help="Threads that read and decode; default: one a core."),
     ] = None
 
     def embed_options(self, progress: Callable[[int], None]) -> EmbedOptions:

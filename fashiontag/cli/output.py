@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from PIL import Image
-    from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
     from fashiontag.datamodels import Item
 
@@ -142,7 +142,7 @@ def table(*columns: str) -> Table:
     return made
 
 
-def joined(parts: Sequence[tuple[str, str]]) -> RenderableType:
+def joined(parts: Sequence[tuple[str, str]]) -> Text:
     """Return pairs of a name and a dim figure on one line: ``shirt .98 · navy .78``."""
     from rich.text import Text
 

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -41,7 +41,7 @@ class Labelling:
     """How a table of labels is read."""
 
     unlabeled: Annotated[
-        str,
+        Literal["group", "negative", "unknown"],
         typer.Option(
             metavar="group|negative|unknown",
             help="What a blank means: its group isn't known (unless another label of it is given), "

@@ -59,7 +59,7 @@ def tag(
     space = load_labels(labels)
     catalog = columns.read(source)
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    outputs = workflow.Outputs(None if to_stdout else Path(out), html, scores, inputs)
+    outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs)
     preview = _Preview()
     with (
         model.open() as workspace,
@@ -71,6 +71,7 @@ def tag(
             space,
             probe=probe,
             outputs=outputs,
+            scores=scores,
             sinks=[preview],
             options=effort.embed_options(advance),
         )
@@ -114,9 +115,8 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
         console.print(Text.assemble(dim("given  "), output.joined(shares)))
     for reason, count in list(summary.reasons.items())[:REASONS]:
         console.print(Text(f"error  {count} × {reason}", style="red"))
-    if more := len(summary.reasons) - REASONS:
-        if more > 0:
-            console.print(Text(f"error  {more} more reasons in {summary.out}", style="red"))
+    if (more := len(summary.reasons) - REASONS) > 0:
+        console.print(Text(f"error  {more} more reasons in {summary.out}", style="red"))
     if summary.chunked_titles:
         console.print(
             dim(

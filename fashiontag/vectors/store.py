@@ -93,6 +93,11 @@ class VectorStore:
         """
         return cls(Database.open(workspace))
 
+    @property
+    def workspace(self) -> Path:
+        """The folder that the store is in."""
+        return self._database.workspace
+
     def close(self) -> None:
         """Release the files; arrays that `Shard.matrix` returned stay valid."""
         self._database.close()

@@ -59,7 +59,7 @@ def search(
     workspace: Workspace,
     *,
     query: str | None = None,
-    image: str | Path | None = None,
+    image: str | Path | bytes | None = None,
     minus: str | None = None,
     where: str | None = None,
     k: int = 10,
@@ -81,8 +81,8 @@ def search(
         before, or a picture of the catalogue, need no model.
     query : str, optional
         What to look for, in words.
-    image : path, optional
-        What to look for, as a picture; with ``query`` they are one joint query.
+    image : path or bytes, optional
+        What to look for, as a picture file or what is in one; with ``query`` they are one joint query.
     minus : str, optional
         What to turn away from.
     where : str, optional
@@ -143,11 +143,12 @@ def search(
         )
     elif not hits:
         note = f"No good match: nothing scores as high as --min-score asks. {note}".strip()
-    shown = " + ".join(part for part in (words, str(image) if image is not None else "") if part)
+    looked_for = "" if image is None else "a picture" if isinstance(image, bytes) else str(image)
+    shown = " + ".join(part for part in (words, looked_for) if part)
     return SearchResult(f"{shown} - {less}" if less else shown, hits, note)
 
 
-def _image_weight(words: str, image: str | Path | None, given: float | None) -> float:
+def _image_weight(words: str, image: str | Path | bytes | None, given: float | None) -> float:
     if not words:
         return 1.0
     if given is not None:
@@ -158,7 +159,7 @@ def _image_weight(words: str, image: str | Path | None, given: float | None) -> 
 def _parts(
     workspace: Workspace,
     words: str,
-    image: str | Path | None,
+    image: str | Path | bytes | None,
     less: str,
     placement: Placement,
     weight: float,
@@ -212,13 +213,13 @@ def _with_segments(
     return replace(placement, kin=orders[:2]), near
 
 
-def _picture(workspace: Workspace, path: str | Path) -> Vectors:
-    """Return the vector of a picture file, shape (1, d), encoding it only if it is new."""
+def _picture(workspace: Workspace, image: str | Path | bytes) -> Vectors:
+    """Return the vector of a picture, shape (1, d), encoding it only if it is new."""
     from fashiontag.catalog import load_image  # Pillow: words alone must not wait for it
 
     encoder = workspace.encoder
     try:
-        data = Path(path).read_bytes()
+        data = image if isinstance(image, bytes) else Path(image).read_bytes()
         key = content_key(data)
         rows = workspace.images.find([key])
         if rows[0] < 0:
@@ -229,7 +230,8 @@ def _picture(workspace: Workspace, path: str | Path) -> Vectors:
             raise
         reason = str(error) if isinstance(error, ImageError) else error.strerror
         raise UsageError(
-            f"--image {path} can't be read ({reason}); give a picture file, such as a JPEG or PNG."
+            f"--image {'' if isinstance(image, bytes) else image} can't be read ({reason}); give a "
+            "picture file, such as a JPEG or PNG."
         ) from error
     return workspace.images.padded(rows, encoder.dim)
 

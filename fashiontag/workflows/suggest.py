@@ -10,16 +10,15 @@ import numpy as np
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError
 from fashiontag.heads.active import pick, uncertainty
-from fashiontag.heads.artefact import Probe
 from fashiontag.heads.statistics import unit
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
+    from fashiontag.heads.artefact import Probe
     from fashiontag.workspace import Workspace
 
 
@@ -51,7 +50,7 @@ def suggest(
     *,
     count: int,
     audit: int = 0,
-    probe: Path | None = None,
+    probe: Probe | None = None,
     labelled: Collection[str] = (),
     seed: int = 0,
     options: EmbedOptions = DEFAULTS,
@@ -63,8 +62,8 @@ def suggest(
     workspace, catalog
     count, audit : int
         How many to learn from, and how many at random to measure on.
-    probe : Path or None
-        A folder of `Probe.save`. Its training is not suggested again, and what is unclear to it comes first.
+    probe : Probe or None
+        Its training is not suggested again, and what is unclear to it comes first.
     labelled : collection of str
         Ids that have labels already.
     seed : int
@@ -76,11 +75,10 @@ def suggest(
     CatalogError
         Nothing is left to label.
     """
-    trained = None if probe is None else Probe.load(probe, workspace.encoder)
     embedded = embed_all(workspace, catalog.items, options)
     images, texts, keys = embedded.images, embedded.texts, embedded.image_keys
     families = find_families(keys, [item.text for item in catalog.items])
-    taken = set(trained.training.image_keys) if trained else set()
+    taken = set(probe.training.image_keys) if probe else set()
     done = {
         int(families[row])
         for row, item in enumerate(catalog.items)
@@ -108,15 +106,15 @@ def suggest(
     x = unit(np.hstack([unit(seen - seen.mean(axis=0)), unit(read - read.mean(axis=0))]))
     unclear = np.full(len(free), np.nan, np.float32)
     guesses: list[tuple[str, ...]] = [()] * len(free)
-    if trained is not None:
+    if probe is not None:
         mine = [catalog.items[row].text for row in free]
-        chances = trained.classifier.predict_proba(trained.features.transform(seen, read, mine))
-        groups = [(trained.space.span(g.name), g.exclusive) for g in trained.space.groups]
+        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, mine))
+        groups = [(probe.space.span(g.name), g.exclusive) for g in probe.space.groups]
         unclear = uncertainty(chances, groups)
         best = {span.start: chances[:, span].argmax(axis=1) + span.start for span, _ in groups}
         guesses = [
             tuple(
-                trained.space.tags[best[span.start][row]] for span, exclusive in groups if exclusive
+                probe.space.tags[best[span.start][row]] for span, exclusive in groups if exclusive
             )
             for row in range(len(free))
         ]

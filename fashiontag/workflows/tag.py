@@ -61,15 +61,12 @@ class Outputs:
         The suffix decides the format; None is CSV on standard output.
     html : Path or None
         A contact sheet.
-    scores : bool
-        Whether the table has every label's score; ``.jsonl`` and ``.parquet`` only.
     inputs : tuple of Path
         What is read besides the pictures, and must not be written over.
     """
 
     table: Path | None
     html: Path | None = None
-    scores: bool = False
     inputs: tuple[Path, ...] = ()
 
     @property
@@ -80,9 +77,12 @@ class Outputs:
         """
         return self.table is not None and self.html is None
 
-    def check(self, catalog: Catalog) -> None:
-        """Refuse to write over what the run reads, or two results into one file; `UsageError`."""
-        if self.scores and (
+    def check(self, catalog: Catalog, *, scores: bool) -> None:
+        """Refuse to write over what the run reads, or two results into one file; `UsageError`.
+
+        With ``scores`` the table has to be of a kind that takes every label's score.
+        """
+        if scores and (
             self.table is None or self.table.suffix.lower() not in {".jsonl", ".parquet"}
         ):
             shown = "-" if self.table is None else str(self.table)
@@ -251,11 +251,11 @@ class TaggedWindow:
     rows: tuple[Tagged, ...]
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what the index keeps: the items that have tags, not those that are errors."""
+        """Yield what the index keeps: files and rows of data sets whose picture was read."""
         for item, row, key in zip(
             self.embedded.items, self.rows, self.embedded.image_keys, strict=True
         ):
-            if row.status == "ok":
+            if row.status == "ok" and item.path:  # a picture in memory has none
                 tags = tuple(f"{tag.group}={tag.label}" for tag in row.given)
                 yield index_entry(item, key, tags)
 
@@ -304,6 +304,7 @@ def tag(
     *,
     probe: Path | None = None,
     outputs: Outputs | None = None,
+    scores: bool = False,
     sinks: Sequence[Sink] = (),
     options: EmbedOptions = DEFAULTS,
 ) -> TagSummary:
@@ -321,6 +322,8 @@ def tag(
         A folder of `Probe.save`: it judges the labels that it knows.
     outputs : Outputs or None
         The files to write; None for none.
+    scores : bool
+        Whether rows carry the score of every label; in a table, ``.jsonl`` and ``.parquet`` only.
     sinks : sequence of Sink
         Each gets one row per item too, whatever happened to it; nothing of a run that is left out.
     options : EmbedOptions
@@ -334,8 +337,7 @@ def tag(
     """
     began = time.monotonic()
     if outputs is not None:
-        outputs.check(catalog)
-    scores = outputs is not None and outputs.scores
+        outputs.check(catalog, scores=scores)
     table = outputs.table if outputs is not None and outputs.repeatable else None
     judged_by = judge_digest(workspace, space, probe=probe, scores=scores) if table else ""
     judge = Judge.load(workspace, space, probe)
@@ -345,7 +347,9 @@ def tag(
             facts = {"encoded": 0, "warnings": catalog.warnings, "out": table, "unchanged": True}
             return TagSummary(**kept | facts | {"seconds": time.monotonic() - began})
     with ExitStack() as stack:
-        opened = [] if outputs is None else _open_outputs(stack, outputs, catalog, judge)
+        opened = (
+            [] if outputs is None else _open_outputs(stack, outputs, catalog, judge, scores=scores)
+        )
         summary = _run(judge, catalog, [*opened, *sinks], scores=scores, options=options)
     refresh_neighbours(workspace)
     if outputs is not None:
@@ -357,7 +361,7 @@ def tag(
 
 
 def _open_outputs(
-    stack: ExitStack, outputs: Outputs, catalog: Catalog, judge: Judge
+    stack: ExitStack, outputs: Outputs, catalog: Catalog, judge: Judge, *, scores: bool
 ) -> list[Sink]:
     """Open the files of a run, having made sure that they can be written."""
     from fashiontag.sinks.tables import open_table
@@ -366,7 +370,7 @@ def _open_outputs(
     names = [group.name for group in groups]
     sinks: list[Sink] = [
         stack.enter_context(
-            open_table(outputs.table, names, scores=outputs.scores, promised=judge.promised)
+            open_table(outputs.table, names, scores=scores, promised=judge.promised)
         )
     ]
     if outputs.html is not None:

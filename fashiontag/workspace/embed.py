@@ -265,9 +265,7 @@ def _store_batch(workspace: Workspace, loaded: Sequence[_Loaded]) -> int:
     }
     keys = list(pixels)
     new = [
-        key
-        for key, row in zip(keys, workspace.images.find(keys).tolist(), strict=True)
-        if row < 0
+        key for key, row in zip(keys, workspace.images.find(keys).tolist(), strict=True) if row < 0
     ]
     if new:
         vectors = workspace.encoder.encode_images([pixels[key] for key in new])

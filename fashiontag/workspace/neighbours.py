@@ -34,9 +34,7 @@ class Neighbours:
     texts: Refreshed
 
 
-def refresh_neighbours(
-    workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL
-) -> Neighbours:
+def refresh_neighbours(workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL) -> Neighbours:
     """Make FAISS's segments follow the index; at once where nothing is to be done.
 
     Searches are right without it, and slower beyond some 100,000 items.
@@ -73,9 +71,7 @@ def refresh_neighbours(
     return Neighbours(done["image"], done["text"])
 
 
-def open_segments(
-    workspace: Workspace, kind: Kind, rows: NDArray[np.int64]
-) -> Segments | None:
+def open_segments(workspace: Workspace, kind: Kind, rows: NDArray[np.int64]) -> Segments | None:
     """Return what FAISS knows of these rows, None where nothing, or nothing that still holds."""
     folder = _folder(workspace, kind)
     if not folder.is_dir():

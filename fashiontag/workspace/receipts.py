@@ -67,9 +67,7 @@ class Run:
             known = workspace.store.contents(refs)
             if not all(known):
                 return cls(workspace, out, "")
-            lines = [
-                _line(item, found) for item, found in zip(window, known, strict=True) if found
-            ]
+            lines = [_line(item, found) for item, found in zip(window, known, strict=True) if found]
             digest.update("\0".join(lines).encode("utf-8", "surrogatepass"))
         return cls(workspace, out, digest.hexdigest())
 

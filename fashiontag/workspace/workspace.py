@@ -28,19 +28,20 @@ class Workspace:
 
     Parameters
     ----------
-    path : Path
     encoder : Encoder
     store : VectorStore
-        Of that folder, open; closed with the workspace.
+        Of the folder, open; closed with the workspace.
 
     Attributes
     ----------
+    path : Path
+        The folder.
     images, texts : Shard
         The model's vectors of pictures and of titles and words.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, store: VectorStore) -> None:
-        self.path = path
+    def __init__(self, encoder: Encoder, store: VectorStore) -> None:
+        self.path = store.workspace
         self.encoder = encoder
         self.store = store
         self.images = self.vectors("image")
@@ -55,7 +56,7 @@ class Workspace:
         StoreError
             If the folder can't be written, or holds something else.
         """
-        return cls(path, encoder, VectorStore.open(path))
+        return cls(encoder, VectorStore.open(path))
 
     @classmethod
     def indexed(cls, path: Path, encoder: Encoder) -> Self:
