@@ -36,9 +36,9 @@ from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
 from fashiontag.index import Entry, Index, Titles, closeness
-from fashiontag.index.words import split
 from fashiontag.metrics import FamilyBootstrap
 from fashiontag.vectors import VectorStore
+from fashiontag.words import split
 from fashiontag.workflows.embed import text_key
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import (

@@ -13,6 +13,7 @@ LEVELS = {
     "errors": 0,
     "datamodels": 0,
     "labels": 1,
+    "words": 1,
     "metrics": 1,
     "manifest": 1,
     "daemon": 1,

@@ -8,9 +8,10 @@ from fakes import COLORS, ColorEncoder, color_picture
 
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
-from fashiontag.catalog.families import draw_shots, find_families
+from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
 from fashiontag.heads.artefact import Probe
+from fashiontag.heads.shots import draw_shots
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed

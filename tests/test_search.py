@@ -160,14 +160,23 @@ def test_the_second_search_for_the_same_encodes_nothing(indexed, shop):
     assert (second.texts_seen, second.images_seen, first.images_seen) == ([], 0, 0)
 
 
-def test_one_style_in_two_colours_is_one_hit(indexed, encoder):
-    """'Red dress' and 'Green dress' are one family; so are the shirts and the bag is none."""
-    result = search(indexed, encoder, query="red", k=10)
+def test_one_style_in_two_colours_is_one_hit(shop, workspace, encoder):
+    table = shop.parent / "titles.csv"
+    table.write_text(table.read_text().replace(" dress", " dress by Zara"))
+    index(shop, workspace, encoder)
+    result = search(workspace, encoder, query="red", k=10)
     folded = {hit.id: hit.folded for hit in result.hits}
     assert folded["red.png"] == 1
     assert "green.png" not in folded
-    assert len(result.hits) == 4
-    assert len(search(indexed, encoder, query="red", k=10, fold=False).hits) == 6
+    assert len(result.hits) == 5
+    assert len(search(workspace, encoder, query="red", k=10, fold=False).hits) == 6
+
+
+def test_titles_that_name_a_kind_of_thing_do_not_fold(indexed, encoder):
+    """'Red dress' and 'Green dress' say nothing of a style, nor does 'Blue shirt'."""
+    hits = search(indexed, encoder, query="red", k=10).hits
+    assert len(hits) == 6
+    assert not any(hit.folded for hit in hits)
 
 
 def test_more_than_there_is_is_all_there_is(indexed, encoder):
@@ -182,7 +191,7 @@ def test_a_score_to_reach_can_leave_nothing_and_says_so(indexed, encoder):
 
 def test_too_few_items_show_no_chance_and_are_not_cut(indexed, encoder):
     result = search(indexed, encoder, query="red", min_score="auto")
-    assert len(result.hits) == 4
+    assert len(result.hits) == 6
     assert "6 indexed are too few" in result.note
 
 

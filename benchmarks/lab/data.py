@@ -16,8 +16,8 @@ from fashiontag.catalog import clean_title, read_catalog
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.heads.artefact import Training
-from fashiontag.heads.lexical import tokens
 from fashiontag.labels import load_labels
+from fashiontag.words import split
 from fashiontag.workflows.embed import embed, read_vectors
 from fashiontag.workflows.probe import subspace
 
@@ -179,10 +179,10 @@ class Dataset:
     def _masked(self, items: Sequence[Item]) -> list[str]:
         """Take the words out of titles that stand in any label's name or synonyms."""
         terms = {term for g in self._whole.groups for label in g.labels for term in label.terms}
-        words = {word for term in terms for word in tokens(term)}
+        words = {word for term in terms for word in split(term)}
         words |= {word + "s" for word in words}
         return [
-            " ".join(word for word in item.text.split() if not words & set(tokens(word)))
+            " ".join(word for word in item.text.split() if not words & set(split(word)))
             for item in items
         ]
 

@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks.lab.data import FIT_CONDITION, Dataset
 from benchmarks.lab.figures import ALL, PAIRED, interval, measure
 from benchmarks.lab.methods import Task, find_method
-from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, FashiontagError
+from fashiontag.heads.shots import draw_shots
 from fashiontag.manifest import versions
 from fashiontag.metrics import FamilyBootstrap
 

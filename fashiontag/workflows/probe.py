@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.catalog.families import draw_shots, find_families
+from fashiontag.catalog.families import find_families
 from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
 from fashiontag.heads.artefact import KIND, Features, Probe, Training, moments, zero_shot_prior
 from fashiontag.heads.probe import Prior, ProbeClassifier
+from fashiontag.heads.shots import draw_shots
 from fashiontag.labels import LabelSpace, parse_labels
 from fashiontag.manifest import Manifest
 from fashiontag.workflows.probereport import ProbeReport, rates_of, report_on
