@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks import products
 from benchmarks.lab.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
 from benchmarks.lab.figures import calibration_interval, coverage_interval
-from benchmarks.lab.run import digest
+from benchmarks.lab.results import digest
 from fashiontag.catalog.families import find_families
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels

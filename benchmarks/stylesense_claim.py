@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.lab.data import Dataset, DataSpec
-from benchmarks.lab.methods import Task, find_method
+from benchmarks.lab.methods import Task
+from benchmarks.lab.registry import find_method
 from benchmarks.lab.towers import claim
+from benchmarks.paths import RESULTS, ROOT
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels
 from fashiontag.vectors import VectorStore
@@ -28,8 +30,6 @@ from fashiontag.vectors import VectorStore
 if TYPE_CHECKING:
     from fashiontag.metrics import Interval
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 COMMAND = "python -m benchmarks.stylesense_claim"
 NOT_CUTS = ("Socks",)
 MODELS = {
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--text", default="minilm", help="tower: minilm, bert-base, roberta-base")
     parser.add_argument("--limit", type=int, default=0, help="look at so many products only")
     parser.add_argument("--out", type=Path, default=RESULTS / "stylesense-claim.jsonl")
-    parser.add_argument("--workspace", type=Path, default=Path(".fashiontag/bench"))
+    parser.add_argument("--workspace", type=Path, default=Path(".fashiontag/lab"))
     parser.add_argument("--table", action="store_true", help="run nothing, write the page")
     arguments = parser.parse_args()
     arguments.workspace.mkdir(parents=True, exist_ok=True)

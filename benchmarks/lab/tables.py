@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.lab.figures import ALL
-from benchmarks.lab.suite import RESULTS, load_suite
+from benchmarks.lab.results import read_rows
+from benchmarks.lab.suite import load_suite
+from benchmarks.paths import RESULTS
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmarks.lab.run import Row
+    from benchmarks.lab.results import Row
     from benchmarks.lab.suite import Suite, TableSpec
 
 NAMES = {
@@ -55,7 +57,7 @@ def table(suite: Suite, spec: TableSpec, rows: Sequence[Row]) -> str:
     suite : Suite
     spec : TableSpec
     rows : sequence of Row
-        From `run.read_rows`; those of methods that the suite no longer has are passed over.
+        From `results.read_rows`; those of methods that the suite no longer has are passed over.
 
     Raises
     ------
@@ -208,7 +210,6 @@ def fill(page: str, results: Path = RESULTS) -> str:
     UsageError
         A marker names a suite or a table that there isn't.
     """
-    from benchmarks.lab.run import read_rows
 
     def made(match: re.Match[str]) -> str:
         if match[2].endswith(".md"):
