@@ -119,7 +119,7 @@ class Dataset:
         else:
             catalog = read_catalog(spec.source if folder is None else str(folder))
         self.items = tuple(catalog.items)
-        table = {} if folder is None else _rows(folder / "splits.csv")
+        table = {} if folder is None else rows_by_id(folder / "splits.csv")
         self._official = np.array([table.get(_stem(i), {}).get("split", "") for i in self.items])
         marks = [table.get(_stem(item), {}).get("family", "") for item in self.items]
         if all(marks):
@@ -347,16 +347,17 @@ def _locate(source: str, workspace: Path) -> Path | None:
     )
 
 
-def _stem(item: Item) -> str:
-    return Path(item.id).stem
-
-
-def _rows(path: Path) -> dict[str, dict[str, str]]:
+def rows_by_id(path: Path) -> dict[str, dict[str, str]]:
+    """Read a table of the Kaggle layout: its rows by their column ``id``; {} if it isn't there."""
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         return {row["id"]: row for row in csv.DictReader(file)}
 
 
+def _stem(item: Item) -> str:
+    return Path(item.id).stem
+
+
 def _table(path: Path, column: str) -> dict[str, str]:
-    return {key: row[column] for key, row in _rows(path).items()}
+    return {key: row[column] for key, row in rows_by_id(path).items()}
