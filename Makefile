@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test slow lab lint clean
 
 # One install serves every target; it is repeated only when what is wanted has changed.
 $(STAMP): pyproject.toml constraints.txt
@@ -24,6 +24,9 @@ test: $(STAMP)
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+lab: $(STAMP)
+	$(BIN)/python -m pytest -m lab benchmarks/lab/tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import products
-from benchmarks.zeroshot import table
+from benchmarks import markdown, products
+from benchmarks.paths import RESULTS
 from fashiontag.encoders import resolve
 
-RESULT = products.ROOT / "benchmarks" / "results" / "catalogue.md"
+RESULT = RESULTS / "catalogue.md"
 ALONE = 12
 FOLDER = 300
 
@@ -91,15 +91,9 @@ def measured(name: str, runs: list[Run]) -> list[str]:
         f"{len(runs[0].rows):,}",
         f"{summary['errors']}",
         f"{summary['encoded']:,}",
-        spread([run.seconds for run in runs], 1),
-        spread([run.peak_megabytes for run in runs], 0),
+        markdown.spread([run.seconds for run in runs], 1),
+        markdown.spread([run.peak_megabytes for run in runs], 0),
     ]
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Write the median of some measurements with the least and the most."""
-    told = [f"{value:,.{digits}f}" for value in (np.median(values), min(values), max(values))]
-    return f"{told[0]} [{told[1]}, {told[2]}]"
 
 
 def same_tags(images: Path, whole: Run, scratch: Path) -> str:
@@ -154,7 +148,8 @@ def main() -> None:
     faster = [one.seconds / two.seconds for one, two in zip(first, second, strict=True)]
     alike = all(one.rows == first[0].rows for one in (*first, *second))
     reasons = [[row["id"], row["message"]] for row in broken[0].rows.values() if row["message"]]
-    text = "\n".join(
+    markdown.write(
+        RESULT,
         [
             "# The whole catalogue through the command line",
             "",
@@ -162,25 +157,22 @@ def main() -> None:
             "",
             f"Titles from `styles.csv`; medians of {options.rounds} rounds [least, most].",
             "",
-            *table(
+            *markdown.table(
                 ["run", "items", "rows", "errors", "encoded", "seconds, whole process", "peak MB"],
                 rows,
             ),
             "",
-            f"The second run was {spread(faster, 0)} times as fast as the first. The rows of all "
-            f"are {'the same' if alike else 'NOT the same'}.",
+            f"The second run was {markdown.spread(faster, 0)} times as fast as the first. The rows "
+            f"of all are {'the same' if alike else 'NOT the same'}.",
             "",
             same,
             "",
             "Error rows of `broken/`:",
             "",
-            *table(["item", "reason"], reasons),
+            *markdown.table(["item", "reason"], reasons),
             "",
-        ]
+        ],
     )
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(text, "utf-8")
-    print(text)
 
 
 if __name__ == "__main__":

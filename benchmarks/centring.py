@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import products
-from benchmarks.zeroshot import right, table
+from benchmarks import markdown, products
+from benchmarks.paths import RESULTS
+from benchmarks.zeroshot import right
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import unit
 from fashiontag.labels import load_labels
@@ -23,7 +24,7 @@ from fashiontag.vectors import VectorStore
 from fashiontag.workflows.embed import embed, read_vectors
 from fashiontag.workflows.tag import embed_prompts
 
-RESULT = products.ROOT / "benchmarks" / "results" / "centring.md"
+RESULT = RESULTS / "centring.md"
 
 
 def main() -> None:
@@ -72,12 +73,11 @@ def main() -> None:
         f"`python -m benchmarks.centring` · {products.made_with(encoder)}", "",
         f"Split val, {len(val.ids):,} pictures, titles absent, top-1 by plain cosine, 95 % "
         "intervals over families.", "",
-        *table(["", *space.names], rows), "",
+        *markdown.table(["", *space.names], rows), "",
         "As they are, minus the other, paired:", "",
-        *table(["", *space.names], differences), "",
+        *markdown.table(["", *space.names], differences), "",
     ]  # fmt: skip
-    RESULT.write_text("\n".join(lines), "utf-8")
-    print("\n".join(lines))
+    markdown.write(RESULT, lines)
 
 
 if __name__ == "__main__":

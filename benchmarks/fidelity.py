@@ -17,9 +17,10 @@ import open_clip
 import torch
 from PIL import Image
 
-from benchmarks import products
+from benchmarks import markdown, products
+from benchmarks.paths import RESULTS
 from benchmarks.throughput import openclip_transform
-from benchmarks.zeroshot import table, top1
+from benchmarks.zeroshot import top1
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.zeroshot import Evidence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Encoder
 
-RESULT = products.ROOT / "benchmarks" / "results" / "fidelity.md"
+RESULT = RESULTS / "fidelity.md"
 SPACE = load_labels("fashion-products")
 BATCH = 32
 
@@ -109,10 +110,9 @@ def main() -> None:
         "open_clip's own pipeline in fp32; best labels of all exclusive groups of "
         "`fashion-products`, pictures alone.", "",
         f"Made with {products.made_with(encoder)}.", "",
-        *table(head, rows), "",
+        *markdown.table(head, rows), "",
     ]  # fmt: skip
-    RESULT.write_text("\n".join(lines))
-    print("\n".join(lines))
+    markdown.write(RESULT, lines)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from benchmarks import products
-from benchmarks.zeroshot import table
+from benchmarks import markdown, products
+from benchmarks.paths import RESULTS
 from fashiontag.catalog import clean_title
 from fashiontag.encoders import resolve
 from fashiontag.heads.lexical import TitleMatcher
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from fashiontag.labels import LabelSpace
 
-RESULT = products.ROOT / "benchmarks" / "results" / "label-sight.md"
+RESULT = RESULTS / "label-sight.md"
 WANTED = 20
 SEEN = 0.65
 """Nearly two of three pairs; an agreement, not a finding."""
@@ -172,14 +172,13 @@ def main() -> None:
         f"interval over families. {len(rows)} labels: {counts['seen']} seen (≥ {SEEN}), "
         f"{counts['not seen']} not, {counts['']} named by the titles of fewer than {WANTED} "
         "pictures that have such a rival. Given: to pictures of pool and val without a title.", "",
-        *table(
+        *markdown.table(
             ["group", "label", "pictures", "more, trained on", "ahead of others", "",
              "in the label file", "given", "to, by the seller's types"],
             rows,
         ), "",
     ]  # fmt: skip
-    RESULT.write_text("\n".join(lines))
-    print("\n".join(lines))
+    markdown.write(RESULT, lines)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import products
-from benchmarks.lab.data import EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
+from benchmarks import markdown, products
+from benchmarks.lab.data import CONDITIONS, EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
 from benchmarks.lab.figures import calibration_interval, coverage_interval
-from benchmarks.lab.run import digest
+from benchmarks.lab.results import digest
+from benchmarks.paths import RESULTS
 from fashiontag.catalog.families import find_families
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Errors = NDArray[np.floating[Any]]
 
-RESULTS = products.ROOT / "benchmarks" / "results"
 FITS = 3
 
 
@@ -89,7 +89,7 @@ def whole(setting: Setting) -> list[str]:
     """Fit on all of ``pool`` and compare errors, calibration and promises on the split."""
     bootstrap = FamilyBootstrap(setting.rows("test", "plain").families)
     lines: list[str] = []
-    for condition in products.CONDITIONS:
+    for condition in CONDITIONS:
         if setting.on == "val" and condition == "swapped":
             continue
         fitting = FIT_CONDITION[condition]
@@ -116,15 +116,16 @@ def whole(setting: Setting) -> list[str]:
         }
         lines += [
             "", f"## Titles {condition}", "", f"Data {digest([pool.hash, rows.hash])}.", "",
-            "| group | error: both | picture | title | both ÷ better side | of a perfect referee | "
-            "calibration error | Brier | of rates | published | of it right | "
-            "coverage with hindsight |",
-            "|---|" + "---|" * 11,
+            *markdown.table(
+                ["group", "error: both", "picture", "title", "both ÷ better side",
+                 "of a perfect referee", "calibration error", "Brier", "of rates", "published",
+                 "of it right", "coverage with hindsight"],
+                [
+                    _group(setting, name, probes["heads"], chances, bootstrap)
+                    for name in probes["heads"].space.names
+                ],
+            ),
         ]  # fmt: skip
-        lines += [
-            _group(setting, name, probes["heads"], chances, bootstrap)
-            for name in probes["heads"].space.names
-        ]
     return lines
 
 
@@ -134,7 +135,7 @@ def _group(
     probe: Probe,
     chances: dict[str, Floats],
     bootstrap: FamilyBootstrap,
-) -> str:
+) -> list[str]:
     span = probe.space.span(group)
     names = np.array(probe.space.group(group).names)
     entered = [item.fields[group] for item in setting.rows("test", "plain").items]
@@ -179,7 +180,7 @@ def _group(
         str(bootstrap.mean(told)) if out.any() else "–",
         str(Interval(*coverage_interval(right, sure, weights))),
     ]
-    return f"| {group} | " + " | ".join(cells) + " |"
+    return [group, *cells]
 
 
 def _ratio(wrong: Errors, other: Errors, bootstrap: FamilyBootstrap) -> str:
@@ -268,8 +269,7 @@ def main() -> None:
     command = "python -m benchmarks.probe" + " --timing" * arguments.timing
     made = products.made_with(setting.encoder)
     out = arguments.out or RESULTS / f"{name}.md"
-    text = "\n".join([f"# {title}", "", f"`{command}` · {made}", *lines, ""])
-    out.write_text(text, "utf-8")
+    markdown.write(out, [f"# {title}", "", f"`{command}` · {made}", *lines, ""])
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from benchmarks.lab.data import EMPTY, rows_by_id
+from benchmarks.paths import data_root
 from fashiontag.catalog import clean_title
 from fashiontag.catalog.read import FileRef
 from fashiontag.datamodels import Item
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Encoder
 
-ROOT = Path(__file__).parents[1]
 ATTRIBUTES = (
     "articleType",
     "baseColour",
@@ -35,14 +35,11 @@ ATTRIBUTES = (
     "subCategory",
     "masterCategory",
 )
-CONDITIONS = ("plain", "masked", "absent", "swapped")
-EMPTY = {"", "NA"}
-"""Cells that sellers left blank: not known, which is not "none of these"."""
 
 
 def data_folder() -> Path:
-    """Return where the data lies: FASHIONTAG_DATA, else ../shared/data; exit if it is nowhere."""
-    folder = Path(os.environ.get("FASHIONTAG_DATA") or ROOT.parent / "shared" / "data")
+    """Return `data_root`; exit if the catalogue isn't there."""
+    folder = data_root()
     if not (folder / "fashion-products" / "styles.csv").is_file():
         sys.exit(f"No fashion-products data in {folder}; set FASHIONTAG_DATA to the folder.")
     return folder
@@ -122,28 +119,27 @@ class Products:
 def load(splits: Sequence[str]) -> Products:
     """Read the pictured products of some splits ("pool", "val", "test")."""
     folder = data_folder() / "fashion-products"
-
-    def table(name: str) -> pd.DataFrame:
-        return pd.read_csv(folder / name, dtype=str, keep_default_na=False, index_col="id")
-
-    official = table("splits.csv")
-    official = official[official["split"].isin(list(splits)) & (official["image"] == "1")]
-    ids = sorted(official.index)
-    styles = table("styles.csv").loc[ids]
-    swapped = table("titles_swapped.csv")["title"]
+    official, styles, masked, swapped = (
+        rows_by_id(folder / name)
+        for name in ("splits.csv", "styles.csv", "titles_masked.csv", "titles_swapped.csv")
+    )
+    ids = sorted(
+        key for key, row in official.items() if row["split"] in splits and row["image"] == "1"
+    )
     titles = {
-        "plain": styles["productDisplayName"].tolist(),
-        "masked": table("titles_masked.csv")["title"].loc[ids].tolist(),
+        "plain": [styles[key]["productDisplayName"] for key in ids],
+        "masked": [masked[key]["title"] for key in ids],
         "absent": [""] * len(ids),
     }
-    if set(ids) <= set(swapped.index):
-        titles["swapped"] = swapped.loc[ids].tolist()
+    if swapped.keys() >= set(ids):
+        titles["swapped"] = [swapped[key]["title"] for key in ids]
+    cells = {name: [styles[key][name] for key in ids] for name in ATTRIBUTES}
     return Products(
         ids=np.array(ids),
-        families=official.loc[ids, "family"].to_numpy(str),
+        families=np.array([official[key]["family"] for key in ids]),
         attributes={
-            name: np.where(styles[name].isin(EMPTY), "", styles[name]).astype(str)
-            for name in ATTRIBUTES
+            name: np.array(["" if cell in EMPTY else cell for cell in values])
+            for name, values in cells.items()
         },
         titles=titles,
     )

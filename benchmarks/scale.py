@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import products
-from benchmarks.catalogue import Run, measured_process, spread, tag
-from benchmarks.zeroshot import table
+from benchmarks import markdown, products
+from benchmarks.catalogue import Run, measured_process, tag
+from benchmarks.paths import RESULTS
 from fashiontag.encoders import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RESULT = products.ROOT / "benchmarks" / "results" / "scale.md"
+RESULT = RESULTS / "scale.md"
 SIZES = (1_000, 10_000, 100_000)
 PER_FOLDER = 1_000
 
@@ -87,12 +87,12 @@ def main() -> None:
             rows.append(
                 [
                     f"{size:,}",
-                    spread([one.first.seconds for one in done], 1),
-                    spread([1000 * value for value in further], 2),
-                    spread([one.first.peak_megabytes for one in done], 0),
-                    spread([one.again.seconds for one in done], 1),
-                    spread([one.again.peak_megabytes for one in done], 0),
-                    spread([one.search_megabytes for one in done], 0),
+                    markdown.spread([one.first.seconds for one in done], 1),
+                    markdown.spread([1000 * value for value in further], 2),
+                    markdown.spread([one.first.peak_megabytes for one in done], 0),
+                    markdown.spread([one.again.seconds for one in done], 1),
+                    markdown.spread([one.again.peak_megabytes for one in done], 0),
+                    markdown.spread([one.search_megabytes for one in done], 0),
                 ]
             )
             smaller = (size, float(np.median([one.first.seconds for one in done])))
@@ -106,9 +106,9 @@ def main() -> None:
         "run costs anyway counts in the first row only; the last column is a search's peak "
         f"memory. Medians of {options.rounds} rounds [least, most].", "",
         f"Made with {products.made_with(resolve())}.", "",
-        *table([*head, "search, MB"], rows), "",
+        *markdown.table([*head, "search, MB"], rows), "",
     ]  # fmt: skip
-    options.out.write_text("\n".join(lines))
+    markdown.write(options.out, lines)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import products
+from benchmarks import markdown, products
+from benchmarks.paths import RESULTS
 from fashiontag.index import (
     Entry,
     Index,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-RESULT = Path(__file__).parent / "results" / "scale_index.md"
+RESULT = RESULTS / "scale_index.md"
 QUERIES = 200
 CHUNK = 2**16
 FILTERS = (
@@ -210,7 +211,8 @@ def main() -> None:
     say("peak memory in all, comparing everything included", f"{peak:.2f} GB")
     if given.filters:
         filters(given.folder / "items", given.rows, say)
-    text = "\n".join(
+    markdown.write(
+        RESULT,
         [
             "# A million vectors",
             "",
@@ -218,14 +220,10 @@ def main() -> None:
             "",
             "Synthetic clusters of vectors.",
             "",
-            "| | |",
-            "|---|---|",
-            *(f"| {name} | {value} |" for name, value in report),
+            *markdown.table(["", ""], report),
             "",
-        ]
+        ],
     )
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(text, "utf-8")
 
 
 def filters(folder: Path, rows: int, say: Callable[[str, str], None]) -> None:

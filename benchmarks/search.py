@@ -12,7 +12,6 @@ weighs pictures, titles and their words on ``val`` and stops; what it calls best
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 import os
@@ -29,9 +28,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import products
-from benchmarks.catalogue import spread
-from benchmarks.zeroshot import table
+from benchmarks import markdown, products
+from benchmarks.lab.data import rows_by_id
+from benchmarks.paths import RESULTS
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-RESULT = products.ROOT / "benchmarks" / "results" / "search.md"
+RESULT = RESULTS / "search.md"
 SPLITS = ("pool", "val", "test")
 FIT_SPLITS = ("pool", "val")
 GRID = [round(0.1 * step, 1) for step in range(11)]
@@ -379,7 +378,7 @@ def fit(workspace: Path, encoder: Encoder) -> str:
     ]  # fmt: skip
     return "\n".join(
         [
-            *table(
+            *markdown.table(
                 head,
                 [
                     [f"{row[2]}", f"{row[3]}", *(f"{x:.3f}" for x in (*row[4:7], *row[:2]))]
@@ -442,7 +441,7 @@ def by_title(workspace: Path, encoder: Encoder) -> list[str]:
         for name, *values in PUBLISHED
     ]
     return [
-        *table(["gallery", "right is", "R@1", "R@10", "MRR"], rows),
+        *markdown.table(["gallery", "right is", "R@1", "R@10", "MRR"], rows),
         "",
         "The published figures are Marqo's, on its own selection of these products, whose queries "
         "and gallery we haven't seen: only a gallery of the same size would compare. Their models, "
@@ -491,7 +490,7 @@ def by_name(workspace: Path, encoder: Encoder) -> list[str]:
         f"“{test.titles[row]}” → “{texts[row]}”" for row in kept[:: len(kept) // 3][:3]
     )
     return [
-        *table(["", "R@1", "R@10", "MRR", "fused ahead by, R@1", "R@10"], rows),
+        *markdown.table(["", "R@1", "R@10", "MRR", "fused ahead by, R@1", "R@10"], rows),
         "",
         f"{len(asked):,} of {len(test.ids):,} titles have words left. Examples: {examples}. What "
         "is left is spelt as in the title that it came from, which is what BM25 looks for; the "
@@ -529,7 +528,7 @@ def by_attributes(workspace: Path, encoder: Encoder) -> list[str]:
         ["… the picture alone", over_queries(precision(alone, joint))],
     ]
     return [
-        *table(["", "P@10"], rows),
+        *markdown.table(["", "P@10"], rows),
         "",
         f"{len(named)} combinations of colour, type and gender with 5 products or more, and "
         f"{len(pairs)} pictures with another colour that 5 products of their kind have.",
@@ -538,20 +537,18 @@ def by_attributes(workspace: Path, encoder: Encoder) -> list[str]:
 
 def galleries(workspace: Path, encoder: Encoder, folder: Path) -> list[str]:
     """Write the buyers' galleries; return what their first ten are, by the sellers' labels."""
-    styles = {}
-    path = products.data_folder() / "fashion-products" / "styles.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        styles = {f"{row['id']}.jpg": row for row in csv.DictReader(file)}
+    styles = rows_by_id(products.data_folder() / "fashion-products" / "styles.csv")
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, query in enumerate(BUYERS, start=1):
         result = search(workspace, encoder, query=query, k=10)
-        kinds = Counter(styles[hit.id]["articleType"] for hit in result.hits)
-        colours = Counter(styles[hit.id]["baseColour"] for hit in result.hits)
+        labelled = [styles[Path(hit.id).stem] for hit in result.hits]
+        kinds = Counter(row["articleType"] for row in labelled)
+        colours = Counter(row["baseColour"] for row in labelled)
         seen = SEEN[query] if encoder.fingerprint.startswith(SEEN_WITH) else "not looked at"
         rows.append([query, _counted(kinds), _counted(colours), seen])
         command(workspace, query, "--html", str(folder / f"{number:02}.html"), "--no-daemon")
-    return table(["query", "types of the first ten", "colours", "by eye"], rows)
+    return markdown.table(["query", "types of the first ten", "colours", "by eye"], rows)
 
 
 def _counted(counts: Counter[str]) -> str:
@@ -594,10 +591,10 @@ def latency(encoder: Encoder, items: int = 21_447) -> list[str]:
                 several(lambda n: command(workspace, f"shirt {n}", daemon="1")),
             ],
         ]
-    return table(
+    return markdown.table(
         [f"whole process, {items:,} items", "seconds, median [least, most]", "of torch's import"],
         [
-            [name, spread(all_, 3), f"{np.median(all_) / np.median(base):.2f}"]
+            [name, markdown.spread(all_, 3), f"{np.median(all_) / np.median(base):.2f}"]
             for name, all_ in rows
         ],
     )
@@ -606,9 +603,8 @@ def latency(encoder: Encoder, items: int = 21_447) -> list[str]:
 def stock(workspace: Path, encoder: Encoder, items: int) -> None:
     """Fill a workspace with real titles and random vectors: time doesn't depend on their values."""
     random = np.random.default_rng(0)
-    path = products.data_folder() / "fashion-products" / "styles.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[:items]
+    styles = rows_by_id(products.data_folder() / "fashion-products" / "styles.csv")
+    rows = list(styles.values())[:items]
     titles = [row["productDisplayName"] or "untitled" for row in rows]
     with VectorStore.open(workspace) as store, Index.open(workspace) as index:
         for kind, keys in (
@@ -652,7 +648,8 @@ def main() -> None:
         print(fit(given.workspace, encoder))
         return
     where = given.galleries or given.workspace / "galleries"
-    text = "\n".join(
+    markdown.write(
+        RESULT,
         [
             "# Search",
             "",
@@ -683,11 +680,8 @@ def main() -> None:
             *galleries(given.workspace, encoder, where),
             "",
             *([] if given.no_time else ["## Time", "", *latency(encoder), ""]),
-        ]
+        ],
     )
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(text, "utf-8")
-    print(text)
     print(json.dumps({"indexing took seconds": round(seconds, 1)}), file=sys.stderr)
 
 

@@ -14,22 +14,25 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks import markdown
 from benchmarks.lab.data import Dataset, DataSpec
-from benchmarks.lab.methods import Task, find_method
+from benchmarks.lab.methods import Task
+from benchmarks.lab.registry import find_method
+from benchmarks.lab.results import read_rows
 from benchmarks.lab.towers import claim
+from benchmarks.paths import RESULTS, ROOT
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels
 from fashiontag.vectors import VectorStore
 
 if TYPE_CHECKING:
+    from benchmarks.lab.results import Row
     from fashiontag.metrics import Interval
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 COMMAND = "python -m benchmarks.stylesense_claim"
 NOT_CUTS = ("Socks",)
 MODELS = {
@@ -42,7 +45,6 @@ MODELS = {
     "cross-attention": ("stylesense both", "cross-attention"),
 }
 SEED = 0
-Row = dict[str, Any]
 
 
 def measure(group: str, arguments: argparse.Namespace, store: VectorStore) -> list[Row]:
@@ -127,14 +129,8 @@ def _shown(interval: Interval | None) -> list[float] | None:
     return [round(one, 4) for one in (interval.value, interval.low, interval.high)]
 
 
-def read(path: Path) -> list[Row]:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def page(rows: list[Row]) -> str:
-    """Write the tables, in Markdown."""
+def page(rows: list[Row]) -> list[str]:
+    """Return the lines of the page."""
     lines = ["# Pictures mistake material, titles mistake cut, both together neither?", ""]
     lines += [
         f"`{COMMAND}` · StyleSense's claim, on the products of fashion-products whose title names",
@@ -146,8 +142,8 @@ def page(rows: list[Row]) -> str:
         "*unseen* counts the others only: believe that column.",
     ]
     for group in dict.fromkeys(row["group"] for row in rows):
-        mine = [row for row in rows if row["group"] == group]
-        first = mine[0]
+        of_group = [row for row in rows if row["group"] == group]
+        first = of_group[0]
         labels = ", ".join(f"{name} {count}" for name, count in first["labels"].items())
         out = first["left_out"]
         lines += [
@@ -157,29 +153,32 @@ def page(rows: list[Row]) -> str:
             f"{labels}. Left out: {out['several named']} that name several, "
             f"{out['too few families']} of words that under {claim.LEAST_FAMILIES} families name.",
             "",
-            f"| | right, all {first['all']['products']} | errors | right, unseen "
-            f"{first['unseen']['products']} | errors | picture's mistakes repaired (unseen) "
-            "| title's mistakes repaired (unseen) | gain over picture (unseen) "
-            "| gain over title (unseen) | seconds |",
-            "|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        for row in mine:
-            cells = [row["method"]]
-            for side in ("all", "unseen"):
-                cells += [_interval(row[side]["accuracy"]), str(row[side]["errors"])]
-            for one in ("picture", "title"):
-                found = row["unseen"].get(f"mistaken by {one}")
-                cells.append(
-                    f"{found['right']} of {found['products']}: {_interval(found['share'])}"
-                    if found
-                    else "–"
-                )
-            cells += [
-                _interval(row["unseen"].get(f"gain over {one}")) for one in ("picture", "title")
-            ]
-            cells.append(f"{row['seconds']:.0f}")
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+            *markdown.table(
+                [
+                    "", f"right, all {first['all']['products']}", "errors",
+                    f"right, unseen {first['unseen']['products']}", "errors",
+                    "picture's mistakes repaired (unseen)", "title's mistakes repaired (unseen)",
+                    "gain over picture (unseen)", "gain over title (unseen)", "seconds",
+                ],
+                [_cells(row) for row in of_group],
+            ),
+        ]  # fmt: skip
+    return [*lines, ""]
+
+
+def _cells(row: Row) -> list[str]:
+    cells = [row["method"]]
+    for side in ("all", "unseen"):
+        cells += [_interval(row[side]["accuracy"]), str(row[side]["errors"])]
+    for side in ("picture", "title"):
+        found = row["unseen"].get(f"mistaken by {side}")
+        cells.append(
+            f"{found['right']} of {found['products']}: {_interval(found['share'])}"
+            if found
+            else "–"
+        )
+    cells += [_interval(row["unseen"].get(f"gain over {side}")) for side in ("picture", "title")]
+    return [*cells, f"{row['seconds']:.0f}"]
 
 
 def _interval(three: list[float] | None) -> str:
@@ -192,11 +191,11 @@ def main() -> None:
     parser.add_argument("--text", default="minilm", help="tower: minilm, bert-base, roberta-base")
     parser.add_argument("--limit", type=int, default=0, help="look at so many products only")
     parser.add_argument("--out", type=Path, default=RESULTS / "stylesense-claim.jsonl")
-    parser.add_argument("--workspace", type=Path, default=Path(".fashiontag/bench"))
+    parser.add_argument("--workspace", type=Path, default=Path(".fashiontag/lab"))
     parser.add_argument("--table", action="store_true", help="run nothing, write the page")
     arguments = parser.parse_args()
     arguments.workspace.mkdir(parents=True, exist_ok=True)
-    rows = read(arguments.out)
+    rows = read_rows(arguments.out)
     mark = resolve().fingerprint[:12]
     with VectorStore.open(arguments.workspace) as store:
         for group in ("material", "cut") if not arguments.table else ():
@@ -207,8 +206,7 @@ def main() -> None:
             text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             arguments.out.write_text(text, "utf-8")
     if rows:
-        arguments.out.with_suffix(".md").write_text(page(rows), "utf-8")
-        print(page(rows))
+        markdown.write(arguments.out.with_suffix(".md"), page(rows))
 
 
 if __name__ == "__main__":

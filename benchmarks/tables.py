@@ -1,15 +1,12 @@
 """Make the tables of ``benchmarks/README.md`` again from committed rows.
 
-``python -m benchmarks.tables``, from the repository's root; a test holds the page to it.
+``python -m benchmarks.tables``; a test holds the page to it.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks.lab.tables import fill
-
-PAGE = Path("benchmarks/README.md")
+from benchmarks.paths import PAGE
 
 
 def main() -> None:

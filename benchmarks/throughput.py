@@ -34,8 +34,8 @@ import open_clip
 import torch
 from PIL import Image
 
-from benchmarks import products
-from benchmarks.zeroshot import table
+from benchmarks import markdown, products
+from benchmarks.paths import RESULTS, ROOT
 from fashiontag.catalog import load_image, read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.encoders.openclip import OpenClipModel
@@ -45,7 +45,7 @@ from fashiontag.workflows.embed import BATCH_SIZE, embed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-RESULT = products.ROOT / "benchmarks" / "results" / "throughput.md"
+RESULT = RESULTS / "throughput.md"
 MODELS = ("ViT-B-32", "ViT-B-16-SigLIP", "embedded")
 CORES = os.cpu_count() or 1
 
@@ -153,7 +153,7 @@ def _peers(folder: Path, photos: Sequence[Path]) -> dict[str, Callable[[], None]
 def weights(model: str, scratch: Path) -> Path:
     """Write a model folder with random weights; the embedded model's own folder as it is."""
     if model == "embedded":
-        return products.ROOT / "fashiontag" / "encoders" / "mini"
+        return ROOT / "fashiontag" / "encoders" / "mini"
     folder = scratch / model
     if folder.exists():
         return folder
@@ -270,7 +270,7 @@ def products_alone(folder: Path, rounds: int) -> list[str]:
     share = sum(spent.get(f"aten::{name}", 0) for name in ("addmm", "mm", "bmm"))
     each = counter.get_total_flops() / BATCH_SIZE / 1e9
     rate = 2 * rows.shape[0] * 768 * 3072 / np.array(seconds[rounds:]) / 1e9
-    return table(
+    return markdown.table(
         ["", ""],
         [
             [
@@ -302,8 +302,7 @@ def main() -> None:
             found = products_alone(weights("ViT-B-32", Path(name)), options.rounds)
         lines = ["# The matrix products of ViT-B-32", "", "`python -m benchmarks.throughput "
                  f"--products` · {products.made_with(data=False)}.", "", *found, ""]  # fmt: skip
-        RESULT.with_name("throughput-products.md").write_text("\n".join(lines))
-        print("\n".join(lines))
+        markdown.write(RESULT.with_name("throughput-products.md"), lines)
         return
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -324,9 +323,9 @@ def main() -> None:
         f"pictures a second, medians of {options.rounds} interleaved rounds with the slowest and "
         "fastest. The last column is fashiontag's rate over the row's.", "",
         f"Made with {products.made_with()}.", "",
-        *table(["model", "photos", "system", "per second", "spread", "ratio"], rows), "",
+        *markdown.table(["model", "photos", "system", "per second", "spread", "ratio"], rows), "",
     ]  # fmt: skip
-    options.out.write_text("\n".join(lines))
+    markdown.write(options.out, lines)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import products
+from benchmarks import markdown, products
 from benchmarks.fit_statistics import join
 from benchmarks.lab.baselines import without_pictures
+from benchmarks.paths import RESULTS
 from examples.drawing import NOTHING_KINDS, draw_nothing
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.zeroshot import Evidence, Scores
     from fashiontag.labels import LabelSpace
 
-RESULT = products.ROOT / "benchmarks" / "results" / "zeroshot.md"
+RESULT = RESULTS / "zeroshot.md"
 NOTHING_SEED = 900_000
 """Neither the training's nor the fit's seeds: these drawings are new to model and constants."""
 NOTHING_PICTURES = 400
@@ -119,7 +120,7 @@ def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
         "Mean with its 95 % interval (bootstrap over families). Products whose seller left the "
         "cell blank are not counted.",
         "",
-        *table(
+        *markdown.table(
             ["", *space.names],
             [[name, *(str(families.mean(row[g])) for g in space.names)]
              for name, row in rows.items()],
@@ -127,7 +128,7 @@ def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
         "",
         "Does the title help the picture, and the picture the title? Differences, paired:",
         "",
-        *table(
+        *markdown.table(
             ["", *space.names],
             [
                 [f"both − {name}, {c}", *(
@@ -143,7 +144,7 @@ def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
         "The default output, with its cuts: share of products that get a label of the group, and "
         "how often that label is right.",
         "",
-        *table(
+        *markdown.table(
             ["", *space.names],
             [
                 [name, *(
@@ -193,7 +194,9 @@ def nothing(encoder: Encoder, folder: Path, store: VectorStore) -> list[str]:
         "Share with every exclusive cell empty, and without any tag. Drawn with seeds that neither "
         "the model nor its constants saw; the photographs are crops of the two in scikit-learn.",
         "",
-        *table(["labels", "picture", "kind", "pictures", "exclusive cells empty", "no tag"], rows),
+        *markdown.table(
+            ["labels", "picture", "kind", "pictures", "exclusive cells empty", "no tag"], rows
+        ),
     ]
 
 
@@ -246,21 +249,15 @@ def ordinary(encoder: Encoder, store: VectorStore) -> list[str]:
         f"names {each.mean((out != '').astype(float))}, of those right "
         f"{each.mean(right(out, hide(truth, out)))}.",
         "",
-        *table(["photos of", "photos", "top-1", "`category` given by the default labels"], rows),
+        *markdown.table(
+            ["photos of", "photos", "top-1", "`category` given by the default labels"], rows
+        ),
     ]
 
 
 def share(flags: Iterable[bool]) -> str:
     values = list(flags)
     return str(FamilyBootstrap(np.arange(len(values))).mean(np.array(values, float)))
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-        *("| " + " | ".join(row) + " |" for row in rows),
-    ]
 
 
 def main() -> None:
@@ -292,11 +289,11 @@ def main() -> None:
         f"`python -m benchmarks.zeroshot` · {products.made_with(encoder)}",
         "",
     ]
-    text = "\n".join(head + [line for part in parts for line in [*part, ""]])
+    lines = head + [line for part in parts for line in [*part, ""]]
     if arguments.split == "test":
-        RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(text, "utf-8")
-    print(text)
+        markdown.write(RESULT, lines)
+    else:
+        print("\n".join(lines))
 
 
 if __name__ == "__main__":

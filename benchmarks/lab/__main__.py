@@ -9,9 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.lab.run import read_rows, run
-from benchmarks.lab.suite import RESULTS, load_suite
+from benchmarks.lab.results import read_rows
+from benchmarks.lab.run import run
+from benchmarks.lab.suite import load_suite
 from benchmarks.lab.tables import all_tables
+from benchmarks.paths import RESULTS
 from fashiontag.errors import FashiontagError
 from fashiontag.vectors import VectorStore
 
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         done = run(
             grid,
             target,
-            given.workspace / "bench",
+            given.workspace / "lab",
             store,
             device=given.device,
             offline=given.offline,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 
 from benchmarks.lab.drawn import draw_catalogue
 from benchmarks.lab.methods import Rows
+from benchmarks.paths import data_root
 from fashiontag.catalog import clean_title, read_catalog
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, UsageError
@@ -50,7 +50,7 @@ class DataSpec:
     ----------
     name, source : str
         `source` is ``drawn``, a folder in the Kaggle layout (``styles.csv``, ``images/``), looked
-        for here, in ``$FASHIONTAG_DATA`` and in ``../shared/data``; or any source of ``tag``,
+        for here and in `benchmarks.paths.data_root`; or any source of ``tag``,
         ``hf:NAME`` included, whose columns name the groups.
     labels : str
         A label file; `groups` and `tags` take a part of it.
@@ -119,7 +119,7 @@ class Dataset:
         else:
             catalog = read_catalog(spec.source if folder is None else str(folder))
         self.items = tuple(catalog.items)
-        table = {} if folder is None else _rows(folder / "splits.csv")
+        table = {} if folder is None else rows_by_id(folder / "splits.csv")
         self._official = np.array([table.get(_stem(i), {}).get("split", "") for i in self.items])
         marks = [table.get(_stem(item), {}).get("family", "") for item in self.items]
         if all(marks):
@@ -337,7 +337,7 @@ def _locate(source: str, workspace: Path) -> Path | None:
         return folder
     if source.startswith("hf:"):
         return None
-    roots = (Path(), Path(os.environ.get("FASHIONTAG_DATA") or "../shared/data"))
+    roots = (Path(), data_root())
     for root in roots:
         if (root / Path(source).expanduser()).exists():
             return root / Path(source).expanduser()
@@ -347,16 +347,17 @@ def _locate(source: str, workspace: Path) -> Path | None:
     )
 
 
-def _stem(item: Item) -> str:
-    return Path(item.id).stem
-
-
-def _rows(path: Path) -> dict[str, dict[str, str]]:
+def rows_by_id(path: Path) -> dict[str, dict[str, str]]:
+    """Read a table of the Kaggle layout: its rows by their column ``id``; {} if it isn't there."""
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         return {row["id"]: row for row in csv.DictReader(file)}
 
 
+def _stem(item: Item) -> str:
+    return Path(item.id).stem
+
+
 def _table(path: Path, column: str) -> dict[str, str]:
-    return {key: row[column] for key, row in _rows(path).items()}
+    return {key: row[column] for key, row in rows_by_id(path).items()}

@@ -1,6 +1,7 @@
 """A small catalogue drawn by a program, in the Kaggle layout: for suites that need no data.
 
-It tests the bench, not a model: shapes are plain, and every colourway of a product is its family.
+It tests the laboratory, not a model: shapes are plain, and every colourway of a product is its
+family.
 """
 
 from __future__ import annotations

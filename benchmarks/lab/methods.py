@@ -1,7 +1,7 @@
-"""What a method of the bench is given, and what it gives back.
+"""What a method of the laboratory is given, and what it gives back.
 
-A method is a function from a `Task` to a `Fitted`. Its name is looked up in `baselines.METHODS`,
-then in `towers.METHODS`. The bench times it, scores it and writes the rows; a method does neither.
+A method is a function from a `Task` to a `Fitted`; `registry` knows it by its name in a suite. The
+laboratory times it, scores it and writes the rows; a method does neither.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.errors import UsageError
 from fashiontag.workflows.probe import select
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class Fitted:
     trainable_parameters : int
         Numbers that were learned from the task's targets.
     seconds : float or None
-        What fitting takes, where a part was reused from an earlier cell; None: as the bench
+        What fitting takes, where a part was reused from an earlier cell; None: as the run
         measured it.
     notes : mapping
         What was chosen or is to be said of it, for the result row: backbone, epochs.
@@ -141,19 +140,3 @@ class Fitted:
 
 
 Method = Callable[[Task], Fitted]
-
-
-def find_method(name: str) -> Method:
-    """Return a method by its name in a suite file.
-
-    Raises
-    ------
-    UsageError
-        There is none of this name.
-    """
-    from benchmarks.lab import baselines, towers
-
-    known: dict[str, Method] = {**baselines.METHODS, **towers.METHODS}
-    if name not in known:
-        raise UsageError(f"There is no method {name!r}; give one of {', '.join(known)}.")
-    return known[name]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmarks.lab.run import Row
+    from benchmarks.lab.results import Row
     from benchmarks.lab.suite import Suite
 
 MOST = 8

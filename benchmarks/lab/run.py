@@ -6,13 +6,17 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.lab.data import FIT_CONDITION, Dataset
 from benchmarks.lab.figures import ALL, PAIRED, interval, measure
-from benchmarks.lab.methods import Task, find_method
+from benchmarks.lab.methods import Task
+from benchmarks.lab.registry import find_method
+from benchmarks.lab.results import append_rows, digest, read_rows
+from benchmarks.paths import ROOT
 from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, FashiontagError
 from fashiontag.heads.shots import draw_shots
@@ -20,17 +24,17 @@ from fashiontag.manifest import versions
 from fashiontag.metrics import FamilyBootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     from benchmarks.lab.data import DataSpec
     from benchmarks.lab.figures import Figures
     from benchmarks.lab.methods import Fitted, Method, Rows
+    from benchmarks.lab.results import Row
     from benchmarks.lab.suite import MethodSpec, Suite
     from fashiontag.datamodels import Encoder
     from fashiontag.vectors import VectorStore
 
-Row = dict[str, Any]
+LOCAL = "local-dir:"
 FITS = 3
 """Fits of a cell, for the spread of its time, in a suite of one seed."""
 LONG = 10.0
@@ -93,39 +97,19 @@ def run(
             runner.fail(sentence)
         for name in suite.encoders:
             try:
-                encoder = resolve(None if name == "mini" else name, device=device, offline=offline)
-                runner.grid(data, encoder, methods)
+                encoder = resolve(_model(name), device=device, offline=offline)
+                shown = name if name.startswith(LOCAL) else encoder.name
+                runner.grid(data, shown, encoder, methods)
             except Exception as error:
                 runner.fail(f"{spec.name}, {name}: {_told(error)}")
     return Outcome(runner.finished, runner.skipped, tuple(runner.failures))
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read result rows, the newest of each cell and group, in the order of their first writing.
-
-    A last line that was torn by a kill is left out.
-
-    Raises
-    ------
-    CatalogError
-        Another line is no JSON.
-    """
-    if not path.is_file():
-        return []
-    lines = path.read_text("utf-8").split("\n")
-    newest: dict[tuple[Any, ...], Row] = {}
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise CatalogError(
-                f"{path}, line {number} is no JSON; take it out, or restore the file."
-            ) from error
-        newest[tuple(row.get(name) for name in IDENTITY)] = row
-    return list(newest.values())
-
-
-IDENTITY = ("kind", "data", "encoder", "method", "condition", "shots", "seed", "group")
+def _model(name: str) -> str | None:
+    """Return a suite's encoder as `resolve` takes it, a folder as seen from the repository."""
+    if name.startswith(LOCAL):
+        return f"{LOCAL}{ROOT / Path(name.removeprefix(LOCAL)).expanduser()}"
+    return None if name == "mini" else name
 
 
 class _Runner:
@@ -159,13 +143,13 @@ class _Runner:
             except FashiontagError as error:
                 self.fail(str(error))
 
-    def grid(self, data: Dataset, encoder: Encoder, methods: dict[str, Method]) -> None:
-        """Run all cells of one data set and encoder, draw by draw."""
+    def grid(self, data: Dataset, model: str, encoder: Encoder, methods: dict[str, Method]) -> None:
+        """Run all cells of one data set and encoder, draw by draw; `model` is its name in rows."""
         start: Row = {
             "suite": self.suite.name,
             "data": data.spec.name,
             "split": _split(data.spec),
-            "encoder": encoder.name,
+            "encoder": model,
             "fingerprint": encoder.fingerprint[:12],
         }
         count = sum(len(part) for part in data.parts.values())
@@ -306,15 +290,9 @@ class _Runner:
             row["confusion"] = figures.confusion
         return row
 
-    def _append(self, rows: Any) -> None:  # noqa: ANN401
-        """Append whole lines in one write, after cutting off a line that a kill tore."""
+    def _append(self, rows: Iterable[Row]) -> None:
         rows = list(rows)
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        with self.out.open("ab+") as file:
-            file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)
-            file.write(text.encode())
+        append_rows(self.out, rows)
         self.rows += rows
 
     # -- differences --------------------------------------------------------------------------
@@ -424,9 +402,3 @@ def _split(spec: DataSpec) -> str:
         return f"official, {'+'.join(spec.train)} to {'+'.join(spec.test)}"
     drawn = f", {spec.types} × {spec.products}" if spec.types else ""
     return f"7:1:2 {'by family' if spec.split == 'family' else 'at random'}{drawn}"
-
-
-def digest(value: object) -> str:
-    """Return twelve hexadecimal digits that stand for a value, as rows hold them."""
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.lab.data import CONDITIONS, SPLITS, DataSpec
+from benchmarks.paths import SUITES
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SUITES = Path("benchmarks/suites")
-RESULTS = Path("benchmarks/results")
 COLUMNS = ("group", "condition", "shots", "data", "figure")
 
 
@@ -101,7 +100,7 @@ class Suite:
 
 
 def load_suite(name_or_path: str) -> Suite:
-    """Read a suite by its path, or by its name in ``./benchmarks/suites``.
+    """Read a suite by its path, or by its name in ``benchmarks/suites``.
 
     Raises
     ------

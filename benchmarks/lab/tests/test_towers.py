@@ -2,7 +2,6 @@
 
 import importlib
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +10,10 @@ import torch
 from PIL import Image
 
 from benchmarks.lab.methods import Fitted, Rows, Task
+from benchmarks.lab.registry import TOWERS
 from benchmarks.lab.suite import load_suite
-from benchmarks.lab.towers import METHODS
 from benchmarks.lab.towers.options import Options
+from benchmarks.paths import SUITES
 from fashiontag.catalog.read import FileRef
 from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
@@ -26,6 +26,8 @@ claim = importlib.import_module("benchmarks.lab.towers.claim")
 features = importlib.import_module("benchmarks.lab.towers.features")
 fusions = importlib.import_module("benchmarks.lab.towers.fusions")
 training = importlib.import_module("benchmarks.lab.towers.training")
+
+pytestmark = pytest.mark.lab
 
 KINDS = ["square", "stripe", "blank"]
 WORDS = ["sturdy box", "thin line", "empty page"]
@@ -82,10 +84,10 @@ def right(task: Task, fitted, rows: Rows | None = None) -> float:
 
 def test_transfers_count_what_learns(task):
     wide = resolve().dim  # the text tower's features are its vectors
-    alone = METHODS["transfer 1 text"](task)
-    layer = METHODS["transfer 2 text"](task)
+    alone = TOWERS["transfer 1 text"](task)
+    layer = TOWERS["transfer 2 text"](task)
     options = {**TINY, **FRESH, "tower_epochs": 8, "tower_rate": 0.02}
-    whole = METHODS["transfer 3 text"](replace(task, options=options))
+    whole = TOWERS["transfer 3 text"](replace(task, options=options))
     assert alone.trainable_parameters == (wide + 1) * 3
     assert layer.trainable_parameters == (wide + 1) * 16 + 17 * 3
     words = {word for text in task.train.texts for word in text.split()[:2]}
@@ -96,21 +98,21 @@ def test_transfers_count_what_learns(task):
 
 
 def test_frozen_pictures_are_computed_once(task, monkeypatch):
-    METHODS["transfer 2 image"](task)
+    TOWERS["transfer 2 image"](task)
 
     def never(*_):
         raise AssertionError("a picture was decoded again")
 
     monkeypatch.setattr(features, "_SAMPLE", 0)
     monkeypatch.setattr(features, "_pixels", never)
-    fitted = METHODS["transfer 2 image"](replace(task, seed=1))
+    fitted = TOWERS["transfer 2 image"](replace(task, seed=1))
     assert right(task, fitted) > 0.5
 
 
 @pytest.mark.parametrize("fusion", fusions.SIMPLE)
 @pytest.mark.parametrize("which", ["A", "B"])
 def test_pretrained_frozen_towers_fuse(task, which, fusion):
-    fitted = METHODS[f"fuse 2-{which}"](replace(task, options={**TINY, "fusion": fusion}))
+    fitted = TOWERS[f"fuse 2-{which}"](replace(task, options={**TINY, "fusion": fusion}))
     assert right(task, fitted) == 1.0
     width = 16 if which == "A" else 3
     fused = 2 * width if fusion == "concatenate" else width
@@ -124,9 +126,9 @@ def test_pretrained_frozen_towers_fuse(task, which, fusion):
 
 def test_tuned_towers_are_kept_for_every_fusion(task):
     options = {**TINY, "tower_epochs": 1}
-    first = METHODS["fuse 1-A"](replace(task, options=options))
+    first = TOWERS["fuse 1-A"](replace(task, options=options))
     kept = {path.name: path.stat().st_mtime_ns for path in (task.workspace / "towers").iterdir()}
-    second = METHODS["fuse 1-A"](replace(task, options={**options, "fusion": "add"}))
+    second = TOWERS["fuse 1-A"](replace(task, options={**options, "fusion": "add"}))
     again = {path.name: path.stat().st_mtime_ns for path in (task.workspace / "towers").iterdir()}
     assert again == kept
     assert first.notes["image transfer"] in (2, 3)
@@ -137,24 +139,24 @@ def test_tuned_towers_are_kept_for_every_fusion(task):
 
 def test_a_fusion_trains_its_towers(task):
     options = {**TINY, **FRESH, "tower_epochs": 6, "tower_rate": 0.02}
-    whole = METHODS["fuse 3-B"](replace(task, options=options))
+    whole = TOWERS["fuse 3-B"](replace(task, options=options))
     assert right(task, whole) == 1.0
-    layer = METHODS["fuse 3-A"](replace(task, options=options))
+    layer = TOWERS["fuse 3-A"](replace(task, options=options))
     narrower = (2 * 3 - 2 * 16) * 250  # what is fused
     assert whole.trainable_parameters - layer.trainable_parameters == 2 * 17 * 3 + narrower
 
 
 def test_the_same_seed_gives_the_same_scores(task):
     torch.manual_seed(5)
-    first = METHODS["fuse 2-A"](task).scores(task.val)
+    first = TOWERS["fuse 2-A"](task).scores(task.val)
     torch.manual_seed(6)
-    again = METHODS["fuse 2-A"](task).scores(task.val)
+    again = TOWERS["fuse 2-A"](task).scores(task.val)
     assert np.array_equal(first, again)
 
 
 @pytest.mark.parametrize("fusion", fusions.LEARNED)
 def test_stylesense_fuses(task, fusion):
-    fitted = METHODS["stylesense both"](
+    fitted = TOWERS["stylesense both"](
         replace(task, options={"text": "mini", "fusion": fusion, "epochs": 8, "batch": 8})
     )
     assert right(task, fitted) == 1.0
@@ -162,7 +164,7 @@ def test_stylesense_fuses(task, fusion):
 
 def test_a_missing_title_is_no_nan(task):
     options = {"text": "mini", "fusion": "cross-attention", "epochs": 1}
-    fitted = METHODS["stylesense both"](replace(task, options=options))
+    fitted = TOWERS["stylesense both"](replace(task, options=options))
     bare = replace(task.val, training=replace(task.val.training, texts=("",) * len(task.val)))
     assert np.isfinite(fitted.scores(bare)).all()
     net = fusions.CrossAttention(8, 0.0).eval()
@@ -172,17 +174,17 @@ def test_a_missing_title_is_no_nan(task):
 
 def test_efficientnet_and_lstm_learn_from_scratch(task):
     options = {"size": [40, 30], "tower_epochs": 6, "batch": 8, "tower_rate": 0.02, "rate": 0.02}
-    fitted = METHODS["efficientnet-lstm text"](replace(task, options=options))
+    fitted = TOWERS["efficientnet-lstm text"](replace(task, options=options))
     assert right(task, fitted) == 1.0
     options |= {"image": FRESH["image"], "tower_epochs": 1}
-    both = METHODS["efficientnet-lstm both"](replace(task, options=options))
+    both = TOWERS["efficientnet-lstm both"](replace(task, options=options))
     assert both.trainable_parameters > fitted.trainable_parameters
     assert np.allclose(both.scores(task.val).sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["random forest", "logistic regression", "SVM", "MLP"])
 def test_capstone_classifiers(task, name):
-    fitted = METHODS[f"{name} both"](replace(task, options={"text": "mini"}))
+    fitted = TOWERS[f"{name} both"](replace(task, options={"text": "mini"}))
     assert right(task, fitted) > 0.5
     assert fitted.trainable_parameters > 0
 
@@ -219,11 +221,8 @@ def test_training_keeps_the_best_epoch_of_val(task):
 
 
 def test_suites_give_methods_and_options_that_there_are():
-    suites = [
-        load_suite(str(path))
-        for path in sorted((Path(__file__).parents[1] / "benchmarks/suites").glob("*.toml"))
-    ]
-    mine = [one for suite in suites for one in suite.methods if one.method in METHODS]
+    suites = [load_suite(str(path)) for path in sorted(SUITES.glob("*.toml"))]
+    mine = [one for suite in suites for one in suite.methods if one.method in TOWERS]
     assert len(mine) > 40
     for spec in mine:
         Options().of(SimpleNamespace(options=spec.options))
@@ -242,7 +241,7 @@ def test_suites_give_methods_and_options_that_there_are():
 )
 def test_a_bad_option_is_a_sentence(task, name, options, says):
     with pytest.raises(UsageError, match=says):
-        METHODS[name](replace(task, options=options))
+        TOWERS[name](replace(task, options=options))
 
 
 def test_an_unreachable_hub_is_a_sentence(task, monkeypatch, tmp_path):
@@ -253,7 +252,7 @@ def test_an_unreachable_hub_is_a_sentence(task, monkeypatch, tmp_path):
 
     monkeypatch.setattr(hub, "fetch", away)
     with pytest.raises(FashiontagError, match=r"could not be fetched; run where the hub answers"):
-        METHODS["transfer 1 image"](replace(task, options={"image": "resnet50"}))
+        TOWERS["transfer 1 image"](replace(task, options={"image": "resnet50"}))
 
 
 def test_towers_of_timm_have_the_usual_shapes():

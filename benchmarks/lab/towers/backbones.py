@@ -340,7 +340,7 @@ def _transformer(source: str, **options: bool) -> tuple[Any, Any]:
 
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
     said: Any = theirs
-    said.disable_progress_bar()  # a bar per loaded file would stand between the bench's own lines
+    said.disable_progress_bar()  # a bar per loaded file would stand between the run's own lines
     try:
         return AutoModel.from_pretrained(source, use_safetensors=True, **options), tokenizer
     finally:
