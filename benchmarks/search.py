@@ -34,11 +34,9 @@ from benchmarks.paths import RESULTS
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
-from fashiontag.index import Entry, Index, Titles, closeness
+from fashiontag.index import Entry, Titles, closeness
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.vectors import VectorStore
 from fashiontag.words import split
-from fashiontag.workflows.embed import text_key
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import (
     IMAGE_WEIGHT,
@@ -46,6 +44,8 @@ from fashiontag.workflows.search import (
     WORDS_WEIGHT,
     search,
 )
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import text_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,8 +172,8 @@ def build(workspace: Path, encoder: Encoder, splits: Sequence[str] | None = None
         wanted = {f"{one}.jpg" for one in products.load(splits).ids}
         items = [item for item in catalog.items if item.id in wanted]
         catalog = replace(catalog, items=items, source=f"{catalog.source}/*")  # not all of it
-    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
-        index_source(catalog, encoder, store, index, keep_titles=False)
+    with Workspace.open(workspace, encoder) as opened:
+        index_source(opened, catalog, keep_titles=False)
     return time.monotonic() - started
 
 
@@ -182,16 +182,18 @@ def shelf(workspace: Path, encoder: Encoder, splits: Sequence[str]) -> Shelf:
     read = products.load(splits)
     titles = read.titles["plain"]
     statistics = Statistics.load(encoder.folder, encoder.dim)
-    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
-        placement = index.placement(
-            encoder.fingerprint,
-            lambda kind, keys: store.shard(kind, encoder.fingerprint).find(keys),
-        )
-        items = {item.id: at for at, item in enumerate(index.items(placement.numbers.tolist()))}
+    with Workspace.open(workspace, encoder) as opened:
+        placement = opened.placement()
+        items = {
+            item.id: at for at, item in enumerate(opened.index.items(placement.numbers.tolist()))
+        }
         at = np.array([items[f"{one}.jpg"] for one in read.ids])
         images, texts = (
-            store.shard(kind, encoder.fingerprint).read(rows[at]).astype(np.float32)
-            for kind, rows in (("image", placement.images), ("text", placement.texts))
+            vectors.read(rows[at]).astype(np.float32)
+            for vectors, rows in (
+                (opened.images, placement.images),
+                (opened.texts, placement.texts),
+            )
         )
     if statistics.image and statistics.title:
         images, texts = images - statistics.image.mean, texts - statistics.title.mean
@@ -606,14 +608,14 @@ def stock(workspace: Path, encoder: Encoder, items: int) -> None:
     styles = rows_by_id(products.data_folder() / "fashion-products" / "styles.csv")
     rows = list(styles.values())[:items]
     titles = [row["productDisplayName"] or "untitled" for row in rows]
-    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
-        for kind, keys in (
-            ("image", [f"{at:032x}" for at in range(len(rows))]),
-            ("text", [text_key(title) for title in dict.fromkeys(titles)]),
+    with Workspace.open(workspace, encoder) as opened:
+        for shard, keys in (
+            (opened.images, [f"{at:032x}" for at in range(len(rows))]),
+            (opened.texts, [text_key(title) for title in dict.fromkeys(titles)]),
         ):
             vectors = unit(random.normal(size=(len(keys), encoder.dim)).astype(np.float32))
-            store.shard(kind, encoder.fingerprint).add(keys, vectors)  # type: ignore[arg-type]
-        index.replace_source(
+            shard.add(keys, vectors)
+        opened.index.replace_source(
             "/shop",
             (
                 Entry(

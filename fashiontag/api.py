@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
@@ -287,14 +288,13 @@ class Tagger:
         QueryError
             The query or the filter can't be understood.
         """
-        if image is not None and not isinstance(image, str | Path | bytes):
-            image = item_of(image, None, "the picture").image.read()
-        asked = {"query": query, "image": image, "minus": minus, "where": where, "k": k}
+        looked_for = image if image is None else _file_or_bytes(image)
+        ask = partial(search_in, query=query, image=looked_for, minus=minus, where=where, k=k)
         if self._judge is not None:
-            return list(search_in(self._judge.workspace, **asked).hits)
+            return list(ask(self._judge.workspace).hits)
         # What is there can be searched before anything is tagged from here.
         with Workspace.indexed(self.workspace, self.encoder) as workspace:
-            return list(search_in(workspace, **asked).hits)
+            return list(ask(workspace).hits)
 
     def close(self) -> None:
         """Release the workspace's files; the next call opens them again."""
@@ -343,6 +343,12 @@ def _is_picture(images: object) -> TypeGuard[Picture]:
     return hasattr(images, "getbands") or (
         getattr(images, "dtype", None) == "uint8" and getattr(images, "ndim", 0) in (2, 3)
     )
+
+
+def _file_or_bytes(picture: Picture) -> Path | bytes:
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture)
+    return item_of(picture, None, "the picture").image.read()
 
 
 def _item(place: int, pair: tuple[Picture, str | None]) -> Item:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from fakes import COLORS, ColorEncoder, color_picture
+from fashiontag.workflows.embed import embed
 
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
@@ -14,7 +15,6 @@ from fashiontag.heads.artefact import Probe
 from fashiontag.heads.shots import draw_shots
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed
 from fashiontag.workflows.probe import combined, evaluate_probe, gather, train_probe
 from fashiontag.workflows.tag import ZeroShotTagger
 
