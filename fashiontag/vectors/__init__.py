@@ -1,11 +1,9 @@
 """Vectors on disk, keyed by content and model: crash-safe, memory-mapped."""
 
-from fashiontag.vectors.database import DATABASE
 from fashiontag.vectors.shard import Kind, Shard
 from fashiontag.vectors.store import Known, Pruned, ShardStatus, StoreStatus, VectorStore
 
 __all__ = [
-    "DATABASE",
     "Kind",
     "Known",
     "Pruned",

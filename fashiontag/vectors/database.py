@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from fashiontag.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 DATABASE = "store.sqlite"
@@ -19,73 +19,83 @@ FORMAT = 1
 
 # The id names the vector file: AUTOINCREMENT, so that a pruned one never comes back. Windows are
 # kept for rows of more than one: few titles are that long, pictures never.
-_SCHEMA = """
-CREATE TABLE shards (
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS shards (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, fingerprint TEXT NOT NULL,
     dim INTEGER NOT NULL, rows INTEGER NOT NULL, UNIQUE (kind, fingerprint));
-CREATE TABLE keys (
+CREATE TABLE IF NOT EXISTS keys (
     shard INTEGER NOT NULL, key TEXT NOT NULL, row INTEGER NOT NULL,
     PRIMARY KEY (shard, key)) WITHOUT ROWID;
-CREATE TABLE windows (
+CREATE TABLE IF NOT EXISTS windows (
     shard INTEGER NOT NULL, row INTEGER NOT NULL, windows INTEGER NOT NULL,
     PRIMARY KEY (shard, row)) WITHOUT ROWID;
-CREATE TABLE models (fingerprint TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (
+CREATE TABLE IF NOT EXISTS models (
+    fingerprint TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
     locator TEXT PRIMARY KEY, stamp TEXT NOT NULL, hash TEXT, error TEXT, decoders TEXT
-    ) WITHOUT ROWID
+    ) WITHOUT ROWID;
+PRAGMA user_version = {FORMAT};
+COMMIT
 """
 
 
-class Database:
+class Database(sqlite3.Connection):
     """A workspace's database, which threads and processes use in turns.
 
     Statements belong inside `reading` or `writing`, which hold the thread lock and turn what the
     system says into `StoreError`.
     """
 
-    def __init__(self, workspace: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, workspace: Path) -> None:
+        # Another process may hold the lock for as long as its disk takes; 60 s is a broken disk.
+        super().__init__(
+            workspace / DATABASE, timeout=60, isolation_level=None, check_same_thread=False
+        )
         self.workspace = workspace
         self.folder = workspace / "vectors"
-        self._connection = connection
         self._lock = threading.RLock()
 
     @classmethod
     def open(cls, workspace: Path) -> Database:
         """Open a workspace's database; as `VectorStore.open`."""
-        try:
-            (workspace / "vectors").mkdir(parents=True, exist_ok=True)
-            connection = _connect(workspace / DATABASE)
-        except (OSError, sqlite3.Error) as error:
-            way = "make it writable"
-            if (
-                type(error) is sqlite3.DatabaseError
-            ):  # not one of its heirs: no database, or a damaged one
-                way = f"delete {DATABASE} there, and pictures are encoded again"
-            raise StoreError(
-                f"The workspace {workspace} can't be opened for writing ({_reason(error)}); "
-                f"{way}, or name another one with --workspace."
-            ) from error
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != FORMAT:
-            connection.close()
-            raise StoreError(
-                f"The workspace {workspace} has store format {version}, this fashiontag reads "
-                f"{FORMAT}; update fashiontag or name another workspace with --workspace."
-            )
-        return cls(workspace, connection)
+        with ExitStack() as on_failure:
+            try:
+                (workspace / "vectors").mkdir(parents=True, exist_ok=True)
+                database = cls(workspace)
+                on_failure.callback(database.close)
+                database._into_wal()
+                # FULL: what `add` has acknowledged outlives a power cut too. NORMAL would save
+                # one fsync of a few milliseconds per batch, against seconds of encoding.
+                database.execute("PRAGMA synchronous = FULL")
+                if database.version() == 0:
+                    database.executescript(_SCHEMA)
+            except (OSError, sqlite3.Error) as error:
+                way = "make it writable"
+                # Not one of its heirs: then it is no database, or a damaged one.
+                if type(error) is sqlite3.DatabaseError:
+                    way = f"delete {DATABASE} there, and pictures are encoded again"
+                raise StoreError(
+                    f"The workspace {workspace} can't be opened for writing ({_reason(error)}); "
+                    f"{way}, or name another one with --workspace."
+                ) from error
+            if database.version() != FORMAT:
+                raise StoreError(
+                    f"The workspace {workspace} has store format {database.version()}, this "
+                    f"fashiontag reads {FORMAT}; update fashiontag or name another workspace with "
+                    "--workspace."
+                )
+            on_failure.pop_all()
+        return database
+
+    def version(self) -> int:
+        """Return the format that the tables have; 0 where there are none yet."""
+        return int(self.execute("PRAGMA user_version").fetchone()[0])
 
     def close(self) -> None:
         """Close the connection, when no other thread uses it."""
         with self._lock:
-            self._connection.close()
-
-    def execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run one statement."""
-        return self._connection.execute(statement, values)
-
-    def executemany(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run one statement for each row of values."""
-        self._connection.executemany(statement, rows)
+            super().close()
 
     def vector_file(self, shard: int) -> Path:
         """Return where the vectors of the shard with this id lie."""
@@ -100,15 +110,9 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold SQLite's write lock too; what is written counts at the end, or not at all."""
-        with self.turn("written"):
+        with self.turn("written"), self:  # which commits, or rolls back
             self.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # SQLite has rolled back already on a full disk
-                    self.execute("ROLLBACK")
-                raise
+            yield
 
     @contextmanager
     def turn(self, done: str) -> Iterator[None]:
@@ -124,47 +128,24 @@ class Database:
                     " or name another one with --workspace, what is stored stays."
                 ) from error
 
+    def _into_wal(self) -> None:
+        """Let readers go on while one writes; SQLite stays as it is where the disk can't."""
+        for attempts_left in range(200, -1, -1):
+            try:
+                self.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # The switch doesn't wait its turn as other statements do: two runs that create one
+                # workspace at the same moment meet here.
+                if not attempts_left or "locked" not in str(error):
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
 
 def as_utf8(text: str) -> str:
     """Make a file name that isn't valid UTF-8 (a lone surrogate) one that SQLite takes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # Another process may hold the lock for as long as its disk takes; 60 s is a broken disk.
-    database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-    try:
-        _into_wal(database)
-        # FULL: what `add` has acknowledged outlives a power cut too. NORMAL would save one fsync
-        # of a few milliseconds per batch, against seconds of encoding.
-        database.execute("PRAGMA synchronous = FULL")
-        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-            database.execute("BEGIN IMMEDIATE")
-            if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in _SCHEMA.split(";"):
-                    database.execute(statement)
-                database.execute(f"PRAGMA user_version = {FORMAT}")
-            database.execute("COMMIT")
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _into_wal(database: sqlite3.Connection) -> None:
-    """Let readers go on while one writes; where the file system can't, SQLite stays as it is."""
-    for _ in range(200):
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            # The switch doesn't wait its turn as other statements do: two runs that create one
-            # workspace at the same moment meet here.
-            if "locked" not in str(error):
-                raise
-            time.sleep(0.02)
-        else:
-            return
-    database.execute("PRAGMA journal_mode = WAL")
 
 
 def _reason(error: OSError | sqlite3.Error) -> str:

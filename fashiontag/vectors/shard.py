@@ -15,7 +15,7 @@ from fashiontag.vectors.database import as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+    from io import BufferedReader, FileIO
 
     from numpy.typing import NDArray
 
@@ -38,6 +38,9 @@ class _Entry:
     def bytes(self) -> int:
         """What the rows that count take, as float16; behind them is what a killed writer left."""
         return 2 * self.rows * self.dim
+
+
+_NO_ENTRY = _Entry(-1, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,7 @@ class Shard:
     def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
         """Return the row of each key, shape (n,), int64; -1 where there is none."""
         with self._database.reading():
-            entry = self._entry()
-            if entry is None:
-                return np.full(len(keys), -1, dtype=np.int64)
-            return self._rows(entry, keys)
+            return self._rows(self._entry(), keys)
 
     def read(self, rows: Rows) -> NDArray[np.float16]:
         """Return a copy of the vectors at these rows, shape (n, d), float16.
@@ -123,8 +123,7 @@ class Shard:
         -1 if there is no such file; a file that was pruned and written again has another number.
         """
         with self._database.reading():
-            entry = self._entry()
-            return entry.id if entry else -1
+            return self._entry().id
 
     def add(
         self,
@@ -191,9 +190,7 @@ class Shard:
         with self._database.reading():
             long = dict(
                 self._database.execute(
-                    "SELECT row, windows FROM windows JOIN shards ON id = shard"
-                    " WHERE kind = ? AND fingerprint = ?",
-                    (self.kind, self.fingerprint),
+                    "SELECT row, windows FROM windows WHERE shard = ?", (self._entry().id,)
                 )
             )
         return np.array([long.get(int(row), 1) for row in rows], dtype=np.int64)
@@ -202,17 +199,17 @@ class Shard:
         """Let the vector file go; arrays that `matrix` returned stay valid."""
         self._map = None
 
-    def _entry(self) -> _Entry | None:
+    def _entry(self) -> _Entry:
         row = self._database.execute(
             "SELECT id, dim, rows FROM shards WHERE kind = ? AND fingerprint = ?",
             (self.kind, self.fingerprint),
         ).fetchone()
-        return _Entry(*row) if row else None
+        return _Entry(*row) if row else _NO_ENTRY
 
     def _entry_for(self, dim: int) -> _Entry:
         """Return the entry to which vectors of this length may be added, made if need be."""
         entry = self._entry()
-        if entry is None:
+        if entry is _NO_ENTRY:
             cursor = self._database.execute(
                 "INSERT INTO shards (kind, fingerprint, dim, rows) VALUES (?, ?, ?, 0)",
                 (self.kind, self.fingerprint, dim),
@@ -241,16 +238,14 @@ class Shard:
     def _append(self, entry: _Entry, block: NDArray[np.float16]) -> None:
         path = self._database.vector_file(entry.id)
         new = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            self._check_length(path, descriptor, entry)
-            at, left = entry.bytes, block.data.cast("B")
+        path.touch(0o644)
+        with path.open("r+b", buffering=0) as file:
+            self._check_length(file, entry)
+            file.seek(entry.bytes)
+            left = block.data.cast("B")
             while left:  # a write may stop short on a disk that is nearly full
-                done = os.pwrite(descriptor, left, at)
-                left, at = left[done:], at + done
-            os.fsync(descriptor)  # before the commit that makes these rows count
-        finally:
-            os.close(descriptor)
+                left = left[file.write(left) :]
+            os.fsync(file)  # before the commit that makes these rows count
         if new:
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -261,22 +256,21 @@ class Shard:
     def _mapped(self, at_least: int | None = None) -> NDArray[np.float16]:
         """Return all rows, or those of the map there is, if they are as many as asked for."""
         entry = self._entry()
-        if entry is None or entry.rows == 0:
+        if not entry.rows:
             return np.empty((0, 0), dtype=np.float16)
         wanted = entry.rows if at_least is None else min(at_least, entry.rows)
         mapped = self._map
         if mapped is None or mapped.id != entry.id or len(mapped.matrix) < wanted:
-            path = self._database.vector_file(entry.id)
-            with path.open("rb") as file:
-                self._check_length(path, file.fileno(), entry)
+            with self._database.vector_file(entry.id).open("rb") as file:
+                self._check_length(file, entry)
                 pages = mmap.mmap(file.fileno(), entry.bytes, access=mmap.ACCESS_READ)
             matrix = np.frombuffer(pages, dtype="<f2").reshape(entry.rows, entry.dim)
             mapped = self._map = _Map(entry.id, pages, matrix)
         return mapped.matrix
 
-    def _check_length(self, path: Path, descriptor: int, entry: _Entry) -> None:
-        if os.fstat(descriptor).st_size < entry.bytes:
+    def _check_length(self, file: BufferedReader | FileIO, entry: _Entry) -> None:
+        if os.fstat(file.fileno()).st_size < entry.bytes:
             raise StoreError(
-                f"{path} is shorter than the database says; delete the workspace "
+                f"{file.name} is shorter than the database says; delete the workspace "
                 f"{self._database.workspace} and run again."
             )

@@ -212,16 +212,14 @@ class VectorStore:
         """
         before = self.status().bytes
         with self._database.writing():
-            dropped = [
-                (number, rows)
-                for number, fingerprint, rows in self._database.execute(
-                    "SELECT id, fingerprint, rows FROM shards"
+            others = "FROM shards WHERE fingerprint NOT IN (SELECT value FROM json_each(?))"
+            kept = (json.dumps(list(keep)),)
+            ((vectors,),) = self._database.execute(f"SELECT ifnull(sum(rows), 0) {others}", kept)
+            self._database.execute(f"DELETE {others}", kept)
+            for table in ("keys", "windows"):
+                self._database.execute(
+                    f"DELETE FROM {table} WHERE shard NOT IN (SELECT id FROM shards)"  # noqa: S608
                 )
-                if fingerprint not in keep
-            ]
-            for number, _ in dropped:
-                for table, column in (("keys", "shard"), ("windows", "shard"), ("shards", "id")):
-                    self._database.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))  # noqa: S608
             gone = [
                 (locator,)
                 for (locator,) in self._database.execute("SELECT locator FROM files")
@@ -239,7 +237,6 @@ class VectorStore:
                     shard.unmap()
             self._database.execute("VACUUM")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        vectors = sum(rows for _, rows in dropped)
         return Pruned(vectors, len(gone), before - self.status().bytes)
 
 
