@@ -236,8 +236,6 @@ class Tagger:
         KeyError
             There is no such column.
         """
-        import pandas as pd
-
         for name in (image, title):
             if name is not None and name not in frame.columns:
                 raise KeyError(f"no column {name!r}; there are {', '.join(map(str, frame))}")
@@ -253,7 +251,7 @@ class Tagger:
             for row in rows
         ]
         names = ["status", "message", "tags", *self.space.names]
-        return pd.DataFrame(found, columns=names, index=frame.index)
+        return type(frame)(found, columns=names, index=frame.index)  # no import of pandas
 
     def search(
         self,

@@ -94,13 +94,12 @@ def test_prune_drops_what_no_item_uses(workspace, encoder, tmp_path):
     other = ColorEncoder("other", "0the5")
     follow(tmp_path, other)  # the same source: nothing is indexed with the first any more
     before = upkeep.status(workspace)
-    assert before.used == {"0the5"}
-    assert {shard.model for shard in before.vectors} == {"color", "other"}
-    assert [name for name, _ in before.neighbours] == ["image-0the5", "image-c0105"]
+    assert {shard.model: shard.used for shard in before.vectors} == {"color": False, "other": True}
+    assert [known.name for known in before.neighbours] == ["image-0the5", "image-c0105"]
     assert upkeep.prune(workspace).vectors == 3
     after = upkeep.status(workspace)
     assert [shard.model for shard in after.vectors] == ["other"]
-    assert [name for name, _ in after.neighbours] == ["image-0the5"]
+    assert [known.name for known in after.neighbours] == ["image-0the5"]
     assert len(find_duplicates(workspace, other, min_score=0.95)) == 2
     assert upkeep.prune(workspace).vectors == 0
 

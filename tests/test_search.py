@@ -311,9 +311,8 @@ TAGS = {
 
 
 def _tagged(opened, name, tags):
-    from fashiontag.workflows.embed import content_key
-
     from fashiontag.index import Entry
+    from fashiontag.workspace.embed import content_key
 
     root = opened.sources()[0].root
     key = content_key(Path(root, name).read_bytes())

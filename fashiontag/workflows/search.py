@@ -82,7 +82,8 @@ def search(
     query : str, optional
         What to look for, in words.
     image : path or bytes, optional
-        What to look for, as a picture file or what is in one; with ``query`` they are one joint query.
+        What to look for, as a picture file or what is in one; with ``query`` they are one joint
+        query.
     minus : str, optional
         What to turn away from.
     where : str, optional
