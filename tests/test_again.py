@@ -20,15 +20,6 @@ GROUPS = {"colour": {"labels": ["red", "green"], "templates": ["{label}"]}}
 SPACE = parse_labels({"groups": GROUPS}, "toy", "toy.toml")
 
 
-class Table:
-    def __init__(self, table) -> None:
-        self.table = table
-
-    def write(self, tagged, item) -> None:
-        del item
-        self.table.write(tagged)
-
-
 @pytest.fixture
 def place(tmp_path) -> Path:
     long_ago = time.time() - 60  # what has just been written may be written again unnoticed
@@ -53,7 +44,7 @@ def run(place: Path, *, space=SPACE, scores=False, out="tags.csv") -> tuple[bool
         if before is not None:
             return True, before
         with open_table(table, space.names) as sink:
-            summary = tag(catalog, encoder, space, store, index, sinks=[Table(sink)])
+            summary = tag(catalog, encoder, space, store, index, sinks=[sink])
         this_run().keep(index, summary)
     return False, summary
 

@@ -86,9 +86,10 @@ def _show(groups: Sequence[Group]) -> None:
 
 
 def _write_sheet(html: Path, groups: Sequence[Group]) -> None:
-    from fashiontag.cli.search import picture_of
+    from fashiontag.catalog import load_image
     from fashiontag.datamodels import Hit
     from fashiontag.sinks.contactsheet import write_gallery
+    from fashiontag.sinks.pages import picture_of
 
     hits = [
         Hit(number, score, item.id, item.path, item.title, (f"same={group.kind}", *item.tags))
@@ -99,7 +100,7 @@ def _write_sheet(html: Path, groups: Sequence[Group]) -> None:
     if len(hits) > SHOWN:
         note += f" The first {SHOWN} of {len(hits):,} pictures are here."
     shown = hits[:SHOWN]
-    pictures = [picture_of(hit) for hit in shown]
+    pictures = (picture_of(hit, load_image) for hit in shown)
     write_gallery(html, title="Duplicates", note=note, hits=shown, images=pictures)
     output.say(f"{len(shown)} pictures → {html}")
 

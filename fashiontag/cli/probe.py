@@ -13,10 +13,6 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from PIL import Image
-
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Unlabeled
     from fashiontag.datamodels import Encoder
@@ -329,28 +325,14 @@ def _finite(value: object) -> object:
 
 
 def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[str, Any]:
+    from fashiontag.catalog import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
     document = _document(report)
     text = json.dumps(document, ensure_ascii=False, indent=1)
     (folder / "report.json").write_text(text + "\n", "utf-8")
-    write_probe_report(folder / "report.html", document, _pictures(catalog, document["mistakes"]))
+    write_probe_report(folder / "report.html", document, catalog.items, load_image)
     return document
-
-
-def _pictures(catalog: Catalog, mistakes: list[Mapping[str, Any]]) -> dict[str, Image.Image]:
-    from fashiontag.catalog import load_image
-    from fashiontag.errors import ImageError
-
-    wanted = {one["id"] for one in mistakes}
-    found: dict[str, Image.Image] = {}
-    for item in catalog.items:
-        if item.id in wanted:
-            try:
-                found[item.id] = load_image(item.image.read(), at_least=288)
-            except ImageError:  # gone since it was encoded
-                continue
-    return found
 
 
 def _show(report: ProbeReport, *, promised: float | None) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from functools import partial
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from PIL import Image
     from rich.console import RenderableType
 
-    from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
     from fashiontag.workflows.search import SearchResult
 
@@ -121,9 +120,11 @@ def search(
         image_weight=image_weight,
     )
     if html is not None:
+        from fashiontag.catalog import load_image
         from fashiontag.sinks.contactsheet import write_gallery
+        from fashiontag.sinks.pages import picture_of
 
-        images = [picture_of(hit) for hit in result.hits]
+        images = (picture_of(hit, load_image) for hit in result.hits)
         write_gallery(html, title=result.query, note=result.note, hits=result.hits, images=images)
     if as_json:
         output.document(_as_document(result))
@@ -172,17 +173,6 @@ def _floor(text: str | None) -> float | Literal["auto"] | None:
         raise UsageError(f"--min-score is {text!r}; give a cosine from -1 to 1, or auto.") from None
 
 
-def picture_of(hit: Hit) -> Image.Image | None:
-    """Return a hit's picture for a gallery, None where it can't be read."""
-    from fashiontag.catalog import load_image
-    from fashiontag.errors import ImageError
-
-    try:
-        return load_image(Path(hit.path).read_bytes(), at_least=320)
-    except (ImageError, OSError):  # moved since it was indexed, or a row of a data set
-        return None
-
-
 def _drawing() -> Callable[[Image.Image], RenderableType] | None:
     """Return what draws a picture in this terminal; None, and a sentence, where nothing can."""
     from fashiontag.errors import UsageError
@@ -209,6 +199,9 @@ def _show(result: SearchResult, draw: Callable[[Image.Image], RenderableType] | 
     from rich.table import Table
     from rich.text import Text
 
+    from fashiontag.catalog import load_image
+    from fashiontag.sinks.pages import picture_of
+
     best = max(hit.score for hit in result.hits)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", justify="right")
@@ -226,7 +219,7 @@ def _show(result: SearchResult, draw: Callable[[Image.Image], RenderableType] | 
         name = Text(hit.id).append(more, style="dim")
         cells: list[RenderableType] = [str(hit.rank), score, name, Text(hit.title), labels]
         if draw is not None:
-            picture = picture_of(hit)
+            picture = picture_of(hit, load_image)
             cells.insert(2, "" if picture is None else draw(picture))
         table.add_row(*cells)
     output.results.print(table)

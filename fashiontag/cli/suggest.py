@@ -11,9 +11,6 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from fashiontag.datamodels import Item
     from fashiontag.workflows.suggest import Suggestion
 
 
@@ -62,7 +59,7 @@ def suggest(
     from fashiontag.catalog.annotations import read_annotations
     from fashiontag.encoders import resolve
     from fashiontag.heads.artefact import Probe
-    from fashiontag.sinks.suggestions import write_suggestions
+    from fashiontag.sinks.tables import write_suggestions
     from fashiontag.vectors import VectorStore
     from fashiontag.workflows.suggest import suggest as pick
 
@@ -136,8 +133,10 @@ def _remark(one: Suggestion) -> str:
 
 
 def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:
+    from fashiontag.catalog import load_image
     from fashiontag.datamodels import Hit
     from fashiontag.sinks.contactsheet import write_gallery
+    from fashiontag.sinks.pages import picture_of
 
     hits = [
         Hit(
@@ -155,15 +154,5 @@ def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:
         title="Label these next",
         note="Best first, then the audit set; the figure is how unclear a product is to the probe.",
         hits=hits,
-        images=[_picture(one.item) for one in found],
+        images=(picture_of(one.item, load_image) for one in found),
     )
-
-
-def _picture(item: Item) -> Image.Image | None:
-    from fashiontag.catalog import load_image
-    from fashiontag.errors import ImageError
-
-    try:
-        return load_image(item.image.read(), at_least=288)
-    except ImageError:  # gone since it was encoded
-        return None

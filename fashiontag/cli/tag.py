@@ -14,16 +14,9 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item, Tagged
-    from fashiontag.sinks.contactsheet import ReportSink
-    from fashiontag.sinks.tables import TableSink
     from fashiontag.workflows.tag import TagSummary
-
-THUMBNAIL_SIDE = 120
-"""A JPEG may be decoded at any scale that leaves twice this: what the contact sheet shows."""
 
 PREVIEW = 8
 """Rows shown on the terminal: enough to see whether it went well, few enough to read."""
@@ -146,8 +139,9 @@ def tag(
                         promised=trained is not None and trained.promised,
                     )
                 )
-                sinks: list[workflow.Sink] = [_TableRows(table), preview]
+                sinks: list[workflow.Sink] = [table, preview]
                 if html is not None:
+                    from fashiontag.catalog import load_image
                     from fashiontag.sinks.contactsheet import open_report
 
                     report = stack.enter_context(
@@ -156,9 +150,10 @@ def tag(
                             title=f"fashiontag: {source}",
                             groups=space.names,
                             exclusive=[group.exclusive for group in space.groups],
+                            load=load_image,
                         )
                     )
-                    sinks.append(_ReportRows(report))
+                    sinks.append(report)
                 with output.progress("Tagging", len(catalog.items), "images") as advance:
                     summary = workflow.tag(
                         catalog,
@@ -198,37 +193,6 @@ def _spare_inputs(written: list[Path], read: list[Path], catalog: Catalog) -> No
         typed = os.path.abspath(path)  # noqa: PTH100 (a picture's locator follows no links)
         if place in inputs or str(place) in pictures or typed in pictures:
             raise UsageError(f"{path} is read by this run and would be lost; write somewhere else.")
-
-
-class _TableRows:
-    """The table takes rows only."""
-
-    def __init__(self, table: TableSink) -> None:
-        self._table = table
-
-    def write(self, tagged: Tagged, item: Item) -> None:
-        del item
-        self._table.write(tagged)
-
-
-class _ReportRows:
-    """The contact sheet also wants the picture, small."""
-
-    def __init__(self, report: ReportSink) -> None:
-        self._report = report
-
-    def write(self, tagged: Tagged, item: Item) -> None:
-        self._report.write(tagged, None if tagged.status == "error" else _picture(item))
-
-
-def _picture(item: Item) -> Image.Image | None:
-    from fashiontag.catalog import load_image
-    from fashiontag.errors import ImageError
-
-    try:
-        return load_image(item.image.read(), at_least=THUMBNAIL_SIDE)
-    except ImageError:  # gone since it was encoded: its tags still hold
-        return None
 
 
 class _Preview:
