@@ -44,7 +44,7 @@ HEAVY = {
     },
     "vectors": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
-    "sinks": {"pyarrow", "PIL"},
+    "sinks": {"pyarrow", "PIL", "jinja2"},
     "index": {"faiss", "sqlite3"},
     "workflows": {"PIL"},
     "api": {"PIL"},

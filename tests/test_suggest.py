@@ -8,7 +8,7 @@ from fakes import COLORS, ColorEncoder, color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
 from fashiontag.heads.active import pick, uncertainty
-from fashiontag.sinks.suggestions import write_suggestions
+from fashiontag.sinks.tables import write_suggestions
 from fashiontag.workflows.probe import gather, train_probe
 from fashiontag.workflows.suggest import suggest
 from fashiontag.workspace import Workspace

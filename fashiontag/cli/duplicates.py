@@ -70,7 +70,6 @@ def _draw(groups: Sequence[Group], *, paths: bool) -> None:
 
 def _write_sheet(html: Path, groups: Sequence[Group]) -> None:
     from fashiontag.datamodels import Hit
-    from fashiontag.sinks.contactsheet import write_gallery
 
     hits = [
         Hit(number, score, item.id, item.path, item.title, (f"same={group.kind}", *item.tags))
@@ -80,10 +79,8 @@ def _write_sheet(html: Path, groups: Sequence[Group]) -> None:
     note = f"{len(groups):,} groups; the number on a card is its group's."
     if len(hits) > SHOWN:
         note += f" The first {SHOWN} of {len(hits):,} pictures are here."
-    shown = hits[:SHOWN]
-    pictures = [output.picture_at(hit.path) for hit in shown]
-    write_gallery(html, title="Duplicates", note=note, hits=shown, images=pictures)
-    output.say(f"{len(shown)} pictures → {html}")
+    output.gallery(html, title="Duplicates", note=note, hits=hits[:SHOWN])
+    output.say(f"{len(hits[:SHOWN])} pictures → {html}")
 
 
 def _facts(group: Group) -> dict[str, object]:

@@ -22,11 +22,10 @@ from rich.console import Console
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from PIL import Image
     from rich.table import Table
     from rich.text import Text
 
-    from fashiontag.datamodels import Item
+    from fashiontag.datamodels import Hit, Item
 
 LOG_EVERY = 10.0
 """Seconds between progress lines where standard error is a file and no bar can be drawn."""
@@ -106,26 +105,16 @@ def plain(value: Any) -> Any:  # noqa: ANN401
     return str(value) if isinstance(value, Path) else value
 
 
-def picture_at(path: str) -> Image.Image | None:
-    """Return a file's picture for a page or the terminal, None where it can't be read."""
-    try:
-        return _picture(Path(path).read_bytes())
-    except OSError:  # moved since it was indexed, or a row of a data set
-        return None
-
-
-def picture_of(item: Item) -> Image.Image | None:
-    """Return an item's picture, None where it can't be read."""
-    try:
-        return _picture(item.image.read())
-    except OSError:  # gone since it was encoded
-        return None
-
-
-def _picture(data: bytes) -> Image.Image:
+def gallery(
+    page: Path, *, title: str, note: str, hits: Sequence[Hit], items: Sequence[Item] | None = None
+) -> None:
+    """Write a page of pictures; those of `items` where hits are made of items of a catalogue."""
     from fashiontag.catalog import load_image
+    from fashiontag.sinks.contactsheet import write_gallery
+    from fashiontag.sinks.pages import picture_of
 
-    return load_image(data, at_least=320)
+    images = (picture_of(shown, load_image) for shown in (items or hits))
+    write_gallery(page, title=title, note=note, hits=hits, images=images)
 
 
 def table(*columns: str) -> Table:

@@ -202,15 +202,13 @@ def _warn(warnings: Iterable[str]) -> None:
 
 
 def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[str, Any]:
+    from fashiontag.catalog import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
     facts: dict[str, Any] = output.plain(report)
     text = json.dumps(facts, ensure_ascii=False, indent=1)
     (folder / "report.json").write_text(text + "\n", "utf-8")
-    wanted = {mistake["id"] for mistake in facts["mistakes"]}
-    found = {item.id: output.picture_of(item) for item in catalog.items if item.id in wanted}
-    pictures = {name: picture for name, picture in found.items() if picture is not None}
-    write_probe_report(folder / "report.html", facts, pictures)
+    write_probe_report(folder / "report.html", facts, catalog.items, load_image)
     return facts
 
 

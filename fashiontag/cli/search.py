@@ -111,10 +111,7 @@ def search(
             image_weight=image_weight,
         )
     if html is not None:
-        from fashiontag.sinks.contactsheet import write_gallery
-
-        images = [output.picture_at(hit.path) for hit in result.hits]
-        write_gallery(html, title=result.query, note=result.note, hits=result.hits, images=images)
+        output.gallery(html, title=result.query, note=result.note, hits=result.hits)
     output.show(result, lambda: _draw(result, draw, paths=paths))
     if html is not None and not output.wants_json():
         output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
@@ -179,6 +176,9 @@ def _draw(
 ) -> None:
     from rich.text import Text
 
+    from fashiontag.catalog import load_image
+    from fashiontag.sinks.pages import picture_of
+
     if result.note:
         output.say(result.note)
     if paths:
@@ -203,7 +203,7 @@ def _draw(
             Text(" · ".join(tag.split("=", 1)[1] for tag in hit.tags), style="dim"),
         ]
         if picture is not None:
-            image = output.picture_at(hit.path)
+            image = picture_of(hit, load_image)
             cells.insert(2, "" if image is None else picture(image))
         table.add_row(*cells)
     table.columns[1].no_wrap = True

@@ -48,7 +48,7 @@ def suggest(
     """Say which unlabelled products to label next: diverse, typical, and not clear yet."""
     from fashiontag.catalog.annotations import read_annotations
     from fashiontag.heads.artefact import Probe
-    from fashiontag.sinks.suggestions import write_suggestions
+    from fashiontag.sinks.tables import write_suggestions
     from fashiontag.workflows import suggest as workflow
 
     catalog = columns.read(source)
@@ -101,7 +101,6 @@ def _remark(suggestion: Suggestion) -> str:
 
 def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:
     from fashiontag.datamodels import Hit
-    from fashiontag.sinks.contactsheet import write_gallery
 
     hits = [
         Hit(
@@ -114,10 +113,10 @@ def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:
         )
         for rank, suggestion in enumerate(found, 1)
     ]
-    write_gallery(
+    output.gallery(
         html,
         title="Label these next",
         note="Best first, then the audit set; the figure is how unclear a product is to the probe.",
         hits=hits,
-        images=[output.picture_of(suggestion.item) for suggestion in found],
+        items=[suggestion.item for suggestion in found],
     )

@@ -374,6 +374,7 @@ def _open_outputs(
         )
     ]
     if outputs.html is not None:
+        from fashiontag.catalog import load_image
         from fashiontag.sinks.contactsheet import open_report
 
         sinks.append(
@@ -383,6 +384,7 @@ def _open_outputs(
                     title=f"fashiontag: {catalog.source}",
                     groups=names,
                     exclusive=[group.exclusive for group in groups],
+                    load=load_image,
                 )
             )
         )
