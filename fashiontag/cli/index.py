@@ -55,7 +55,7 @@ def index(
             keep_titles=columns.titles is None,
             options=effort.embed_options(advance),
         )
-    output.show(summary, lambda: _draw(summary))
+    output.show(summary, lambda: _draw(summary), report=True)
 
 
 def _draw(summary: IndexSummary) -> None:

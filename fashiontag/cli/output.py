@@ -61,11 +61,14 @@ def wants_json() -> bool:
     return _mode["json"]
 
 
-def show(result: Any, draw: Callable[[], None]) -> None:  # noqa: ANN401
-    """Show a command's result: as JSON from its own fields, or drawn for people."""
+def show(result: Any, draw: Callable[[], None], *, report: bool = False) -> None:  # noqa: ANN401
+    """Show a command's result: as JSON from its own fields, or drawn for people.
+
+    A ``report`` only tells of work whose result is elsewhere; a quiet run leaves it out.
+    """
     if wants_json():
         document(result)
-    else:
+    elif not (report and _mode["quiet"]):
         draw()
 
 

@@ -75,7 +75,7 @@ def tag(
             sinks=[preview],
             options=effort.embed_options(advance),
         )
-    output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout))
+    output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
 
 
