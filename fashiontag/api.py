@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from fashiontag.catalog import item_of
 from fashiontag.encoders import resolve
 from fashiontag.labels import load_labels
+from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
 from fashiontag.workflows.tag import Judge, tag_items
 from fashiontag.workspace import Workspace
@@ -287,12 +287,12 @@ class Tagger:
             The query or the filter can't be understood.
         """
         looked_for = image if image is None else _file_or_bytes(image)
-        ask = partial(search_in, query=query, image=looked_for, minus=minus, where=where, k=k)
+        asked = Query(query or "", looked_for, minus or "")
         if self._judge is not None:
-            return list(ask(self._judge.workspace).hits)
+            return list(search_in(self._judge.workspace, asked, where=where, k=k).hits)
         # What is there can be searched before anything is tagged from here.
         with Workspace.indexed(self.workspace, self.encoder) as workspace:
-            return list(ask(workspace).hits)
+            return list(search_in(workspace, asked, where=where, k=k).hits)
 
     def close(self) -> None:
         """Release the workspace's files; the next call opens them again."""

@@ -26,6 +26,7 @@ from fashiontag.index import Index
 from fashiontag.vectors import VectorStore
 from fashiontag.workflows import where as filters
 from fashiontag.workflows.indexing import index_source, index_status
+from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
 from fashiontag.workspace import Workspace, indexed_model
 from fashiontag.workspace.neighbours import refresh_neighbours
@@ -69,9 +70,10 @@ def index(shop, workspace, encoder, titles=True, source=None):
         return index_source(opened, catalog, keep_titles=not titles)
 
 
-def search(workspace, encoder, **asked):
+def search(workspace, encoder, *, query="", image=None, minus="", **options):
+    asked = Query(query, image, minus)
     with Workspace.indexed(workspace, encoder) as opened:
-        return search_in(opened, **asked)
+        return search_in(opened, asked, **options)
 
 
 @pytest.fixture
@@ -449,10 +451,10 @@ def test_words_are_searched_without_torch_pillow_or_faiss(shop, workspace, tmp_p
 import sys
 from pathlib import Path
 from fashiontag.encoders import resolve
-from fashiontag.workflows.search import search
+from fashiontag.workflows.search import Query, search
 from fashiontag.workspace import Workspace
 with Workspace.indexed(Path("{workspace}"), resolve("local-dir:{folder}")) as opened:
-    result = search(opened, query="red dress", fold=False)
+    result = search(opened, Query("red dress"), fold=False)
 heavy = ("torch", "open_clip", "PIL", "faiss", "regex", "typer")
 print(len(result.hits), *[name for name in heavy if name in sys.modules])
 """

@@ -85,14 +85,13 @@ def search(
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
-    from fashiontag.errors import QueryError, UsageError
+    from fashiontag.errors import UsageError
     from fashiontag.workflows import search as workflow
     from fashiontag.workspace import Workspace, indexed_model
 
     if paths and output.wants_json():
         raise UsageError("--paths and --json were both given; give the one that is wanted.")
-    if not (query or "").strip() and image is None:  # said before the index is looked for
-        raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
+    asked = workflow.Query(query or "", image, minus or "")
     floor = _floor(min_score)
     draw = _drawing() if pictures else None
     name = model.model or indexed_model(model.workspace)
@@ -101,9 +100,7 @@ def search(
     with Workspace.indexed(model.workspace, encoder_of(model, name)) as workspace:
         result = workflow.search(
             workspace,
-            query=query,
-            image=image,
-            minus=minus,
+            asked,
             where=where,
             k=k,
             fold=fold,

@@ -47,6 +47,47 @@ MINUS_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for.
+
+    Attributes
+    ----------
+    words : str
+    image : path, bytes or None
+        A picture file to look like, or what is in one; with `words` it is one joint query.
+    minus : str
+        Words to turn away from.
+
+    Raises
+    ------
+    QueryError
+        If there is nothing to search for.
+    """
+
+    words: str = ""
+    image: str | Path | bytes | None = None
+    minus: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("words", "minus"):
+            object.__setattr__(self, name, (getattr(self, name) or "").strip())
+        if not self.words and self.image is None:
+            raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
+
+    def __str__(self) -> str:
+        looked_for = "a picture" if isinstance(self.image, bytes) else str(self.image or "")
+        shown = " + ".join(part for part in (self.words, looked_for) if part)
+        return f"{shown} - {self.minus}" if self.minus else shown
+
+    @property
+    def image_weight(self) -> float:
+        """The pictures' say against titles that did best for such a query, in [0, 1]."""
+        if not self.words:
+            return 1.0
+        return IMAGE_WEIGHT if self.image is None else JOINT_IMAGE_WEIGHT
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The answer to one search: ``query`` as understood, hits best first, and what to know."""
 
@@ -57,10 +98,8 @@ class SearchResult:
 
 def search(
     workspace: Workspace,
+    query: Query,
     *,
-    query: str | None = None,
-    image: str | Path | bytes | None = None,
-    minus: str | None = None,
     where: str | None = None,
     k: int = 10,
     fold: bool = True,
@@ -79,13 +118,7 @@ def search(
     workspace : Workspace
         Its encoder is asked only for vectors that the store doesn't have: words that were searched
         before, or a picture of the catalogue, need no model.
-    query : str, optional
-        What to look for, in words.
-    image : path or bytes, optional
-        What to look for, as a picture file or what is in one; with ``query`` they are one joint
-        query.
-    minus : str, optional
-        What to turn away from.
+    query : Query
     where : str, optional
         A filter, as `fashiontag.workflows.where` defines it; applied before the cut to k.
     k : int
@@ -100,15 +133,12 @@ def search(
     Raises
     ------
     QueryError, UsageError
-        If there is nothing to search for, k is below 1, or filter or picture can't be read.
+        If k is below 1, or filter or picture can't be read.
     CatalogError
         If nothing is indexed.
     ForeignEncoderError
         If what is indexed was encoded by another model.
     """
-    words, less = (query or "").strip(), (minus or "").strip()
-    if not words and image is None:
-        raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
     if k < 1:
         raise UsageError(f"-k is {k}; at least one hit must be asked for.")
     if image_weight is not None and not 0 <= image_weight <= 1:
@@ -119,12 +149,12 @@ def search(
     among = None
     if condition is not None:
         among = filters.select(condition, index, placement.numbers)
-    weight = _image_weight(words, image, image_weight)
-    parts = _parts(workspace, words, image, less, placement, weight)
+    weight = query.image_weight if image_weight is None or not query.words else image_weight
+    parts = _parts(workspace, query, placement, weight)
     near = None
     if weight < 1:
-        said = index.said(workspace.encoder.fingerprint, placement.numbers)
-        near = closeness(index.words(words), said, WORDS_WEIGHT * (1 - weight))
+        titles = index.said(workspace.encoder.fingerprint, placement.numbers)
+        near = closeness(index.words(query.words), titles, WORDS_WEIGHT * (1 - weight))
     placement, parts = _with_segments(workspace, placement, parts)
     found = nearest(placement, parts, k, words=near, among=among, fold=fold, floor=min_score)
     numbers = placement.numbers[found.positions].tolist()
@@ -144,42 +174,25 @@ def search(
         )
     elif not hits:
         note = f"No good match: nothing scores as high as --min-score asks. {note}".strip()
-    looked_for = "" if image is None else "a picture" if isinstance(image, bytes) else str(image)
-    shown = " + ".join(part for part in (words, looked_for) if part)
-    return SearchResult(f"{shown} - {less}" if less else shown, hits, note)
+    return SearchResult(str(query), hits, note)
 
 
-def _image_weight(words: str, image: str | Path | bytes | None, given: float | None) -> float:
-    if not words:
-        return 1.0
-    if given is not None:
-        return given
-    return IMAGE_WEIGHT if image is None else JOINT_IMAGE_WEIGHT
-
-
-def _parts(
-    workspace: Workspace,
-    words: str,
-    image: str | Path | bytes | None,
-    less: str,
-    placement: Placement,
-    weight: float,
-) -> list[Part]:
+def _parts(workspace: Workspace, query: Query, placement: Placement, weight: float) -> list[Part]:
     dim = workspace.encoder.dim
     image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
-    texts = [text for text in (words, less) if text]
+    texts = [text for text in (query.words, query.minus) if text]
     vectors = workspace.texts.padded(embed_texts(workspace, texts), dim)
     # A query is a short title: on pool and val, taking titles' mean off it found "colour type for
     # gender" at precision@10 .73, taking prompts' mean off .69.
     centred = dict(zip(texts, _centre(vectors, title_mean), strict=True))
     direction = np.zeros(dim, dtype=np.float32)
-    if words:
-        direction += centred[words]
-    if less:
-        direction -= MINUS_WEIGHT * centred[less]
-    to_titles = direction if words else None
-    if image is not None:
-        direction = direction + _centre(_picture(workspace, image), image_mean)[0]
+    if query.words:
+        direction += centred[query.words]
+    if query.minus:
+        direction -= MINUS_WEIGHT * centred[query.minus]
+    to_titles = direction if query.words else None
+    if query.image is not None:
+        direction = direction + _centre(_picture(workspace, query.image), image_mean)[0]
     pictures, titles = workspace.images.matrix(), workspace.texts.matrix()
     if placement.images.max(initial=-1) not in range(len(pictures)) or (
         placement.texts.max(initial=-1) >= len(titles)
