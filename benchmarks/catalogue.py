@@ -43,7 +43,7 @@ class Run:
 class Process:
     """What one process of the program printed and took."""
 
-    said: str
+    output: str
     seconds: float
     peak_megabytes: float
 
@@ -80,7 +80,7 @@ def tag(source: Path, scratch: Path, workspace: str, *arguments: str) -> Run:
     done = measured_process("tag", str(source), "--json", *places, *arguments)
     with out.open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    return Run(json.loads(done.said), done.seconds, done.peak_megabytes, rows)
+    return Run(json.loads(done.output), done.seconds, done.peak_megabytes, rows)
 
 
 def measured(name: str, runs: list[Run]) -> list[str]:
@@ -105,15 +105,15 @@ def same_tags(images: Path, whole: Run, scratch: Path) -> str:
     like = scratch / "like"
     like.mkdir()
     chosen = rng.permutation(test.ids[kinds == kind])[:FOLDER]
-    for one in chosen:
-        shutil.copy(images / f"{one}.jpg", like)
+    for product in chosen:
+        shutil.copy(images / f"{product}.jpg", like)
     titles = ("--titles", str(images.parent / "styles.csv"), "--labels", "fashion-products")
     folder = tag(like, scratch, "like-workspace", *titles)
     differ_folder = [i for i in folder.rows if folder.rows[i]["tags"] != whole.rows[i]["tags"]]
     differ_alone = []
-    for number, one in enumerate(chosen[:ALONE]):
-        alone = tag(images / f"{one}.jpg", scratch, f"alone-{number}", *titles)
-        name = f"{one}.jpg"
+    for number, product in enumerate(chosen[:ALONE]):
+        name = f"{product}.jpg"
+        alone = tag(images / name, scratch, f"alone-{number}", *titles)
         if alone.rows[name]["tags"] != whole.rows[name]["tags"]:
             differ_alone.append(name)
     return (
@@ -145,8 +145,8 @@ def main() -> None:
             measured("`broken/`", broken),
         ]
         same = same_tags(images, first[0], scratch)
-    faster = [one.seconds / two.seconds for one, two in zip(first, second, strict=True)]
-    alike = all(one.rows == first[0].rows for one in (*first, *second))
+    faster = [run.seconds / again.seconds for run, again in zip(first, second, strict=True)]
+    alike = all(run.rows == first[0].rows for run in (*first, *second))
     reasons = [[row["id"], row["message"]] for row in broken[0].rows.values() if row["message"]]
     markdown.write(
         RESULT,

@@ -49,13 +49,13 @@ def main() -> None:
     families = FamilyBootstrap(val.families)
     plain: dict[str, np.ndarray] = {}
     rows, differences = [], []
-    for name, seen, said in (
+    for name, seen, asked in (
         ("as they are", images, prompts),
         ("prompts centred", images, unit(prompts - prompts.mean(axis=0))),
         ("pictures centred", unit(images - mean), prompts),
         ("both centred", unit(images - mean), unit(prompts - prompts.mean(axis=0))),
     ):
-        cosines = seen @ said.T
+        cosines = seen @ asked.T
         hits = {
             group: right(
                 np.array(space.group(group).names)[cosines[:, space.span(group)].argmax(axis=1)],
@@ -66,8 +66,8 @@ def main() -> None:
         plain = plain or hits
         rows.append([name, *(str(families.mean(hits[group])) for group in space.names)])
         if hits is not plain:
-            told = (families.mean(plain[group] - hits[group]) for group in space.names)
-            differences.append([name, *map(str, told)])
+            means = (families.mean(plain[group] - hits[group]) for group in space.names)
+            differences.append([name, *map(str, means)])
     lines = [
         "# Centring, or not", "",
         f"`python -m benchmarks.centring` · {products.made_with(encoder)}", "",

@@ -49,7 +49,7 @@ def plain(encoder: Encoder, paths: Sequence[Path]) -> NDArray[np.float32]:
     with torch.inference_mode():
         for start in range(0, len(paths), BATCH):
             pictures = [Image.open(path).convert("RGB") for path in paths[start : start + BATCH]]
-            features = model.encode_image(torch.stack([prepare(one) for one in pictures]))
+            features = model.encode_image(torch.stack([prepare(picture) for picture in pictures]))
             found.append((features / features.norm(dim=-1, keepdim=True)).numpy())
     return np.concatenate(found)
 
@@ -95,7 +95,7 @@ def main() -> None:
     """Compare on both sets of photos; write the table."""
     encoder = resolve()
     folder = products.data_folder() / "fashion-products"
-    test = [folder / "images" / f"{one}.jpg" for one in products.load(["test"]).ids]
+    test = [folder / "images" / f"{number}.jpg" for number in products.load(["test"]).ids]
     full = sorted((folder / "hires").glob("*.jpg"))
     with tempfile.TemporaryDirectory() as scratch:
         rows = [

@@ -58,13 +58,13 @@ def wins(
     Equal scores count half; NaN where there is no other of its kind.
     """
     share = np.full(int(named.sum()), np.nan)
-    mine, at = scores[named], np.flatnonzero(named)
+    own, at = scores[named], np.flatnonzero(named)
     for kind in np.unique(kinds[named]):
         rivals = np.sort(scores[other & (kinds == kind)])
         here = kinds[at] == kind
         if len(rivals):
-            below = np.searchsorted(rivals, mine[here], "left")
-            upto = np.searchsorted(rivals, mine[here], "right")
+            below = np.searchsorted(rivals, own[here], "left")
+            upto = np.searchsorted(rivals, own[here], "right")
             share[here] = (below + upto) / (2 * len(rivals))
     return share
 
@@ -85,9 +85,9 @@ def rows_of(space: LabelSpace, group: str, data: Pictures) -> list[list[str]]:
         found = "too few"
         verdict = ""
         if known.sum() >= WANTED:
-            one = FamilyBootstrap(data.families[named & among][known]).mean(share[known])
-            found = f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
-            verdict = "seen" if one.value >= SEEN else "not seen"
+            mean = FamilyBootstrap(data.families[named & among][known]).mean(share[known])
+            found = markdown.interval(mean)
+            verdict = "seen" if mean.value >= SEEN else "not seen"
         old = int((named & among & data.trained).sum())
         given = data.given[group, label.name]
         kinds_given = ", ".join(f"{count:,} {kind}" for kind, count in given.most_common(3))
@@ -102,8 +102,8 @@ def sheet(path: Path, label: str, pictures: Sequence[str]) -> None:
     """Write small pictures side by side under what they were found by."""
     page = Image.new("RGB", (10 * 98, 20 + 130 * -(-len(pictures) // 10)), "white")
     ImageDraw.Draw(page).text((4, 4), label, fill="black")
-    for number, one in enumerate(pictures):
-        with Image.open(one) as image:
+    for number, picture in enumerate(pictures):
+        with Image.open(picture) as image:
             small = ImageOps.pad(image.convert("RGB"), (96, 128), color="white")
         page.paste(small, (number % 10 * 98, 20 + number // 10 * 130))
     page.save(path)
@@ -115,19 +115,19 @@ class Pictures:
     def __init__(self, place: Path, space: LabelSpace) -> None:
         encoder = resolve()
         splits = ("pool", "val", "backbone")
-        read = [products.load([split]) for split in splits]
-        self.families = np.concatenate([one.families for one in read])
-        types = np.concatenate([one.attributes["articleType"] for one in read])
+        read = [products.load([name]) for name in splits]
+        self.families = np.concatenate([split.families for split in read])
+        types = np.concatenate([split.attributes["articleType"] for split in read])
         self.kinds = np.unique(types, return_inverse=True)[1]
-        self.trained = np.repeat(np.array(splits) == "backbone", [len(one.ids) for one in read])
-        titles = [title for one in read for title in one.titles["plain"]]
+        self.trained = np.repeat(np.array(splits) == "backbone", [len(split.ids) for split in read])
+        titles = [title for split in read for title in split.titles["plain"]]
         matcher = TitleMatcher(space)
         self.words = matcher.score([clean_title(title) for title in titles])
         for group in UNTYPED:  # what a title leaves out, the seller's column says
             span = space.span(group)
             silent = ~self.words[:, span].any(axis=1)
             self.words[silent, span] = matcher.score(types[silent].tolist())[:, span]
-        items = [item for one in read for item in one.items("absent")]
+        items = [item for split in read for item in split.items("absent")]
         self.paths = np.array([item.path for item in items])
         with Workspace.open(place, encoder) as workspace:
             tagger = Judge(workspace, space)

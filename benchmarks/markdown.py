@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from fashiontag.metrics import Interval
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table."""
@@ -26,6 +28,11 @@ def spread(values: Sequence[float], digits: int) -> str:
         f"{value:,.{digits}f}" for value in (np.median(values), min(values), max(values))
     )
     return f"{middle} [{least}, {most}]"
+
+
+def interval(found: Interval) -> str:
+    """Write a figure with its interval."""
+    return f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"
 
 
 def write(path: Path, lines: Iterable[str]) -> None:

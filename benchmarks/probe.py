@@ -105,10 +105,10 @@ def whole(setting: Setting) -> list[str]:
             for name in fusions
         }
         chances = {
-            name: one.classifier.predict_proba(
-                one.features.transform(rows.images, rows.titles, rows.texts)
+            name: probe.classifier.predict_proba(
+                probe.features.transform(rows.images, rows.titles, rows.texts)
             )
-            for name, one in probes.items()
+            for name, probe in probes.items()
         }
         lines += [
             "", f"## Titles {condition}", "", f"Data {digest([pool.hash, rows.hash])}.", "",
@@ -151,16 +151,16 @@ def _group(
         cells.append(_ratio(referee, wrong[better], bootstrap))
     else:
         cells += ["–", "–"]
-    mine = chances["heads"][known][:, span]
-    best = mine.argmax(axis=1)
-    right, sure = names[best] == truth[known], mine.max(axis=1)
+    own = chances["heads"][known][:, span]
+    best = own.argmax(axis=1)
+    right, sure = names[best] == truth[known], own.max(axis=1)
     hot = (names == truth[known][:, None]).astype(np.int8)
     rates = np.tile(hot.mean(axis=0), (len(hot), 1))
     model = probe.classifier
     side = model.titled_ if model.fuses_ else model.alone_
     out = sure >= side.promises[span][best]
-    told = np.full(len(truth), np.nan)
-    told[np.flatnonzero(known)[out]] = right[out]
+    right_of_published = np.full(len(truth), np.nan)
+    right_of_published[np.flatnonzero(known)[out]] = right[out]
     weights = bootstrap.weights[:, known]
 
     def over_known(values: Floats) -> str:
@@ -170,10 +170,10 @@ def _group(
 
     cells += [
         str(Interval(*calibration_interval(right, sure, weights))),
-        over_known(((mine - hot) ** 2).mean(axis=1)),
+        over_known(((own - hot) ** 2).mean(axis=1)),
         over_known(((rates - hot) ** 2).mean(axis=1)),
         over_known(out.astype(np.float32)),
-        str(bootstrap.mean(told)) if out.any() else "–",
+        str(bootstrap.mean(right_of_published)) if out.any() else "–",
         str(Interval(*coverage_interval(right, sure, weights))),
     ]
     return [group, *cells]

@@ -47,11 +47,11 @@ def data_folder() -> Path:
 
 def made_with(encoder: Encoder | None = None, *, data: bool = True) -> str:
     """Return what figures stand on, for the top of their page: model, data, versions, machine."""
-    said = [f"model {encoder.name} ({encoder.fingerprint[:12]})"] if encoder else []
-    said += [f"data {data_hash()}"] if data else []
+    parts = [f"model {encoder.name} ({encoder.fingerprint[:12]})"] if encoder else []
+    parts += [f"data {data_hash()}"] if data else []
     packages = ("fashiontag", "numpy", "torch", "open-clip-torch", "faiss-cpu", "pillow")
     found = ", ".join(f"{name} {number}" for name, number in versions(packages).items())
-    return " · ".join([*said, found, f"{os.cpu_count()} cores of {processor()}"])
+    return " · ".join([*parts, found, f"{os.cpu_count()} cores of {processor()}"])
 
 
 def data_hash() -> str:
@@ -60,7 +60,7 @@ def data_hash() -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.csv")):
         digest.update(path.read_bytes())
-    for entry in sorted(os.scandir(folder / "images"), key=lambda one: one.name):
+    for entry in sorted(os.scandir(folder / "images"), key=lambda entry: entry.name):
         digest.update(f"{entry.name} {entry.stat().st_size}\n".encode())
     return digest.hexdigest()[:12]
 
@@ -97,7 +97,7 @@ class Products:
             ids=self.ids[kept],
             families=self.families[kept],
             attributes={name: values[kept] for name, values in self.attributes.items()},
-            titles={name: [said[i] for i in kept] for name, said in self.titles.items()},
+            titles={name: [listed[i] for i in kept] for name, listed in self.titles.items()},
         )
 
     def items(self, condition: str) -> list[Item]:
@@ -105,14 +105,14 @@ class Products:
         images = data_folder() / "fashion-products" / "images"
         return [
             Item(
-                id=f"{one}.jpg",
-                path=str(images / f"{one}.jpg"),
+                id=f"{number}.jpg",
+                path=str(images / f"{number}.jpg"),
                 title=title,
                 text=clean_title(title),
                 fields={},
-                image=FileRef(images / f"{one}.jpg"),
+                image=FileRef(images / f"{number}.jpg"),
             )
-            for one, title in zip(self.ids, self.titles[condition], strict=True)
+            for number, title in zip(self.ids, self.titles[condition], strict=True)
         ]
 
 

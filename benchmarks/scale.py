@@ -83,19 +83,19 @@ def main() -> None:
             scratch = Path(name) / str(size)
             make(scratch / "photos", originals, size)
             done = [round_of(scratch, number) for number in range(options.rounds)]
-            further = [(one.first.seconds - smaller[1]) / (size - smaller[0]) for one in done]
+            further = [(run.first.seconds - smaller[1]) / (size - smaller[0]) for run in done]
             rows.append(
                 [
                     f"{size:,}",
-                    markdown.spread([one.first.seconds for one in done], 1),
+                    markdown.spread([run.first.seconds for run in done], 1),
                     markdown.spread([1000 * value for value in further], 2),
-                    markdown.spread([one.first.peak_megabytes for one in done], 0),
-                    markdown.spread([one.again.seconds for one in done], 1),
-                    markdown.spread([one.again.peak_megabytes for one in done], 0),
-                    markdown.spread([one.search_megabytes for one in done], 0),
+                    markdown.spread([run.first.peak_megabytes for run in done], 0),
+                    markdown.spread([run.again.seconds for run in done], 1),
+                    markdown.spread([run.again.peak_megabytes for run in done], 0),
+                    markdown.spread([run.search_megabytes for run in done], 0),
                 ]
             )
-            smaller = (size, float(np.median([one.first.seconds for one in done])))
+            smaller = (size, float(np.median([run.first.seconds for run in done])))
             print(" | ".join(rows[-1]), flush=True)
             shutil.rmtree(scratch)
     head = ["items", "first run, s", "ms a further item", "peak, MB", "second run, s", "peak, MB"]

@@ -5,8 +5,9 @@ measured on photos of pool, val and test, none of which the embedded model was t
 galleries are of all. Titles of the test split find their photos; titles without brand and colour
 find their product or a sibling, as a search finds them, by vectors, by pictures alone and by BM25;
 ten queries as buyers type them are written as galleries; and whole processes are timed. ``--fit``
-weighs pictures, titles and their words on ``val`` and stops; what it calls best goes into
-``fashiontag/workflows/search.py``. The report is ``benchmarks/results/search.md``.
+weighs pictures, titles and their words on pool and val and stops; what it calls best goes into
+``fashiontag/workflows/search.py``. The reports are ``benchmarks/results/search.md`` and, of the
+weights, ``search-fit.md``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from fashiontag.workflows.search import (
     IMAGE_WEIGHT,
     JOINT_IMAGE_WEIGHT,
     WORDS_WEIGHT,
+    Query,
     search,
 )
 from fashiontag.workspace import Workspace
@@ -150,10 +152,10 @@ class Shelf:
 
     def nearer(self, texts: Sequence[str]) -> Floats:
         """Return `closeness` of all titles to queries, shape (queries, n)."""
-        said = [split(title) for title in self.titles]
-        numbers = {word: at for at, word in enumerate(dict.fromkeys(chain.from_iterable(said)))}
+        words_of = [split(title) for title in self.titles]
+        numbers = {word: at for at, word in enumerate(dict.fromkeys(chain.from_iterable(words_of)))}
         titles = Titles.join(
-            np.array([numbers[word] for word in words], dtype="<i4").tobytes() for words in said
+            np.array([numbers[word] for word in words], dtype="<i4").tobytes() for words in words_of
         )
         return np.stack(
             [
@@ -169,7 +171,7 @@ def build(workspace: Path, encoder: Encoder, splits: Sequence[str] | None = None
     started = time.monotonic()
     catalog = read_catalog(str(folder / "images"), folder / "styles.csv")
     if splits is not None:
-        wanted = {f"{one}.jpg" for one in products.load(splits).ids}
+        wanted = {f"{number}.jpg" for number in products.load(splits).ids}
         items = [item for item in catalog.items if item.id in wanted]
         catalog = replace(catalog, items=items, source=f"{catalog.source}/*")  # not all of it
     with Workspace.open(workspace, encoder) as opened:
@@ -184,17 +186,11 @@ def shelf(workspace: Path, encoder: Encoder, splits: Sequence[str]) -> Shelf:
     statistics = Statistics.load(encoder.folder, encoder.dim)
     with Workspace.open(workspace, encoder) as opened:
         placement = opened.placement()
-        items = {
-            item.id: at for at, item in enumerate(opened.index.items(placement.numbers.tolist()))
-        }
-        at = np.array([items[f"{one}.jpg"] for one in read.ids])
-        images, texts = (
-            vectors.read(rows[at]).astype(np.float32)
-            for vectors, rows in (
-                (opened.images, placement.images),
-                (opened.texts, placement.texts),
-            )
-        )
+        found = opened.index.items(placement.numbers.tolist())
+        items = {item.id: at for at, item in enumerate(found)}
+        at = np.array([items[f"{number}.jpg"] for number in read.ids])
+        images = opened.images.read(placement.images[at]).astype(np.float32)
+        texts = opened.texts.read(placement.texts[at]).astype(np.float32)
     if statistics.image and statistics.title:
         images, texts = images - statistics.image.mean, texts - statistics.title.mean
     return Shelf(read.ids, read.families, read.attributes, titles, unit(images), unit(texts))
@@ -295,8 +291,7 @@ def figures(rank: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
 
 def interval(values: NDArray[np.float64], families: NDArray[np.str_]) -> str:
     """Return a mean with its 95 % interval, bootstrapped over families."""
-    one = FamilyBootstrap(families).mean(values)
-    return f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
+    return markdown.interval(FamilyBootstrap(families).mean(values))
 
 
 def difference(a: NDArray[np.float64], b: NDArray[np.float64], families: NDArray[np.str_]) -> str:
@@ -329,7 +324,7 @@ def over_queries(values: NDArray[np.float64]) -> str:
     return interval(values, np.arange(len(values)).astype(str))
 
 
-def fit(workspace: Path, encoder: Encoder) -> str:
+def fit(workspace: Path, encoder: Encoder) -> list[str]:
     """Weigh pictures, titles and their words: names, attributes, "like this, but in red".
 
     On pool and val together: the embedded model has seen neither, and 300 names that several
@@ -347,7 +342,7 @@ def fit(workspace: Path, encoder: Encoder) -> str:
     words, near, families = queries(encoder, names), val.nearer(names), val.families[kept]
     same = families[:, None] == val.families[None, :]
     named = attribute_queries(val)
-    asked, right = [text for text, _ in named], [one for _, one in named]
+    asked, right = [text for text, _ in named], [wanted for _, wanted in named]
     attributes = queries(encoder, asked)
     near_attributes, near_silent = val.nearer(asked), silent.nearer(asked)
     joint, pairs = _other_colours(val)
@@ -378,20 +373,26 @@ def fit(workspace: Path, encoder: Encoder) -> str:
         "image weight", "words weight", "name → family R@10", "attributes P@10",
         "titles silent", "mean", "but in red P@10",
     ]  # fmt: skip
-    return "\n".join(
-        [
-            *markdown.table(
-                head,
-                [
-                    [f"{row[2]}", f"{row[3]}", *(f"{x:.3f}" for x in (*row[4:7], *row[:2]))]
-                    for row in rows
-                ],
-            ),
-            "",
-            f"IMAGE_WEIGHT = {best[2]}, WORDS_WEIGHT = {best[3]}, JOINT_IMAGE_WEIGHT = {other[2]}",
-            f"BM25 alone: R@10 {alone.mean():.3f}; ahead of it by {interval(best[7], families)}",
-        ]
-    )
+    return [
+        "# Search: the weights",
+        "",
+        "`python -m benchmarks.search WORKSPACE --fit` on the splits pool and val; point values, "
+        "from which the weights were chosen and nothing else follows.",
+        "",
+        f"Made with {products.made_with(encoder)}.",
+        "",
+        *markdown.table(
+            head,
+            [
+                [f"{row[2]}", f"{row[3]}", *(f"{x:.3f}" for x in (*row[4:7], *row[:2]))]
+                for row in rows
+            ],
+        ),
+        "",
+        f"IMAGE_WEIGHT = {best[2]}, WORDS_WEIGHT = {best[3]}, JOINT_IMAGE_WEIGHT = {other[2]}",
+        f"BM25 alone: R@10 {alone.mean():.3f}; ahead of it by {interval(best[7], families)}",
+        "",
+    ]
 
 
 def _other_colours(
@@ -437,7 +438,9 @@ def by_title(workspace: Path, encoder: Encoder) -> list[str]:
             ("any of the same title", _same_titles(test, gallery)),
         ):
             found = figures(ranks(scores, right))
-            rows.append([name, what, *(interval(one, test.families) for one in found.values())])
+            rows.append(
+                [name, what, *(interval(values, test.families) for values in found.values())]
+            )
     rows += [
         [f"published: {name}", "KAGL", *(f"{value:.3f}" for value in values)]
         for name, *values in PUBLISHED
@@ -480,7 +483,7 @@ def by_name(workspace: Path, encoder: Encoder) -> list[str]:
     rows = [
         [
             what,
-            *(interval(one, families) for one in values.values()),
+            *(interval(per_query, families) for per_query in values.values()),
             *(
                 "" if values is first else difference(first[name], values[name], families)
                 for name in ("R@1", "R@10")
@@ -504,7 +507,7 @@ def by_name(workspace: Path, encoder: Encoder) -> list[str]:
 def by_attributes(workspace: Path, encoder: Encoder) -> list[str]:
     test = shelf(workspace, encoder, ["test"])
     named = attribute_queries(test)
-    texts, right = [text for text, _ in named], [one for _, one in named]
+    texts, right = [text for text, _ in named], [wanted for _, wanted in named]
     words, near = queries(encoder, texts), test.nearer(texts)
     bm25 = BM25(test.titles)
     rows = [
@@ -523,8 +526,8 @@ def by_attributes(workspace: Path, encoder: Encoder) -> list[str]:
     near = test.nearer([colour.lower() for _, colour, _ in pairs])
     scores = test.fused(colours, JOINT_IMAGE_WEIGHT, like, near)
     alone = like @ test.images.T
-    for one in (scores, alone):
-        one[np.arange(len(pairs)), [at for at, _, _ in pairs]] = -9
+    for matrix in (scores, alone):
+        matrix[np.arange(len(pairs)), [at for at, _, _ in pairs]] = -9
     rows += [
         ["“like this, but in red”: both", over_queries(precision(scores, joint))],
         ["… the picture alone", over_queries(precision(alone, joint))],
@@ -543,7 +546,8 @@ def galleries(workspace: Path, encoder: Encoder, folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, query in enumerate(BUYERS, start=1):
-        result = search(workspace, encoder, query=query, k=10)
+        with Workspace.indexed(workspace, encoder) as opened:
+            result = search(opened, Query(query), k=10)
         labelled = [styles[Path(hit.id).stem] for hit in result.hits]
         kinds = Counter(row["articleType"] for row in labelled)
         colours = Counter(row["baseColour"] for row in labelled)
@@ -647,7 +651,7 @@ def main() -> None:
     encoder = resolve(given.model)
     seconds = build(given.workspace, encoder, FIT_SPLITS if given.fit else None)
     if given.fit:
-        print(fit(given.workspace, encoder))
+        markdown.write(RESULT.with_name("search-fit.md"), fit(given.workspace, encoder))
         return
     where = given.galleries or given.workspace / "galleries"
     markdown.write(

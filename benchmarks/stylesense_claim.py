@@ -79,7 +79,7 @@ def measure(group: str, arguments: argparse.Namespace, store: VectorStore) -> li
         print(f"{group}, {name}: {right[name].mean():.3f} in {seconds[name]:.0f} s", flush=True)
     counts = np.bincount(named.truth, minlength=named.space.size)
     rows = []
-    for name, mine in right.items():
+    for name, hits in right.items():
         row: Row = {
             "kind": "claim",
             "group": group,
@@ -102,23 +102,23 @@ def measure(group: str, arguments: argparse.Namespace, store: VectorStore) -> li
             },
         }
         for side, among in (("all", None), ("unseen", unseen)):
-            chosen = np.ones(len(mine), bool) if among is None else among
+            chosen = np.ones(len(hits), bool) if among is None else among
             row[side] = {
                 "products": int(chosen.sum()),
-                "errors": int((~mine & chosen).sum()),
-                "accuracy": _shown(claim.share(mine, families, among)),
+                "errors": int((~hits & chosen).sum()),
+                "accuracy": _shown(claim.share(hits, families, among)),
             }
             if not MODELS[name][1]:
                 continue
-            for one in ("picture", "title"):
-                found = claim.repaired(right[one], mine, families, among)
-                row[side][f"mistaken by {one}"] = {
+            for alone in ("picture", "title"):
+                found = claim.repaired(right[alone], hits, families, among)
+                row[side][f"mistaken by {alone}"] = {
                     "products": found.mistaken,
                     "right": found.right,
                     "share": _shown(found.share),
                 }
-                difference = claim.gain(mine[chosen], right[one][chosen], families[chosen])
-                row[side][f"gain over {one}"] = _shown(difference)
+                difference = claim.gain(hits[chosen], right[alone][chosen], families[chosen])
+                row[side][f"gain over {alone}"] = _shown(difference)
         rows.append(row)
     return rows
 

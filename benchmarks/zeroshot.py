@@ -108,10 +108,10 @@ def quality(workspace: Workspace, split: str) -> list[str]:
                 f"title, {condition}": (titled, evidence),
                 f"both, {condition}": (head, evidence),
             }
-        for name, (one, seen) in methods.items():
-            scores = one.score(seen)
+        for name, (scorer, seen) in methods.items():
+            scores = scorer.score(seen)
             rows[name] = {g: right(top1(scores, space, g), test.attributes[g]) for g in space.names}
-            if one is head:
+            if scorer is head:
                 outputs[name] = {g: given(scores, decider, g) for g in space.names}
     return [
         f"## Split {split}, {len(test.ids):,} pictured products, top-1 without `unknown`",
@@ -185,7 +185,7 @@ def nothing(workspace: Workspace, folder: Path) -> list[str]:
             [name, kind, shown[kind], str(len(flags)), share(flags), share(silent[kind])]
             for kind, flags in sorted(empty.items())
         ]
-        every = [[one for kind in part.values() for one in kind] for part in (empty, silent)]
+        every = [[flag for kind in part.values() for flag in kind] for part in (empty, silent)]
         rows.append([name, "all", "", str(len(every[0])), *map(share, every)])
     return [
         "## Pictures that show no product",

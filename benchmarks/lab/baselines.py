@@ -79,11 +79,11 @@ def zero_shot(task: Task, parts: str = "both") -> Fitted:
 def without_pictures(known: Statistics, *, words_only: bool = False) -> Statistics:
     """Return constants under which only the title speaks, or only its words."""
 
-    def dark(one: GroupConstants) -> GroupConstants:
-        title = 0.0 if words_only else one.title
-        return replace(one, image=0.0, title=title, image_alone=0.0, unknown_alone=-1e6)
+    def dark(constants: GroupConstants) -> GroupConstants:
+        title = 0.0 if words_only else constants.title
+        return replace(constants, image=0.0, title=title, image_alone=0.0, unknown_alone=-1e6)
 
-    groups = {name: dark(one) for name, one in known.groups.items()}
+    groups = {name: dark(constants) for name, constants in known.groups.items()}
     return replace(known, exclusive=dark(known.exclusive), open=dark(known.open), groups=groups)
 
 
@@ -225,7 +225,7 @@ def logistic(task: Task, features: Callable[[Rows], Any], **notes: str) -> Fitte
             best = (value, penalty, models)
     assert best is not None
     _, penalty, models = best
-    size = sum(one.coef_.size + one.intercept_.size for _, one in models)
+    size = sum(model.coef_.size + model.intercept_.size for _, model in models)
     return Fitted(
         lambda rows: _predict(task, models, features(rows)), size, notes={"C": penalty, **notes}
     )
@@ -249,10 +249,10 @@ def _fit_groups(task: Task, x: Any, penalty: float) -> list[Any]:  # noqa: ANN40
                 (columns[[at]], column >= 0, np.where(column == 1, columns[at], -1))
                 for at, column in enumerate(targets.T)
             ]
-        for mine, known, truth in problems:
+        for span_columns, known, truth in problems:
             if len(set(truth[known])) >= 2:
                 model = LogisticRegression(C=penalty, max_iter=1000)
-                models.append((mine, model.fit(x[known], truth[known])))
+                models.append((span_columns, model.fit(x[known], truth[known])))
     return models
 
 
@@ -281,10 +281,10 @@ def one_vs_rest(task: Task) -> Fitted:
     def scores(rows: Rows) -> Floats:
         z = both(rows)
         nothing = np.zeros(len(rows))
-        columns = [nothing if one is None else one.predict_proba(z)[:, 1] for one in models]
+        columns = [nothing if m is None else m.predict_proba(z)[:, 1] for m in models]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    return Fitted(scores, sum(x.shape[1] + 1 for one in models if one is not None))
+    return Fitted(scores, sum(x.shape[1] + 1 for model in models if model is not None))
 
 
 def both(rows: Rows) -> Floats:
@@ -327,7 +327,7 @@ def tip_adapter(task: Task) -> Fitted:
     if task.val is not None:
         truth, val = task.val.targets, task.val
         settings = [(a, b) for a in TIP_ALPHAS for b in TIP_BETAS]
-        found = [macro(average_precision_score(truth, scores(val, *one))) for one in settings]
+        found = [macro(average_precision_score(truth, scores(val, *pair))) for pair in settings]
         alpha, beta = settings[int(np.argmax(found))]
     return Fitted(partial(scores, alpha=alpha, beta=beta), notes={"alpha": alpha, "beta": beta})
 

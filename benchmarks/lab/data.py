@@ -152,18 +152,18 @@ class Dataset:
         texts = np.concatenate([one.texts for one in windows])
         dim = workspace.encoder.dim
         kept = np.flatnonzero(images >= 0)  # what can't be read is nobody's to judge
-        keys = [key or "" for one in windows for key in one.image_keys]
-        mine = [items[row] for row in kept]
+        keys = [key or "" for window in windows for key in window.image_keys]
+        readable = [items[row] for row in kept]
         training = Training(
-            ids=tuple(item.id for item in mine),
+            ids=tuple(item.id for item in readable),
             image_keys=tuple(keys[row] for row in kept),
-            texts=tuple(item.text for item in mine),
+            texts=tuple(item.text for item in readable),
             images=workspace.images.padded(images[kept], dim).astype(np.float16),
             titles=workspace.texts.padded(texts[kept], dim).astype(np.float16),
             space=self.space,
-            targets=targets_of(mine, self.space),
+            targets=targets_of(readable, self.space),
         )
-        return Rows(tuple(mine), self.families[at[kept]], training)
+        return Rows(tuple(readable), self.families[at[kept]], training)
 
     def titles(self, at: Ints, condition: str) -> list[str]:
         """Return the titles of some rows under a condition."""
@@ -266,16 +266,20 @@ class Dataset:
     ) -> list[list[int]]:
         """Fill test and val with whole families, unseen ones first; what is left trains."""
         families = rng.permutation(np.unique(self.families[rows]))
-        members = {one: rows[self.families[rows] == one].tolist() for one in families.tolist()}
-        seen = {one: (self._official[some] == "backbone").any() for one, some in members.items()}
-        queue = sorted(members, key=lambda one: bool(seen[one]))
+        members = {
+            family: rows[self.families[rows] == family].tolist() for family in families.tolist()
+        }
+        seen = {
+            family: (self._official[some] == "backbone").any() for family, some in members.items()
+        }
+        queue = sorted(members, key=lambda family: bool(seen[family]))
         parts: list[list[int]] = [[], [], []]
         for which in (2, 1):
-            for one in list(queue):
-                if len(parts[which]) + len(members[one]) <= quotas[which]:
-                    parts[which] += members[one]
-                    queue.remove(one)
-        rest = [row for one in rng.permutation(queue).tolist() for row in members[one]]
+            for family in list(queue):
+                if len(parts[which]) + len(members[family]) <= quotas[which]:
+                    parts[which] += members[family]
+                    queue.remove(family)
+        rest = [row for family in rng.permutation(queue).tolist() for row in members[family]]
         parts[0] = rest[: quotas[0]]
         if self.spec.split == "random":
             mixed = rng.permutation(np.concatenate(parts)).tolist()
@@ -319,12 +323,13 @@ def targets_of(items: Sequence[Item], space: LabelSpace) -> NDArray[np.int8]:
     """Return what sellers entered, shape (n, t); -1 for a blank cell, 0 for another label."""
     out = np.full((len(items), space.size), -1, np.int8)
     for name in space.names:
-        span, place = space.span(name), {one: at for at, one in enumerate(space.group(name).names)}
+        span = space.span(name)
+        place = {label: at for at, label in enumerate(space.group(name).names)}
         for row, item in enumerate(items):
             cell = item.fields.get(name, "")
             if cell not in EMPTY:
                 out[row, span] = 0
-                given = [place[one] for one in {cell, *cell.split("|")} if one in place]
+                given = [place[label] for label in {cell, *cell.split("|")} if label in place]
                 out[row, [span.start + at for at in given]] = 1
     return out
 

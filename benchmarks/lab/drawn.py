@@ -66,8 +66,8 @@ def draw_catalogue(folder: Path, products: int = 360, seed: int = 0) -> None:
         style = number // (len(OUTLINES) * COLOURWAYS) * len(OUTLINES) + number % len(OUTLINES)
         name = "".join(SYLLABLES[int(digit)] for digit in f"{style:03}").title()
         name = f"{BRANDS[style % len(BRANDS)]} {name}"
-        told = (colour, WORDS[kind]) if rng.random() < TITLED else ()
-        title = " ".join((name, *told, "for everyone"))
+        named = (colour, WORDS[kind]) if rng.random() < TITLED else ()
+        title = " ".join((name, *named, "for everyone"))
         lines.append((f"{number:04}", kind, colour, title))
     with (folder / "styles.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(lines)
@@ -83,7 +83,9 @@ def _draw(
 
     points = np.array(outline) * rng.uniform(0.65, 0.95, size=2) + rng.normal(0, 0.012, (1, 2))
     points += 0.5 - (points.min(axis=0) + points.max(axis=0)) / 2 + rng.normal(0, 0.03, 2)
-    fill = tuple(int(one) for one in np.clip(np.array(colour) + rng.normal(0, 14, 3), 0, 255))
+    fill = tuple(
+        int(channel) for channel in np.clip(np.array(colour) + rng.normal(0, 14, 3), 0, 255)
+    )
     image = Image.new("RGB", (4 * SIDE, 4 * SIDE), (250, 250, 250))
     ImageDraw.Draw(image).polygon([(4 * SIDE * x, 4 * SIDE * y) for x, y in points], fill=fill)
     image.resize((SIDE, SIDE), Image.Resampling.BOX).save(path)

@@ -55,15 +55,15 @@ def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
     figure = Figure(figsize=(21, 6 * len(sets)), dpi=100, layout="constrained")
     axes = figure.subplots(len(sets), 3, squeeze=False)
     for line, name in zip(axes, sets, strict=True):
-        mine = [row for row in cells if row["data"] == name]
-        if len({row["shots"] for row in mine} - {"all"}) > 1:
+        of_set = [row for row in cells if row["data"] == name]
+        if len({row["shots"] for row in of_set} - {"all"}) > 1:
             for axis, condition in zip(line, suite.conditions, strict=False):
-                _curves(axis, suite, mine, condition)
+                _curves(axis, suite, of_set, condition)
         else:
-            _bars(line[0], suite, mine)
-            _coverage(line[1], suite, mine)
-            _confusion(line[2], suite, mine)
-        line[0].set_title(f"{name}: {mine[0]['split']}")
+            _bars(line[0], suite, of_set)
+            _coverage(line[1], suite, of_set)
+            _confusion(line[2], suite, of_set)
+        line[0].set_title(f"{name}: {of_set[0]['split']}")
     figure.suptitle(f"{suite.title or suite.name} · {cells[0]['encoder']}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
@@ -71,7 +71,7 @@ def plot(suite: Suite, rows: Sequence[Row], path: Path) -> None:
 
 def _curves(axis: Any, suite: Suite, rows: list[Row], condition: str) -> None:  # noqa: ANN401
     """Draw each method's mean over draws, its band one deviation wide."""
-    shots = [one for one in suite.shots if one != "all"]
+    shots = [count for count in suite.shots if count != "all"]
     for number, spec in enumerate(suite.methods):
         drawn = [
             [
@@ -83,12 +83,12 @@ def _curves(axis: Any, suite: Suite, rows: list[Row], condition: str) -> None:  
             for count in shots
         ]
         if all(drawn):
-            middle, spread = (np.array([f(one) for one in drawn]) for f in (np.mean, np.std))
+            middle, spread = (np.array([f(values) for values in drawn]) for f in (np.mean, np.std))
             colour = f"C{number}"  # the same in all charts, whichever methods they have
             axis.plot(shots, middle, color=colour, marker="o", label=spec.label)
             axis.fill_between(shots, middle - spread, middle + spread, color=colour, alpha=0.15)
     axis.set_xscale("log")
-    axis.set_xticks(shots, [str(one) for one in shots])
+    axis.set_xticks(shots, [str(count) for count in shots])
     axis.minorticks_off()
     axis.grid(alpha=0.3)
     axis.set(xlabel=f"shots, titles {condition}", ylabel=NAMES["ap"])
@@ -99,8 +99,8 @@ def _bars(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
     last = suite.shots[-1]
     rows = [row for row in rows if row["group"] == ALL and row["shots"] == last]
     rows = [row for row in rows if row["seed"] == suite.seeds[0]]
-    conditions = [one for one in suite.conditions if any(r["condition"] == one for r in rows)]
-    labels = [one.label for one in suite.methods if any(r["method"] == one.label for r in rows)]
+    conditions = [c for c in suite.conditions if any(row["condition"] == c for row in rows)]
+    labels = [m.label for m in suite.methods if any(row["method"] == m.label for row in rows)]
     for number, condition in enumerate(conditions):
         for row in rows:
             if row["condition"] == condition and row["method"] in labels:
@@ -120,15 +120,15 @@ def _bars(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
 
 
 def _coverage(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN401
-    mine = [row for row in rows if "precision_at_coverage" in row]
-    if not mine:
+    judged = [row for row in rows if "precision_at_coverage" in row]
+    if not judged:
         axis.set_axis_off()
         return
-    first = mine[0]
+    first = judged[0]
     chosen = [
         row
         for spec in suite.methods
-        for row in mine
+        for row in judged
         if row["method"] == spec.label
         and all(row[key] == first[key] for key in ("group", "condition", "seed"))
         and row["shots"] == suite.shots[-1]
@@ -149,13 +149,13 @@ def _confusion(axis: Any, suite: Suite, rows: list[Row]) -> None:  # noqa: ANN40
         axis.set_axis_off()
         return
     row = held[-1]
-    told = row["confusion"]
+    counted = row["confusion"]
     mistakes: Counter[str] = Counter()
-    for true, line in told.items():
+    for true, line in counted.items():
         for given, count in line.items():
             mistakes.update({true: count, given: count})
     names = sorted(name for name, _ in mistakes.most_common(CONFUSED))
-    counts = np.array([[told.get(true, {}).get(given, 0) for given in names] for true in names])
+    counts = np.array([[counted.get(true, {}).get(given, 0) for given in names] for true in names])
     axis.imshow(counts, cmap="Purples", vmax=1.6 * counts.max())  # so that numbers stay legible
     for at, count in np.ndenumerate(counts):
         if count:

@@ -87,12 +87,12 @@ def run(
     workspace.mkdir(parents=True, exist_ok=True)
     runner = _Runner(suite, out, workspace, store, tell or (lambda _: None))
     methods = dict(runner.methods())
-    shots = [one for one in suite.shots if one != "all"]
+    shots = [count for count in suite.shots if count != "all"]
     for spec in suite.data:
         try:
             data = Dataset(spec, workspace, max(shots, default=1))
         except Exception as error:  # tables are a user's, and hold anything
-            runner.fail(f"{spec.name}: {_told(error)}")
+            runner.fail(f"{spec.name}: {_sentence(error)}")
             continue
         for sentence in data.complaints:
             runner.fail(sentence)
@@ -102,7 +102,7 @@ def run(
                 shown = name if name.startswith(LOCAL) else encoder.name
                 runner.grid(data, shown, encoder, methods)
             except Exception as error:
-                runner.fail(f"{spec.name}, {name}: {_told(error)}")
+                runner.fail(f"{spec.name}, {name}: {_sentence(error)}")
     return Outcome(runner.finished, runner.skipped, tuple(runner.failures))
 
 
@@ -191,7 +191,7 @@ class _Runner:
         row = {
             "kind": "data",
             **start,
-            "data_hash": digest([one.training.hash for one in (*train.values(), *test.values())]),
+            "data_hash": digest([rows.training.hash for rows in (*train.values(), *test.values())]),
             "products": [len(data.parts[name]) for name in ("train", "val", "test")],
             "families": [len(np.unique(data.families[at])) for at in data.parts.values()],
             "seen_by_the_embedded_model": round(data.seen, 3),
@@ -238,7 +238,7 @@ class _Runner:
                 found = self._judge(task, test, scores, bootstrap)
             except Exception as error:  # whatever a method raises is that cell's alone
                 where = f"{spec.label} on {start['data']}, titles {condition}"
-                self.fail(f"{where}: {_told(error)}")
+                self.fail(f"{where}: {_sentence(error)}")
                 if fitted is None:
                     return
                 continue
@@ -250,15 +250,15 @@ class _Runner:
                 "train": len(task.train),
                 "test": len(test),
                 "positives": [int(f(positives)) for f in (np.min, np.median, np.max)],
-                "fit_seconds": [round(one, 3) for one in times],
+                "fit_seconds": [round(seconds, 3) for seconds in times],
                 "score_seconds": round(scoring, 3),
                 "trainable_parameters": fitted.trainable_parameters,
                 "notes": dict(fitted.notes),
                 "versions": self.versions,
             }
             self._append(
-                {"kind": "cell", "cell": cell, **row, "group": name, **self._shown(one)}
-                for name, one in found.items()
+                {"kind": "cell", "cell": cell, **row, "group": name, **self._shown(figures)}
+                for name, figures in found.items()
             )
             self.done.add(cell)
             self.finished += 1
@@ -307,8 +307,8 @@ class _Runner:
         self._file(cell).parent.mkdir(exist_ok=True)
         arrays = {
             f"{group}/{name}": values.astype(np.float32)
-            for group, one in found.items()
-            for name, values in one.resampled.items()
+            for group, figures in found.items()
+            for name, values in figures.resampled.items()
         }
         np.savez_compressed(self._file(cell), **arrays)  # type: ignore[arg-type]
 
@@ -328,7 +328,7 @@ class _Runner:
 
     def _pairs(self, start: Row) -> None:
         """Append how the reference differs from every other method, averaged over draws."""
-        mine = [
+        comparable = [
             row
             for row in self.rows
             if row["kind"] == "cell"
@@ -336,7 +336,7 @@ class _Runner:
             and self._belongs(row)
         ]
         by: dict[tuple[Any, ...], dict[int, Row]] = {}
-        for row in mine:
+        for row in comparable:
             key = (row["condition"], row["shots"], row["group"], row["method"])
             by.setdefault(key, {})[row["seed"]] = row
         known = {json.dumps(row) for row in self.rows}
@@ -395,7 +395,7 @@ def _checked(scores: Any, test: Rows) -> Any:  # noqa: ANN401
     return np.asarray(scores, np.float32)
 
 
-def _told(error: Exception) -> str:
+def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, FashiontagError) else repr(error)
 
 

@@ -111,7 +111,7 @@ def load_suite(name_or_path: str) -> Suite:
     if path.suffix != ".toml":
         path = SUITES / f"{name_or_path}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(one.stem for one in SUITES.glob("*.toml"))) or "none"
+        known = ", ".join(sorted(file.stem for file in SUITES.glob("*.toml"))) or "none"
         raise UsageError(f"There is no suite {path}; give a .toml file or a name of {known}.")
     try:
         content = tomllib.loads(path.read_text("utf-8"))
@@ -128,12 +128,12 @@ def load_suite(name_or_path: str) -> Suite:
     tables, methods = content.get("tables", []), content.get("methods", [])
     if not isinstance(methods, list):
         raise UsageError(f"{where}: methods is {methods!r}; it has to be a list.")
-    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+    if not isinstance(tables, list) or not all(isinstance(entry, dict) for entry in tables):
         raise UsageError(f"{where}: tables has to be tables, [[tables]], each with a name.")
     made = {
         "data": [_make(DataSpec, {**data[n], "name": n}, f"{where}, data.{n}") for n in data],
-        "methods": [_method(one, where) for one in methods],
-        "tables": [_make(TableSpec, one, f"{where}, tables") for one in tables],
+        "methods": [_method(entry, where) for entry in methods],
+        "tables": [_make(TableSpec, entry, f"{where}, tables") for entry in tables],
     }
     suite = _make(Suite, {**content, **made, "name": path.stem}, where)
     _check(suite, where)
@@ -154,7 +154,7 @@ def _method(entry: object, where: str) -> MethodSpec:
 
 def _make(kind: type[T], table: Mapping[str, Any], where: str) -> T:
     """Build a dataclass from a TOML table, whose keys and types have to be its own."""
-    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    known = {key.name: key for key in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
@@ -168,8 +168,8 @@ def _make(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         values[key] = got
     missing = [
         name
-        for name, one in known.items()
-        if name not in values and one.default is MISSING and one.default_factory is MISSING
+        for name, key in known.items()
+        if name not in values and key.default is MISSING and key.default_factory is MISSING
     ]
     if missing:
         raise UsageError(f"{where} has no {missing[0]}.")
@@ -177,37 +177,39 @@ def _make(kind: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def _check(suite: Suite, where: str) -> None:
-    labels = [one.label for one in suite.methods]
-    used = {*suite.conditions, *(c for one in suite.methods for c in one.conditions)}
+    labels = [method.label for method in suite.methods]
+    used = {*suite.conditions, *(c for method in suite.methods for c in method.conditions)}
     wrong: list[tuple[str, tuple[str, ...]]] = []
-    wrong += [(f"condition {one!r}", CONDITIONS) for one in sorted(used - set(CONDITIONS))]
     wrong += [
-        (f"split {one.split!r} of data.{one.name}", SPLITS)
-        for one in suite.data
-        if one.split not in SPLITS
+        (f"condition {condition!r}", CONDITIONS) for condition in sorted(used - set(CONDITIONS))
     ]
     wrong += [
-        (f"columns {one.columns!r} of table {one.name}", COLUMNS)
-        for one in suite.tables
-        if one.columns not in COLUMNS
+        (f"split {data.split!r} of data.{data.name}", SPLITS)
+        for data in suite.data
+        if data.split not in SPLITS
     ]
     wrong += [
-        (f"shots {one!r}", ("all", "numbers from 1"))
-        for one in suite.shots
-        if one != "all" and (type(one) is not int or one < 1)
+        (f"columns {table.columns!r} of table {table.name}", COLUMNS)
+        for table in suite.tables
+        if table.columns not in COLUMNS
     ]
     wrong += [
-        (f"seed {one!r}", ("numbers from 0",))
-        for one in suite.seeds
-        if type(one) is not int or one < 0
+        (f"shots {count!r}", ("all", "numbers from 1"))
+        for count in suite.shots
+        if count != "all" and (type(count) is not int or count < 1)
+    ]
+    wrong += [
+        (f"seed {seed!r}", ("numbers from 0",))
+        for seed in suite.seeds
+        if type(seed) is not int or seed < 0
     ]
     least = [("resamples", suite.resamples)]
-    least += [(f"least_positives of data.{one.name}", one.least_positives) for one in suite.data]
+    least += [(f"least_positives of data.{data.name}", data.least_positives) for data in suite.data]
     wrong += [(f"{name} {value}", ("numbers from 1",)) for name, value in least if value < 1]
     if suite.reference and suite.reference not in labels:
         wrong.append((f"reference {suite.reference!r}", tuple(labels)))
     if len(set(labels)) < len(labels):
-        twice = next(one for one in labels if labels.count(one) > 1)
+        twice = next(label for label in labels if labels.count(label) > 1)
         raise UsageError(f"{where} has two methods called {twice!r}; give one another label.")
     if wrong:
         raise UsageError(

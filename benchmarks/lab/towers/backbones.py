@@ -339,12 +339,12 @@ def _transformer(source: str, **options: bool) -> tuple[Any, Any]:
     from transformers.utils import logging as theirs
 
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    said: Any = theirs
-    said.disable_progress_bar()  # a bar per loaded file would stand between the run's own lines
+    bars: Any = theirs
+    bars.disable_progress_bar()  # a bar per loaded file would stand between the run's own lines
     try:
         return AutoModel.from_pretrained(source, use_safetensors=True, **options), tokenizer
     finally:
-        said.enable_progress_bar()
+        bars.enable_progress_bar()
 
 
 def _fetch(repo: str, name: str) -> Path:

@@ -35,7 +35,7 @@ def fit(task: Task, classifier: str, modality: Modality) -> Fitted:
     def columns(feeds: list[Feed]) -> Floats:
         return np.hstack([feed.views[0] for feed in feeds]).astype(np.float32)
 
-    train = [frozen(one, task.train, task.store) for one in towers]
+    train = [frozen(tower, task.train, task.store) for tower in towers]
     began = time.perf_counter()
     x = columns(train)
     models = []
@@ -51,7 +51,7 @@ def fit(task: Task, classifier: str, modality: Modality) -> Fitted:
     seconds = time.perf_counter() - began + sum(feed.seconds for feed in train)
 
     def scores(rows: Rows) -> Floats:
-        z = columns([frozen(one, rows, task.store) for one in towers])
+        z = columns([frozen(tower, rows, task.store) for tower in towers])
         out = np.zeros((len(rows), task.space.size), np.float32)
         for span, model in models:
             # Of an SVM the votes: its probabilities come from a second fit and may contradict it.
@@ -91,5 +91,5 @@ def _size(model: Any) -> int:  # noqa: ANN401
     if hasattr(model, "dual_coef_"):
         return int(model.dual_coef_.size + model.intercept_.size)
     if hasattr(model, "coefs_"):
-        return sum(int(one.size) for one in (*model.coefs_, *model.intercepts_))
+        return sum(int(weights.size) for weights in (*model.coefs_, *model.intercepts_))
     return int(model.coef_.size + model.intercept_.size)

@@ -80,37 +80,37 @@ def find_named(
     longest = sorted(terms, key=len, reverse=True)
     spelled = ["[\\s-]*".join(map(re.escape, re.split(r"[\s-]+", term))) for term in longest]
     pattern = re.compile(
-        r"\b(?:" + "|".join(f"({one})s?" for one in spelled) + r")\b", re.IGNORECASE
+        r"\b(?:" + "|".join(f"({term})s?" for term in spelled) + r")\b", re.IGNORECASE
     )
     found = [
         {terms[longest[(match.lastindex or 0) - 1]] for match in pattern.finditer(item.text)}
         for item in items
     ]
-    one = np.array([next(iter(some)) if len(some) == 1 else -1 for some in found], np.int64)
-    counts = [len(np.unique(families[one == at])) for at in range(len(group.labels))]
+    label_of = np.array([next(iter(some)) if len(some) == 1 else -1 for some in found], np.int64)
+    counts = [len(np.unique(families[label_of == at])) for at in range(len(group.labels))]
     kept = [at for at, count in enumerate(counts) if count >= least]
-    at = np.flatnonzero(np.isin(one, kept))
+    at = np.flatnonzero(np.isin(label_of, kept))
     labels = tuple(group.labels[label] for label in kept)
     space = LabelSpace(group.name, (replace(group, labels=labels),), ())
-    mine = [
+    masked = [
         replace(items[row], text=" ".join(pattern.sub(" ", items[row].text).split()))
         for row in at.tolist()
     ]
-    nothing = np.zeros((len(mine), 1), np.float16)
+    nothing = np.zeros((len(masked), 1), np.float16)
     training = Training(
-        tuple(item.id for item in mine),
-        tuple(hashlib.blake2b(item.image.read(), digest_size=16).hexdigest() for item in mine),
-        tuple(item.text for item in mine),
+        tuple(item.id for item in masked),
+        tuple(hashlib.blake2b(item.image.read(), digest_size=16).hexdigest() for item in masked),
+        tuple(item.text for item in masked),
         nothing,
         nothing,
         space,
-        (one[at][:, None] == np.array(kept)).astype(np.int8),
+        (label_of[at][:, None] == np.array(kept)).astype(np.int8),
     )
     return Named(
-        Rows(tuple(mine), families[at], training),
+        Rows(tuple(masked), families[at], training),
         space,
         sum(len(some) > 1 for some in found),
-        int(((one >= 0) & ~np.isin(one, kept)).sum()),
+        int(((label_of >= 0) & ~np.isin(label_of, kept)).sum()),
         at,
     )
 
@@ -120,8 +120,8 @@ def folds(named: Named, seed: int, count: int = FOLDS) -> Ints:
     rng = np.random.default_rng(seed)
     bins = np.full(len(named.rows), -1, np.int64)
     for label in range(named.space.size):
-        mine = named.truth == label
-        for number, family in enumerate(rng.permutation(np.unique(named.rows.families[mine]))):
+        of_label = named.truth == label
+        for number, family in enumerate(rng.permutation(np.unique(named.rows.families[of_label]))):
             there = (named.rows.families == family) & (bins < 0)
             bins[there] = (number + label) % (2 * count)
     return bins

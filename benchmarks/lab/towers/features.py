@@ -184,12 +184,12 @@ def _pixels(preprocess: Preprocess, rows: Rows) -> NDArray[np.uint8]:
         _pixels_of.move_to_end(key)
         return _pixels_of[key]
 
-    def one(item: Item) -> NDArray[np.uint8]:
+    def pixels_of(item: Item) -> NDArray[np.uint8]:
         return preprocess(load_image(item.image.read(), at_least=max(preprocess.size)))
 
     began = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = np.stack(list(pool.map(one, rows.items)))
+        found = np.stack(list(pool.map(pixels_of, rows.items)))
     _pace[preprocess] = (time.perf_counter() - began) / len(rows)
     if len(rows) > _CHUNK:
         _pixels_of[key] = found

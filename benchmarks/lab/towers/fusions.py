@@ -120,7 +120,7 @@ class CrossAttention(nn.Module):
         first[:, 0] = True
         away = ~(there | (first & ~there.any(dim=1, keepdim=True)))
         seen = image + self.image(image, text, text, key_padding_mask=away, need_weights=False)[0]
-        said = text + self.text(text, image, image, need_weights=False)[0]
+        read = text + self.text(text, image, image, need_weights=False)[0]
         weight = (~away).unsqueeze(-1)
-        mean = (self.norms[1](said) * weight).sum(dim=1) / weight.sum(dim=1)
+        mean = (self.norms[1](read) * weight).sum(dim=1) / weight.sum(dim=1)
         return torch.cat([self.norms[0](seen).mean(dim=1), mean], dim=1)

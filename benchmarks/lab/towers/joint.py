@@ -72,7 +72,7 @@ class Joint(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.towers = nn.ModuleList([nn.Identity() if one is None else one for one in towers])
+        self.towers = nn.ModuleList([nn.Identity() if tower is None else tower for tower in towers])
         sizes = [common or width for width in widths]
         self.projections = nn.ModuleList(
             [Projection(width, common, dropout) if common else nn.Identity() for width in widths]
@@ -92,7 +92,7 @@ class Joint(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return logits, (b, classes)."""
         features = [tower(x) for tower, x in zip(self.towers, inputs, strict=True)]
-        projected = [one(x) for one, x in zip(self.projections, features, strict=True)]
+        projected = [project(x) for project, x in zip(self.projections, features, strict=True)]
         if self.fuse is None:
             fused = torch.cat(projected, dim=1)
         elif isinstance(self.fuse, CrossAttention):
@@ -128,14 +128,14 @@ def _fit(task: Task, modality: Modality, options: Options, loss: Loss, common: i
 
         def feeds(rows: Rows, augment: tuple[str, ...] = ()) -> tuple[Feed, ...]:
             if learning:
-                return tuple(live(one, rows, augment) for one in towers)
+                return tuple(live(tower, rows, augment) for tower in towers)
             return tuple(
-                frozen(one, rows, task.store, layer=layer, augment=augment) for one in towers
+                frozen(tower, rows, task.store, layer=layer, augment=augment) for tower in towers
             )
 
         examples = Examples(feeds(task.train, options.augment), task.train.targets)
         val = None if task.val is None else Examples(feeds(task.val), task.val.targets)
-        widths = [one.width for one in towers]
+        widths = [tower.width for tower in towers]
         if not learning:
             widths = [feed.views.shape[-1] for feed in examples.feeds]
         net = Joint(

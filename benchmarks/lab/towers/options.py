@@ -70,7 +70,7 @@ class Options:
             key: tuple(value) if isinstance(value, list) else value
             for key, value in task.options.items()
         }
-        known = {one.name: getattr(self, one.name) for one in fields(self)}
+        known = {option.name: getattr(self, option.name) for option in fields(self)}
         for key, value in given.items():
             if key not in known:
                 raise UsageError(f"There is no option {key!r}; known are {', '.join(known)}.")

@@ -160,11 +160,12 @@ def fuse(task: Task, strategy: int, which: Literal["A", "B"]) -> Fitted:
 
 def _fuse_tuned(task: Task, options: Options, head: Head, which: str) -> Fitted:
     chosen = [_best(task, side, options) for side in SIDES]
-    seconds = sum(one.seconds for one in chosen)
+    seconds = sum(tuned.seconds for tuned in chosen)
 
     def feeds(rows: Rows) -> tuple[Feed, ...]:
         return tuple(
-            _layer(task, one, side, which, rows) for one, side in zip(chosen, SIDES, strict=True)
+            _layer(task, tuned, side, which, rows)
+            for tuned, side in zip(chosen, SIDES, strict=True)
         )
 
     examples = Examples(feeds(task.train), task.train.targets)
@@ -172,13 +173,13 @@ def _fuse_tuned(task: Task, options: Options, head: Head, which: str) -> Fitted:
     seconds += sum(feed.seconds for feed in examples.feeds)
     trained = train(head, task.space, examples, val, settings(options, learning=False), task.seed)
     notes: dict[str, str | int | float] = {
-        f"{side} transfer": one.transfer for side, one in zip(SIDES, chosen, strict=True)
+        f"{side} transfer": tuned.transfer for side, tuned in zip(SIDES, chosen, strict=True)
     }
     notes |= {"backbones": f"{options.image}, {options.text}", "epoch": trained.epoch}
     notes |= {"head_parameters": trained.parameters, "head_seconds": round(trained.seconds, 2)}
     return Fitted(
         lambda rows: probabilities(forward(head, feeds(rows)), task.space, "softmax"),
-        trained.parameters + sum(one.parameters for one in chosen),
+        trained.parameters + sum(tuned.parameters for tuned in chosen),
         seconds + trained.seconds,
         notes,
     )
@@ -187,7 +188,8 @@ def _fuse_tuned(task: Task, options: Options, head: Head, which: str) -> Fitted:
 def _fuse_whole(task: Task, options: Options, head: Head, which: str, *, learning: bool) -> Fitted:
     towers = [tower(task, side, options, learning=learning) for side in SIDES]
     branches = [
-        Branch(one if learning else None, one.width, task.space.size, options) for one in towers
+        Branch(tower if learning else None, tower.width, task.space.size, options)
+        for tower in towers
     ]
     if which == "A":
         for branch in branches:  # nothing behind layer A learns, or counts
@@ -196,8 +198,8 @@ def _fuse_whole(task: Task, options: Options, head: Head, which: str, *, learnin
 
     def feeds(rows: Rows, augment: tuple[str, ...] = ()) -> tuple[Feed, ...]:
         if learning:
-            return tuple(live(one, rows, augment) for one in towers)
-        return tuple(frozen(one, rows, task.store, augment=augment) for one in towers)
+            return tuple(live(tower, rows, augment) for tower in towers)
+        return tuple(frozen(tower, rows, task.store, augment=augment) for tower in towers)
 
     examples = Examples(feeds(task.train, options.augment), task.train.targets)
     val = None if task.val is None else Examples(feeds(task.val), task.val.targets)
@@ -214,7 +216,7 @@ def _best(task: Task, side: Side, options: Options) -> Tuned:
     if task.val is None:
         return tune(task, side, _PAPERS[side], options)
     both = [tune(task, side, strategy, options) for strategy in (2, 3)]
-    return min(both, key=lambda one: one.loss)
+    return min(both, key=lambda tuned: tuned.loss)
 
 
 def _layer(task: Task, tuned: Tuned, side: Side, which: str, rows: Rows) -> Feed:
@@ -309,9 +311,9 @@ def settings(options: Options, *, learning: bool, loss: Loss = "softmax") -> Set
 
 
 def _mark(task: Task, side: Side, strategy: int, options: Options, body: Tower) -> str:
-    said = asdict(options)
+    settings = asdict(options)
     for name in ("fusion", "text" if side == "image" else "image"):
-        del said[name]  # neither matters to this tower
+        del settings[name]  # neither matters to this tower
     facts = [
         task.space.hash,
         *[_content(rows, side) for rows in (task.train, task.val) if rows is not None],
@@ -319,7 +321,7 @@ def _mark(task: Task, side: Side, strategy: int, options: Options, body: Tower) 
         strategy,
         task.seed,
         body.fingerprint,
-        said,
+        settings,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 

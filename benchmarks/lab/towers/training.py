@@ -122,8 +122,8 @@ def train(
             kept = epoch
             continue
         with torch.inference_mode():
-            said = torch.from_numpy(forward(net, val.feeds))
-            judged = float(loss_of(said, torch.from_numpy(val.targets), space, settings.loss))
+            logits = torch.from_numpy(forward(net, val.feeds))
+            judged = float(loss_of(logits, torch.from_numpy(val.targets), space, settings.loss))
         _log.info("epoch %d of %d: loss on val %.4f", epoch, settings.epochs, judged)
         if judged < best:
             best, kept, state = judged, epoch, _copy(net)
@@ -154,15 +154,17 @@ def loss_of(logits: Tensor, targets: Tensor, space: LabelSpace, loss: Loss) -> T
     terms = []
     for group in space.groups:
         span = space.span(group.name)
-        said, truth = logits[:, span], targets[:, span]
+        predicted, truth = logits[:, span], targets[:, span]
         if loss == "softmax" and group.exclusive:
             known = (truth == 1).any(dim=1)
             if known.any():
-                terms.append(nn.functional.cross_entropy(said[known], truth[known].argmax(dim=1)))
+                terms.append(
+                    nn.functional.cross_entropy(predicted[known], truth[known].argmax(dim=1))
+                )
         elif (truth >= 0).any():
             known = truth >= 0
-            wanted = truth[known].to(said.dtype)
-            terms.append(nn.functional.binary_cross_entropy_with_logits(said[known], wanted))
+            wanted = truth[known].to(predicted.dtype)
+            terms.append(nn.functional.binary_cross_entropy_with_logits(predicted[known], wanted))
     return torch.stack(terms).sum() if terms else logits.sum() * 0
 
 
@@ -170,11 +172,11 @@ def probabilities(
     logits: NDArray[np.float32], space: LabelSpace, loss: Loss
 ) -> NDArray[np.float32]:
     """Return what a loss was trained to make of logits, shape (n, t), in [0, 1]."""
-    said = torch.from_numpy(logits)
-    out = torch.sigmoid(said)
+    tensor = torch.from_numpy(logits)
+    out = torch.sigmoid(tensor)
     for group in space.groups:
         if loss == "softmax" and group.exclusive:
-            out[:, space.span(group.name)] = torch.softmax(said[:, space.span(group.name)], dim=1)
+            out[:, space.span(group.name)] = torch.softmax(tensor[:, space.span(group.name)], dim=1)
     found: NDArray[np.float32] = out.numpy()
     return found
 
