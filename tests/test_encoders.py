@@ -584,7 +584,7 @@ def test_open_clips_names_take_preprocessing_and_activation_from_the_tag(clip, m
         asked.append((repo, weights, options["configured"]))
         return clip / "open_clip_model.safetensors"
 
-    monkeypatch.setattr(registry.hub, "fetch", fetch)
+    monkeypatch.setattr("fashiontag.encoders.hub.fetch", fetch)
     encoder = resolve("ViT-B-32/openai")
     assert encoder.files.config["model_cfg"]["quick_gelu"] is True
     assert (encoder.name, encoder.dim, encoder.image_size) == ("ViT-B-32/openai", 512, 224)

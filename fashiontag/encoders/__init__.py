@@ -11,6 +11,7 @@ import numpy as np
 
 from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
 from fashiontag.encoders import registry, text_numpy
+from fashiontag.encoders.files import Access
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.encoders.registry import KnownModel
 from fashiontag.errors import UsageError
@@ -63,7 +64,7 @@ def resolve(
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise UsageError(f"There is no device {device!r}; give auto, cpu, mps, cuda or cuda:N.")
-    files = registry.locate(name, offline=offline, allow_pickle=allow_pickle, announce=announce)
+    files = registry.locate(name, Access(offline, allow_pickle, announce))
     return LazyEncoder(files, device)
 
 
@@ -116,7 +117,7 @@ class LazyEncoder:
         return int(self.files.config["model_cfg"]["embed_dim"])
 
     @property
-    def folder(self) -> Path | None:
+    def folder(self) -> Path:
         """Where the model's own files are."""
         return self.files.folder
 

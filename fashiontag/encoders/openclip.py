@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fashiontag.encoders import selftest, transformers_clip
+from fashiontag.encoders.files import reason
 from fashiontag.encoders.selftest import SelfTest
 from fashiontag.encoders.tokens import Tokens, check_unit, encode_by_windows
 from fashiontag.errors import ModelError, UsageError
@@ -62,7 +63,7 @@ class OpenClipModel:
             raise
         except Exception as error:  # open_clip, timm, torch and transformers raise what they like
             raise ModelError(
-                f"{self.name} can't be loaded from {files.weights}: {_first_line(error)}; its"
+                f"{self.name} can't be loaded from {files.weights}: {reason(error)}; its"
                 " weights and its configuration don't belong together, or one of them is damaged."
             ) from error
         self._model.eval().requires_grad_(requires_grad=False)
@@ -287,8 +288,3 @@ def _device(wanted: str) -> torch.device:
             " take what there is."
         )
     return torch.device(wanted)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0][:200] if lines else type(error).__name__).rstrip(".:")
