@@ -35,6 +35,11 @@ def store(tmp_path):
         yield opened
 
 
+@pytest.fixture
+def shard(store):
+    return store.shard("image", MODEL)
+
+
 batches = st.lists(
     st.tuples(
         st.sampled_from(["image", "text"]),
@@ -77,22 +82,21 @@ def test_behaves_like_a_dict_that_never_overwrites(steps):
         store.close()
 
 
-def test_rows_that_do_not_exist_are_refused(store):
-    store.shard("image", MODEL).add([key(1)], vectors([key(1)]))
+def test_rows_that_do_not_exist_are_refused(shard):
+    shard.add([key(1)], vectors([key(1)]))
     for row in (-1, 1):  # numpy would read -1 as the last row
         with pytest.raises(IndexError):
-            store.shard("image", MODEL).read([row])
+            shard.read([row])
 
 
-def test_another_length_under_one_fingerprint_is_refused(store):
-    store.shard("image", MODEL).add([key(1)], np.ones((1, 4), dtype=np.float32))
+def test_another_length_under_one_fingerprint_is_refused(shard):
+    shard.add([key(1)], np.ones((1, 4), dtype=np.float32))
     with pytest.raises(StoreError, match="4"):
-        store.shard("image", MODEL).add([key(2)], np.ones((1, 5), dtype=np.float32))
-    assert store.shard("image", MODEL).find([key(2)]).tolist() == [-1]
+        shard.add([key(2)], np.ones((1, 5), dtype=np.float32))
+    assert shard.find([key(2)]).tolist() == [-1]
 
 
-def test_padding_stands_where_there_is_no_row(store):
-    shard = store.shard("image", MODEL)
+def test_padding_stands_where_there_is_no_row(shard):
     nothing = shard.padded(np.array([-1, -1]), 3)
     assert (nothing.dtype, nothing.tolist()) == (np.float32, [[0, 0, 0]] * 2)
     rows = shard.add([key(1)], np.array([[0.1, 2, 3]], dtype=np.float32))
@@ -100,8 +104,7 @@ def test_padding_stands_where_there_is_no_row(store):
     assert padded.tolist() == [[0, 0, 0], [float(np.float16(0.1)), 2, 3]]
 
 
-def test_a_shard_sees_what_others_add_and_prune(store, tmp_path):
-    shard = store.shard("image", MODEL)
+def test_a_shard_sees_what_others_add_and_prune(shard, tmp_path):
     assert (shard.revision(), shard.matrix().shape) == (-1, (0, 0))
     with VectorStore.open(tmp_path / "ws") as other:
         other.shard("image", MODEL).add([key(1)], vectors([key(1)]))
@@ -113,17 +116,16 @@ def test_a_shard_sees_what_others_add_and_prune(store, tmp_path):
 
 
 def test_windows_are_kept_for_long_texts(store):
-    rows = store.shard("text", MODEL).add(
-        [key(1), key(2)], np.ones((2, 3), dtype=np.float32), np.array([1, 3])
-    )
-    assert store.shard("text", MODEL).windows(rows[::-1]).tolist() == [3, 1]
+    titles = store.shard("text", MODEL)
+    rows = titles.add([key(1), key(2)], np.ones((2, 3), dtype=np.float32), np.array([1, 3]))
+    assert titles.windows(rows[::-1]).tolist() == [3, 1]
 
 
-def test_a_matrix_is_a_view_that_nobody_can_write(store):
-    store.shard("image", MODEL).add([key(1)], vectors([key(1)]))
-    matrix = store.shard("image", MODEL).matrix()
-    store.shard("image", MODEL).add([key(2)], vectors([key(2)]))
-    assert (matrix.shape, store.shard("image", MODEL).matrix().shape) == ((1, 4), (2, 4))
+def test_a_matrix_is_a_view_that_nobody_can_write(shard):
+    shard.add([key(1)], vectors([key(1)]))
+    matrix = shard.matrix()
+    shard.add([key(2)], vectors([key(2)]))
+    assert (matrix.shape, shard.matrix().shape) == ((1, 4), (2, 4))
     with pytest.raises(ValueError, match="read-only"):
         matrix[0, 0] = 5
 
@@ -220,12 +222,11 @@ def writer(workspace, start):
 def check(workspace, acknowledged):
     keys = [key(n) for first in acknowledged for n in range(first, first + 7)]
     with VectorStore.open(workspace) as store:
-        rows = store.shard("image", MODEL).find(keys)
+        shard = store.shard("image", MODEL)
+        rows = shard.find(keys)
         assert (rows >= 0).all()
         assert len(set(rows.tolist())) == len(set(keys))
-        assert (
-            store.shard("image", MODEL).read(rows) == vectors(keys, 64).astype(np.float16)
-        ).all()
+        assert (shard.read(rows) == vectors(keys, 64).astype(np.float16)).all()
 
 
 def test_a_writer_killed_at_any_moment_leaves_every_acknowledged_row(tmp_path):
@@ -361,10 +362,9 @@ def test_status_names_models_and_prune_drops_the_others(store, tmp_path):
     assert store.shard("image", "old").find([key(1)]).tolist() == [-1]
     assert store.shard("image", "new").read([1])[0, 0] == 2
     assert [path.name for path in (tmp_path / "ws" / "vectors").iterdir()] == ["0002.f16"]
-    store.shard("image", "old").add(
-        [key(9)], vectors([key(9)])
-    )  # a file of its own, not the old one
-    assert store.shard("image", "old").read([0])[0, 0] == 9
+    old = store.shard("image", "old")
+    old.add([key(9)], vectors([key(9)]))  # a file of its own, not the old one
+    assert old.read([0])[0, 0] == 9
 
 
 def aged_file(path):

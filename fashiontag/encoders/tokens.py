@@ -72,10 +72,15 @@ def encode_by_windows(
     counts = np.array([len(windows) for windows in cut], dtype=np.int64)
     vectors = encode([window for windows in cut for window in windows])
     if len(vectors) > len(texts):
-        vectors = np.add.reduceat(vectors, np.cumsum(counts) - counts, axis=0)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        check_unit(vectors, model, "text")
+        vectors = unit(np.add.reduceat(vectors, np.cumsum(counts) - counts, axis=0), model)
     return EncodedTexts(vectors, counts)
+
+
+def unit(rows: Vectors, model: str) -> Vectors:
+    """Make the vectors of texts unit length, in place; raise ModelError where that can't be."""
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    check_unit(rows, model, "text")
+    return rows
 
 
 def check_unit(rows: NDArray[np.float32], model: str, what: str) -> None:
@@ -128,7 +133,7 @@ class BytePairs:
         symbols = [self._signs[byte] for byte in word.encode()]
         symbols[-1] += "</w>"
         while len(symbols) > 1:
-            ranks = [self._ranks.get(f"{one} {two}", _MERGES) for one, two in pairwise(symbols)]
+            ranks = [self._ranks.get(" ".join(pair), _MERGES) for pair in pairwise(symbols)]
             best = min(ranks)
             if best == _MERGES:
                 break
