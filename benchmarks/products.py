@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fashiontag.catalog import clean_title
-from fashiontag.catalog.read import FileRef
+from fashiontag.catalog import FileRef, clean_title
 from fashiontag.datamodels import Item
 from fashiontag.manifest import versions
 

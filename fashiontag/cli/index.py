@@ -47,7 +47,7 @@ def index(
     if not source:
         raise UsageError("There is no SOURCE; give a folder, or --status to see what is indexed.")
     options.go_offline(offline)
-    from fashiontag.catalog import read_catalog
+    from fashiontag.catalog import Columns, read_catalog
     from fashiontag.encoders import resolve
     from fashiontag.index import Index
     from fashiontag.vectors import VectorStore
@@ -58,9 +58,7 @@ def index(
     catalog = read_catalog(
         source,
         titles,
-        path_column=path_column,
-        id_column=id_column,
-        title_column=title_column,
+        Columns(path_column, id_column, title_column),
     )
     for warning in catalog.warnings:
         output.warn(warning)

@@ -231,14 +231,12 @@ class _Session:
         title_column: str | None,
         workspace: Path,
     ) -> None:
-        from fashiontag.catalog import read_catalog
+        from fashiontag.catalog import Columns, read_catalog
 
         self.catalog = read_catalog(
             images,
             titles,
-            path_column=path_column,
-            id_column=id_column,
-            title_column=title_column,
+            Columns(path_column, id_column, title_column),
         )
         for warning in self.catalog.warnings:
             output.warn(warning)

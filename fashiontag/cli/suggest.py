@@ -58,7 +58,7 @@ def suggest(
 ) -> None:
     """Say which unlabelled products to label next: diverse, typical, and not clear yet."""
     del debug
-    from fashiontag.catalog import read_catalog
+    from fashiontag.catalog import Columns, read_catalog
     from fashiontag.catalog.annotations import read_annotations
     from fashiontag.encoders import resolve
     from fashiontag.heads.artefact import Probe
@@ -69,9 +69,7 @@ def suggest(
     catalog = read_catalog(
         source,
         titles,
-        path_column=path_column,
-        id_column=id_column,
-        title_column=title_column,
+        Columns(path_column, id_column, title_column),
     )
     for warning in catalog.warnings:
         output.warn(warning)

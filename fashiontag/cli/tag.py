@@ -75,7 +75,7 @@ def tag(
     A stopped run goes on where it was when repeated. Afterwards `fashiontag search` works.
     """
     del debug  # read by main, before anything can fail
-    from fashiontag.catalog import read_catalog
+    from fashiontag.catalog import Columns, read_catalog
     from fashiontag.encoders import resolve
     from fashiontag.errors import UsageError
     from fashiontag.index import Index
@@ -97,9 +97,7 @@ def tag(
     catalog = read_catalog(
         source,
         titles,
-        path_column=path_column,
-        id_column=id_column,
-        title_column=title_column,
+        Columns(path_column, id_column, title_column),
     )
     _spare_inputs(
         [Path(one) for one in (None if to_stdout else out, html) if one is not None],
