@@ -73,15 +73,10 @@ class Columns:
 
     def read(self, source: str) -> Catalog:
         """List a source's items and join their titles; what is odd about it is said."""
-        from fashiontag.catalog import read_catalog
+        from fashiontag import catalog as rooms
 
-        catalog = read_catalog(
-            source,
-            self.titles,
-            path_column=self.path_column,
-            id_column=self.id_column,
-            title_column=self.title_column,
-        )
+        names = rooms.Columns(self.path_column, self.id_column, self.title_column)
+        catalog = rooms.read_catalog(source, self.titles, names)
         for warning in catalog.warnings:
             output.warn(warning)
         return catalog
