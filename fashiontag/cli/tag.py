@@ -148,8 +148,7 @@ def tag(
                         open_report(
                             html,
                             title=f"fashiontag: {source}",
-                            groups=space.names,
-                            exclusive=[group.exclusive for group in space.groups],
+                            groups={group.name: group.exclusive for group in space.groups},
                             load=load_image,
                         )
                     )
