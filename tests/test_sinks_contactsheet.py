@@ -21,8 +21,7 @@ from fashiontag.sinks.contactsheet import open_report, write_gallery
 from fashiontag.sinks.pages import embed_json, picture_of, thumbnail
 from fashiontag.sinks.probereport import write_probe_report
 
-GROUPS = ("category", "color", "occasion")
-EXCLUSIVE = (True, True, False)
+GROUPS = {"category": True, "color": True, "occasion": False}
 EVIL = "</script><img src=x onerror=alert(1)><!-- & '\" \u2028\u2029 \udce9 名前"
 SPELLED_OUT = EVIL.replace("\udce9", "\\udce9")  # a browser has no lone surrogates
 RED = Image.new("RGB", (300, 400), "red")
@@ -99,7 +98,7 @@ class Page(HTMLParser):
 
 
 def report(path, rows=ROWS, load=red, title="Spring", summary=None):
-    with open_report(path, title=title, groups=GROUPS, exclusive=EXCLUSIVE, load=load) as sink:
+    with open_report(path, title=title, groups=GROUPS, load=load) as sink:
         for row in rows:
             sink.write(row, item_of(row))
         sink.finish(summary or {})
@@ -155,7 +154,7 @@ def _report_with(path, where, text):
         (TagScore(group, label, 0.5, "image"),),
     )
     heading = text if where == "heading" else "Spring"
-    with open_report(path, title=heading, groups=[group], exclusive=[True], load=red) as sink:
+    with open_report(path, title=heading, groups={group: True}, load=red) as sink:
         sink.write(row, item_of(row))
         sink.finish({text: text} if where == "summary" else {})
     return path
@@ -228,7 +227,7 @@ def test_equal_rows_are_equal_bytes(tmp_path):
 
 def test_without_finish_the_page_is_whole(tmp_path):
     row = Tagged("a", "a", "", "ok", "")
-    with open_report(tmp_path / "r.html", title="", groups=[], exclusive=[], load=red) as sink:
+    with open_report(tmp_path / "r.html", title="", groups={}, load=red) as sink:
         sink.write(row, item_of(row, Bytes(b"")))
     assert not Page(tmp_path / "r.html").all("script", type="text/plain")
     assert Page(tmp_path / "r.html").data["facts"] == []
@@ -241,15 +240,13 @@ def test_an_exception_leaves_the_old_page_and_nothing_else(tmp_path):
         report(path, [*ROWS, "no row"])
     with pytest.raises(ValueError, match="zip"):
         write_gallery(path, title="", note="", hits=[Hit(1, 0.5, "a", "a", "")], images=[])
-    with pytest.raises(ValueError, match="zip"):
-        open_report(path, title="", groups=["category"], exclusive=[], load=red)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_unwritable_place_is_said_at_once(tmp_path):
     with pytest.raises(OutputError, match="its folder does not exist"):
-        open_report(tmp_path / "no" / "r.html", title="", groups=[], exclusive=[], load=red)
+        open_report(tmp_path / "no" / "r.html", title="", groups={}, load=red)
 
 
 def gallery(path):

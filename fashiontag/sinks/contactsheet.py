@@ -5,13 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.sinks.pages import (
-    LoadImage,
-    embed_thumbnail,
-    page_template,
-    picture_of,
-    write_page,
-)
+from fashiontag.sinks import pages
 from fashiontag.sinks.partfile import PartFile
 
 if TYPE_CHECKING:
@@ -30,7 +24,7 @@ _MOST_THUMBS = 150_000_000
 
 
 def open_report(
-    out: Path, *, title: str, groups: Sequence[str], exclusive: Sequence[bool], load: LoadImage
+    out: Path, *, title: str, groups: Mapping[str, bool], load: pages.LoadImage
 ) -> AbstractContextManager[ReportSink]:
     """Open a contact sheet for writing, having made sure that it can be written.
 
@@ -40,10 +34,9 @@ def open_report(
         The HTML file.
     title : str
         The page's heading.
-    groups : sequence of str
-        The attribute groups in the order of the cards.
-    exclusive : sequence of bool
-        For each group whether it takes one label: without one, the card says that it is unsure.
+    groups : mapping of str to bool
+        The attribute groups in the order of the cards, and whether a product has one label of it:
+        a card that has none says that it is unsure.
     load : LoadImage
         How a picture is decoded.
 
@@ -58,7 +51,7 @@ def open_report(
         Nothing can be written there; later also from the sink, when the disk is full.
     """
     part = PartFile(out)
-    return _whole(part, ReportSink(part, title, dict(zip(groups, exclusive, strict=True)), load))
+    return _whole(part, ReportSink(part, title, groups, load))
 
 
 @contextmanager
@@ -76,14 +69,12 @@ class ReportSink:
     """
 
     def __init__(
-        self, part: PartFile, title: str, exclusive: Mapping[str, bool], load: LoadImage
+        self, part: PartFile, title: str, groups: Mapping[str, bool], load: pages.LoadImage
     ) -> None:
         self._part = part
         self._title = title
-        self._groups = [
-            {"name": name, "exclusive": is_exclusive} for name, is_exclusive in exclusive.items()
-        ]
-        self._number = {name: number for number, name in enumerate(exclusive)}
+        self._groups = groups
+        self._number = {name: number for number, name in enumerate(groups)}
         self._load = load
         self._held: list[dict[str, Any]] = []
         self._thumbs: list[tuple[int, str]] = []
@@ -122,9 +113,9 @@ class ReportSink:
         if self._thumb_bytes >= _MOST_THUMBS:
             self._without_picture += 1
             return
-        image = picture_of(item, self._load)
+        image = pages.picture_of(item, self._load)
         if image is not None:
-            thumb = embed_thumbnail(image)
+            thumb = pages.embed_thumbnail(image)
             self._thumb_bytes += len(thumb)
             self._thumbs.append((self._rows - 1, thumb))
 
@@ -140,7 +131,7 @@ class ReportSink:
         if self._without_picture:
             notices.append(f"{self._without_picture:,} cards are without their picture, for size.")
         page = {
-            "groups": self._groups,
+            "groups": [{"name": name, "exclusive": only} for name, only in self._groups.items()],
             "facts": list(summary.items()),
             "notice": " ".join(notices),
         }
@@ -148,12 +139,12 @@ class ReportSink:
 
     def _around_rows(self, page: Mapping[str, Any]) -> list[str]:
         """Return what stands before the rows, and what after them: that is known at the end."""
-        text = page_template("contactsheet.html").render(title=self._title, page=page)
+        text = pages.page_template("contactsheet.html").render(title=self._title, page=page)
         return text.split("<!-- rows -->\n")
 
     def _flush(self) -> None:
         if self._held:
-            template = page_template("contactsheet_rows.html")
+            template = pages.page_template("contactsheet_rows.html")
             self._part.write(template.render(rows=self._held, pictures=self._thumbs))
             self._held.clear()
             self._thumbs.clear()
@@ -186,4 +177,4 @@ def write_gallery(
         Nothing can be written there.
     """
     cards = zip(hits, images, strict=True)
-    write_page(out, "gallery.html", title=title, note=note, hits=hits, cards=cards)
+    pages.write_page(out, "gallery.html", title=title, note=note, hits=hits, cards=cards)

@@ -51,10 +51,8 @@ def picture_of(shown: Item | Hit, load: LoadImage) -> Image.Image | None:
 
 def thumbnail(image: Image.Image) -> bytes:
     """Return a small JPEG of a picture, at most 240 x 288 pixels and never enlarged."""
-    scale = min(1.0, _BOX[0] / image.width, _BOX[1] / image.height)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    colours = image if image.mode == "RGB" else image.convert("RGB")
-    small = colours.resize(size, reducing_gap=2.0)
+    small = image.convert("RGB")
+    small.thumbnail(_BOX)
     for quality in (72, 50, 30):
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=quality, optimize=True)
@@ -74,12 +72,8 @@ def embed_json(value: object) -> str:
     A lone surrogate, from a file name that is no Unicode text, is spelled out as in the tables.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return re.sub("[<>&\u2028\u2029\ud800-\udfff]", _escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+    text = re.sub("[\ud800-\udfff]", lambda found: f"\\\\u{ord(found[0]):04x}", text)
+    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_page(out: Path, template: str, **values: object) -> None:

@@ -82,18 +82,14 @@ class PartFile:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                self._commit()
+                with self.errors():
+                    self.file.flush()
+                    os.fsync(self.file.fileno())
+                    self.file.close()
+                    self._part.replace(self._target)
+                self._discard.detach()
         finally:
             self._discard()
-
-    def _commit(self) -> None:
-        """Flush to the disk and take the target's place."""
-        with self.errors():
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.file.close()
-            self._part.replace(self._target)
-        self._discard.detach()
 
 
 def _discard(file: BinaryIO, part: Path) -> None:

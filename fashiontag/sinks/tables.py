@@ -14,6 +14,7 @@ import json
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from fashiontag.errors import OutputError, UsageError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 _COLUMNS = ("id", "path", "title", "status", "message")  # then come tags and the groups
-_SUGGESTION_COLUMNS = ("image", "title", "status", "message", "tags")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ROW_GROUP = 4096  # rows that Parquet holds back: about 10 MB, 30 MB with scores
 
@@ -77,11 +77,10 @@ def open_table(
         return nullcontext(_delimited(_stream_writer(stream or sys.stdout), layout, ","))
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
-        msg = (
+        raise UsageError(
             f"{str(out)!r} names no format that can be written; "
             f"end it in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
-        raise UsageError(msg)
     return _whole(PartFile(out), suffix, layout)
 
 
@@ -89,8 +88,7 @@ def open_table(
 def _whole(part: PartFile, suffix: str, layout: _Layout) -> Iterator[TableSink]:
     with part:
         if suffix == ".parquet":
-            with _parquet(part, layout) as sink:
-                yield sink
+            yield from _parquet(part, layout)
         elif suffix == ".jsonl":
             yield TableSink(lambda tagged: part.write(_json(layout.nested_row(tagged)) + "\n"))
         else:
@@ -119,7 +117,7 @@ def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> N
     """
     with PartFile(out) as part:
         put = _row_writer(part.write, ",")
-        put(_SUGGESTION_COLUMNS)
+        put(("image", "title", "status", "message", "tags"))
         for image, title, purpose, remark in rows:
             put((image, _inert(title), purpose, remark, ""))
 
@@ -176,8 +174,8 @@ class _Layout:
         return {group: "|".join(names) for group, names in labels.items()}
 
 
-def _joined(tags: Sequence[TagScore]) -> str:
-    return "|".join([f"{tag.group}={tag.label}" for tag in tags])
+def _joined(tags: Iterable[TagScore]) -> str:
+    return "|".join(f"{tag.group}={tag.label}" for tag in tags)
 
 
 def _text(value: str) -> str:
@@ -201,18 +199,10 @@ def _row_writer(
     write: Callable[[str], object], delimiter: str
 ) -> Callable[[Sequence[str]], object]:
     """Return what writes cells as one line of CSV or TSV."""
-    line = io.StringIO(newline="")
     # Python 3.11 quotes a cell for the characters of its line end: with "\n" alone a "\r" in a
     # title would go out bare, and a reader would take it for the end of the row.
-    writer = csv.writer(line, delimiter=delimiter, lineterminator="\r\n")
-
-    def put(cells: Sequence[str]) -> None:
-        line.seek(0)
-        line.truncate()
-        writer.writerow(cells)
-        write(line.getvalue().removesuffix("\r\n") + "\n")
-
-    return put
+    lines = SimpleNamespace(write=lambda line: write(line.removesuffix("\r\n") + "\n"))
+    return csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerow
 
 
 def _delimited(write: Callable[[str], object], layout: _Layout, delimiter: str) -> TableSink:
@@ -226,7 +216,6 @@ def _delimited(write: Callable[[str], object], layout: _Layout, delimiter: str) 
     return TableSink(add)
 
 
-@contextmanager
 def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
     import pyarrow as pa
     from pyarrow import parquet

@@ -382,8 +382,7 @@ def _open_outputs(
                 open_report(
                     outputs.html,
                     title=f"fashiontag: {catalog.source}",
-                    groups=names,
-                    exclusive=[group.exclusive for group in groups],
+                    groups={group.name: group.exclusive for group in groups},
                     load=load_image,
                 )
             )
