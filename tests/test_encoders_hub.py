@@ -171,3 +171,16 @@ def test_offline_asks_nobody(shelf, tmp_path):
         assert "--offline" in answer["error"]
         assert hub.asked == []
         assert time.perf_counter() - began < 60
+
+
+def test_safetensors_that_are_asked_for_by_name_are_no_pickle(shelf, monkeypatch):
+    from fashiontag.encoders import hub
+    from fashiontag.encoders.files import Access
+
+    weights = shelf["acme/clip"] / "open_clip_model.safetensors"
+    monkeypatch.setattr(hub, "_cached", lambda *_: None)
+    monkeypatch.setattr(hub._Hub, "size", lambda *_: 5)
+    monkeypatch.setattr(hub._Hub, "licence", lambda _: "MIT")
+    monkeypatch.setattr(hub._Hub, "download", lambda _, parts: shelf["acme/clip"] / parts[-1])
+    fetched = hub.fetch("acme/clip", weights.name, name="acme", configured=False, access=Access())
+    assert fetched == weights

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.encoders import preprocess, transformers_clip
@@ -13,7 +15,6 @@ from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
 CONFIG = "open_clip_config.json"
 # In order of preference. `model.safetensors` last: beside the first two it usually holds the same
@@ -219,6 +220,13 @@ def safetensors_header(path: Path) -> dict[str, Any]:
             " downloaded by half; delete it and get it again."
         )
     return header  # type: ignore[no-any-return]
+
+
+def open_clip_folder() -> Path:
+    """Return where open_clip is installed, without importing it: that would import torch."""
+    package = importlib.util.find_spec("open_clip")
+    assert package is not None
+    return Path(str(package.origin)).parent
 
 
 def is_described(folder: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import json
 import re
 from dataclasses import dataclass
@@ -153,11 +152,8 @@ def _builtin(name: str) -> tuple[str, str | None, dict[str, Any]]:
 
 def _architectures() -> dict[str, Path]:
     """Return open_clip's architectures and their files, without importing it."""
-    spec = importlib.util.find_spec("open_clip")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    folder = Path(spec.submodule_search_locations[0]) / "model_configs"
-    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+    configs = files.open_clip_folder() / "model_configs"
+    return {path.stem: path for path in sorted(configs.glob("*.json"))}
 
 
 def _unknown(name: str, architectures: Iterable[str]) -> UsageError:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fashiontag.datamodels import EncodedTexts
+from fashiontag.encoders.files import open_clip_folder
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -104,9 +103,7 @@ class BytePairs:
     """open_clip's own tokenizer, read from its vocabulary in a fiftieth of torch's import."""
 
     def __init__(self) -> None:
-        package = importlib.util.find_spec("open_clip")
-        (folder, *_) = package.submodule_search_locations or [""] if package else [""]
-        with gzip.open(Path(folder) / "bpe_simple_vocab_16e6.txt.gz") as file:
+        with gzip.open(open_clip_folder() / "bpe_simple_vocab_16e6.txt.gz") as file:
             # The first 0.5 of 3.2 MB: the rest is not used, and would take as long again.
             text = file.read(2**20).decode(errors="ignore")
         merges = text.split("\n", _MERGES + 1)[1 : _MERGES + 1]

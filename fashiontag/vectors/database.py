@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fashiontag.errors import StoreError
@@ -55,37 +55,39 @@ class Database(sqlite3.Connection):
         self.workspace = workspace
         self.folder = workspace / "vectors"
         self._lock = threading.RLock()
+        try:
+            self._into_wal()
+            # FULL: what `add` has acknowledged outlives a power cut too. NORMAL would save one
+            # fsync of a few milliseconds per batch, against seconds of encoding.
+            self.execute("PRAGMA synchronous = FULL")
+            if self.version() == 0:
+                self.executescript(_SCHEMA)
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, workspace: Path) -> Database:
         """Open a workspace's database; as `VectorStore.open`."""
-        with ExitStack() as on_failure:
-            try:
-                (workspace / "vectors").mkdir(parents=True, exist_ok=True)
-                database = cls(workspace)
-                on_failure.callback(database.close)
-                database._into_wal()
-                # FULL: what `add` has acknowledged outlives a power cut too. NORMAL would save
-                # one fsync of a few milliseconds per batch, against seconds of encoding.
-                database.execute("PRAGMA synchronous = FULL")
-                if database.version() == 0:
-                    database.executescript(_SCHEMA)
-            except (OSError, sqlite3.Error) as error:
-                way = "make it writable"
-                # Not one of its heirs: then it is no database, or a damaged one.
-                if type(error) is sqlite3.DatabaseError:
-                    way = f"delete {DATABASE} there, and pictures are encoded again"
-                raise StoreError(
-                    f"The workspace {workspace} can't be opened for writing ({_reason(error)}); "
-                    f"{way}, or name another one with --workspace."
-                ) from error
-            if database.version() != FORMAT:
-                raise StoreError(
-                    f"The workspace {workspace} has store format {database.version()}, this "
-                    f"fashiontag reads {FORMAT}; update fashiontag or name another workspace with "
-                    "--workspace."
-                )
-            on_failure.pop_all()
+        try:
+            (workspace / "vectors").mkdir(parents=True, exist_ok=True)
+            database = cls(workspace)
+        except (OSError, sqlite3.Error) as error:
+            way = "make it writable"
+            # Not one of its heirs: then it is no database, or a damaged one.
+            if type(error) is sqlite3.DatabaseError:
+                way = f"delete {DATABASE} there, and pictures are encoded again"
+            raise StoreError(
+                f"The workspace {workspace} can't be opened for writing ({_reason(error)}); "
+                f"{way}, or name another one with --workspace."
+            ) from error
+        version = database.version()
+        if version != FORMAT:
+            database.close()
+            raise StoreError(
+                f"The workspace {workspace} has store format {version}, this fashiontag reads "
+                f"{FORMAT}; update fashiontag or name another workspace with --workspace."
+            )
         return database
 
     def version(self) -> int:
