@@ -188,7 +188,7 @@ def shelf(workspace: Path, encoder: Encoder, splits: Sequence[str]) -> Shelf:
             encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
         )
         items = {item.id: at for at, item in enumerate(index.items(placement.numbers.tolist()))}
-        at = np.array([items[f"{number}.jpg"] for number in read.ids])
+        at = np.array([items[f"{one}.jpg"] for one in read.ids])
         images = store.read("image", encoder.fingerprint, placement.images[at]).astype(np.float32)
         texts = store.read("text", encoder.fingerprint, placement.texts[at]).astype(np.float32)
     if statistics.image and statistics.title:
