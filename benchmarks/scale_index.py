@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Say = Callable[[str, str], None]
+
 RESULT = RESULTS / "scale_index.md"
 QUERIES = 200
 CHUNK = 2**16
@@ -108,23 +110,8 @@ def entries(rows: int) -> Iterator[Entry]:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--filters", action="store_true", help="also fill SQLite and time filters")
-    given = parser.parse_args()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    given.folder.mkdir(parents=True, exist_ok=True)
-    report = [
-        [f"{given.rows:,} × {given.dim}, float32", f"{given.rows * given.dim * 4 / 1e9:.2f} GB"]
-    ]
-
-    def say(name: str, value: str) -> None:
-        report.append([name, value])
-        print(f"{name}: {value}", flush=True)
-
+def measure(given: argparse.Namespace, say: Say) -> None:
+    """Build, search, filter, add to and take from `given.rows` vectors of `given.dim` numbers."""
     matrix = draw(
         given.folder / f"{given.rows}.npy", given.rows, given.dim, max(10, given.rows // 200)
     )
@@ -209,10 +196,31 @@ def main() -> None:
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     say("peak memory in all, comparing everything included", f"{peak:.2f} GB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--filters", action="store_true", help="also fill SQLite and time filters")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    given = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    given.folder.mkdir(parents=True, exist_ok=True)
+    report = [
+        [f"{given.rows:,} × {given.dim}, float32", f"{given.rows * given.dim * 4 / 1e9:.2f} GB"]
+    ]
+
+    def say(name: str, value: str) -> None:
+        report.append([name, value])
+        print(f"{name}: {value}", flush=True)
+
+    measure(given, say)
     if given.filters:
         filters(given.folder / "items", given.rows, say)
     markdown.write(
-        RESULT,
+        given.out,
         [
             "# A million vectors",
             "",
@@ -226,7 +234,7 @@ def main() -> None:
     )
 
 
-def filters(folder: Path, rows: int, say: Callable[[str, str], None]) -> None:
+def filters(folder: Path, rows: int, say: Say) -> None:
     """Time filters and titles' words over a million items in SQLite."""
     shutil.rmtree(folder, ignore_errors=True)
     with Index.open(folder) as index:
