@@ -79,10 +79,7 @@ def store(
             f"{shard.model or shard.fingerprint[:12]}, {shard.bytes / 1e6:,.1f} MB{unused}"
         )
     for name, manifest in held.neighbours:
-        output.line(
-            f"FAISS: {manifest.rows:,} rows of {name} in {len(manifest.segments)} segments, "
-            f"recall@10 {manifest.recall:.3f}"
-        )
+        output.line(f"FAISS: {manifest.rows:,} rows of {name}, recall@10 {manifest.recall:.3f}")
     output.line(
         f"{held.store.files:,} files known, index {held.index_bytes / 1e6:,.1f} MB, together "
         f"{(held.store.bytes + held.index_bytes) / 1e6:,.1f} MB in {workspace}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashiontag.heads.statistics import Statistics
-from fashiontag.index import TAIL, WORTH, Segments, centred, made_of, refresh
+from fashiontag.index import TAIL, WORTH, InvertedFile, centred, made_of, refresh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def refresh_neighbours(
     worth: int = WORTH,
     tail: int = TAIL,
 ) -> Neighbours:
-    """Make FAISS's segments follow the index; at once where nothing is to be done.
+    """Make FAISS's files follow the index; at once where nothing is to be done.
 
     Searches are right without it, and slower beyond some 100,000 items.
 
@@ -89,15 +89,15 @@ def place(index: Index, encoder: Encoder, store: VectorStore) -> Placement:
     )
 
 
-def open_segments(
+def open_neighbours(
     workspace: Path, kind: Kind, encoder: Encoder, store: VectorStore, rows: NDArray[np.int64]
-) -> Segments | None:
+) -> InvertedFile | None:
     """Return what FAISS knows of these rows, None where nothing, or nothing that still holds."""
     folder = _folder(workspace, kind, encoder.fingerprint)
     if not folder.is_dir():
         return None
     revision = store.revision(kind, encoder.fingerprint)
-    return Segments.open(folder, made_of(revision, encoder.dim, mean_of(kind, encoder)), rows)
+    return InvertedFile.open(folder, made_of(revision, encoder.dim, mean_of(kind, encoder)), rows)
 
 
 def mean_of(kind: Kind, encoder: Encoder) -> NDArray[np.float32] | None:

@@ -19,10 +19,10 @@ from fashiontag.errors import (
 )
 from fashiontag.heads.statistics import Statistics
 from fashiontag.index import DATABASE, FEW_SCORES, Index, Part, closeness, nearest
+from fashiontag.index import where as filters
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows import where as filters
 from fashiontag.workflows.embed import content_key, embed_texts, read_vectors
-from fashiontag.workflows.neighbours import NEIGHBOURS, open_segments, place
+from fashiontag.workflows.neighbours import NEIGHBOURS, open_neighbours, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def search(
     minus : str, optional
         What to turn away from.
     where : str, optional
-        A filter, as `fashiontag.workflows.where` defines it; applied before the cut to k.
+        A filter, as `fashiontag.index.where` defines it; applied before the cut to k.
     k : int
         Hits wanted.
     fold : bool
@@ -153,7 +153,7 @@ def search(
         if weight < 1:
             said = index.said(encoder.fingerprint, placement.numbers)
             near = closeness(index.words(words), said, WORDS_WEIGHT * (1 - weight))
-        placement, parts = _with_segments(workspace, index, encoder, store, placement, parts)
+        placement, parts = _with_proposers(workspace, index, encoder, store, placement, parts)
         found = nearest(placement, parts, k, words=near, among=among, fold=fold, floor=min_score)
         numbers = placement.numbers[found.positions].tolist()
         there = {item.number: item for item in index.items(numbers)}
@@ -255,7 +255,7 @@ def _parts(
     return parts
 
 
-def _with_segments(
+def _with_proposers(
     workspace: Path,
     index: Index,
     encoder: Encoder,
@@ -268,15 +268,15 @@ def _with_segments(
         return placement, list(parts)
     kinds: tuple[Kind, ...] = ("image", "text")
     found = [
-        open_segments(workspace, kind, encoder, store, part.rows)
+        open_neighbours(workspace, kind, encoder, store, part.rows)
         for kind, part in zip(kinds, parts, strict=False)
     ]
     if not all(found):
         return placement, list(parts)
     orders = index.orders(encoder.fingerprint, placement)
     near = [
-        replace(part, segments=segments, order=order)
-        for part, segments, order in zip(parts, found, orders[2:], strict=False)
+        replace(part, proposer=proposer, order=order)
+        for part, proposer, order in zip(parts, found, orders[2:], strict=False)
     ]
     return replace(placement, kin=orders[:2]), near
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fashiontag.index import DATABASE, Index, Manifest
+from fashiontag.index import DATABASE, DERIVED, Index, Manifest
 from fashiontag.vectors import VectorStore
 from fashiontag.workflows.neighbours import NEIGHBOURS
 
@@ -32,7 +32,7 @@ def status(workspace: Path) -> Upkeep:
         stored = store.status()
     folder = workspace / NEIGHBOURS
     known = [(path.name, Manifest.read(path)) for path in sorted(folder.glob("*"))]
-    files = [workspace / DATABASE, *folder.rglob("*")]
+    files = [workspace / DATABASE, *(workspace / DERIVED).rglob("*"), *folder.rglob("*")]
     return Upkeep(
         stored,
         _used(workspace),
