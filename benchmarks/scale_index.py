@@ -1,6 +1,6 @@
 """A million vectors of 512 numbers: ``python -m benchmarks.scale_index DIR``.
 
-Clustered vectors are drawn into DIR (1 GB), FAISS's segments are built beside them, searched,
+Clustered vectors are drawn into DIR (1 GB), FAISS's file is built beside them, searched,
 filtered, added to, and taken from; every figure stands beside what comparing everything gives. The
 report is ``benchmarks/results/scale_index.md``.
 """
@@ -24,15 +24,15 @@ from benchmarks.paths import RESULTS
 from fashiontag.index import (
     Entry,
     Index,
+    InvertedFile,
     Part,
     Placement,
-    Segments,
     closeness,
     made_of,
     nearest,
     refresh,
+    where,
 )
-from fashiontag.workflows import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,33 +122,33 @@ def measure(given: argparse.Namespace, say: Say) -> None:
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     queries, tuning = queries[:QUERIES], queries[QUERIES : QUERIES + 64]
     bound = made_of(1, given.dim, None)
-    segments = given.folder / "segments"
-    shutil.rmtree(segments, ignore_errors=True)
+    neighbours = given.folder / "neighbours"
+    shutil.rmtree(neighbours, ignore_errors=True)
     most = given.rows * 99 // 100
 
     before = np.arange(most)
-    built = refresh(segments, bound, matrix, None, before, tuning)
+    built = refresh(neighbours, bound, matrix, None, before, tuning)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     times = peak / (given.rows * given.dim * 4 / 1e9)
     say(f"building {most:,}", f"{built.seconds:.0f} s, {os.cpu_count()} cores")
     say("peak memory up to here", f"{peak:.2f} GB, {times:.2f} × the float32 bytes")
-    size = sum(path.stat().st_size for path in segments.iterdir())
+    size = sum(path.stat().st_size for path in neighbours.iterdir())
     say("on disk", f"{size / 1e9:.2f} GB")
     say("recall@10 in the manifest", f"{built.recall:.3f}")
     rows = np.arange(given.rows)
-    added = refresh(segments, bound, matrix, None, rows, tuning)
+    added = refresh(neighbours, bound, matrix, None, rows, tuning)
     say(
         f"adding {given.rows - most:,}",
         f"{added.seconds:.2f} s, {added.seconds / built.seconds:.1%} of building",
     )
 
     place, order = placed(rows)
-    opened = Segments.open(segments, bound, rows)
+    opened = InvertedFile.open(neighbours, bound, rows)
     if opened is None:
-        sys.exit("the segments can't be opened")
+        sys.exit("FAISS's file can't be opened")
     say(
-        "segments, lists opened",
-        f"{len(opened.manifest.segments)}, {opened.manifest.probes} of {opened.manifest.lists}",
+        "lists opened",
+        f"{opened.manifest.probes} of {opened.manifest.lists}",
     )
 
     def near(query: NDArray[np.float32], **more: object) -> object:
@@ -186,7 +186,7 @@ def measure(given: argparse.Namespace, say: Say) -> None:
     gone = np.unique(np.concatenate(some[:20]))
     left = np.setdiff1d(rows, gone)
     started = time.perf_counter()
-    fewer = Segments.open(segments, bound, left)
+    fewer = InvertedFile.open(neighbours, bound, left)
     took = time.perf_counter() - started
     proposed = np.concatenate([fewer.search(query, 200) for query in queries]) if fewer else gone
     say(

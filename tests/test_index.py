@@ -1,5 +1,6 @@
 """The index: it matches its source, filters by what items have, and finds the nearest exactly."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from fashiontag.errors import StoreError
 from fashiontag.index import (
+    DATABASE,
+    DERIVED,
     Entry,
     Index,
     Part,
@@ -345,12 +348,48 @@ def test_titles_are_kept_until_the_index_changes(index):
     assert having(index, "blue shirt") == [1]
     # of a state that the index has just left, and of which the new one holds a part, or more
     lengths = lambda state: np.diff(index.said("m", state).starts).tolist()  # noqa: E731
-    assert lengths(before) == [0, 0]
-    assert lengths(numbers(index)) == [0, 3]
+    assert lengths(before) == [2, 0]
+    assert lengths(numbers(index)) == [2, 3]
     now = numbers(index)
     replace(index, [entry("a"), entry("c", title="Blue shirt dress"), entry("d", title="Tie")])
     assert lengths(numbers(index)) == [0, 3, 1]
     assert lengths(now) == [0, 3]
+
+
+def kept_files(workspace):
+    return sorted((workspace / DERIVED).rglob("*.npy"))
+
+
+def test_only_the_present_state_is_kept(index, tmp_path):
+    for title in ("Red dress", "Blue dress"):
+        replace(index, [entry("a", title=title)])
+        assert having(index, "dress") == [0]
+    assert [path.name for path in (tmp_path / DERIVED).iterdir()] == [str(index.generation())]
+    assert len(kept_files(tmp_path)) == 4  # the placement; whose titles, their words and starts
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array"])
+def test_what_can_not_be_kept_or_read_is_made_again(index, tmp_path, damage):
+    replace(index, [entry("a", title="Red dress", tags=("color=red",))])
+    assert having(index, "dress") == [0]
+    for path in kept_files(tmp_path):
+        path.write_bytes(damage)
+    with Index.open(tmp_path) as again:
+        assert having(again, "dress") == [0]
+    shutil.rmtree(tmp_path / DERIVED)
+    (tmp_path / DERIVED).write_text("no folder can be made here")
+    with Index.open(tmp_path) as again:
+        assert having(again, "dress") == [0]
+        assert len(again.matching("color", "=", "red")) == 1
+
+
+def test_what_another_database_kept_is_not_read(index, tmp_path):
+    replace(index, [entry("a", title="Red dress")])
+    assert having(index, "dress") == [0]
+    (tmp_path / DATABASE).unlink()
+    with Index.open(tmp_path) as new:
+        replace(new, [entry("b", title="Blue shirt"), entry("c", title="Tie dress")])
+        assert having(new, "dress") == [1]
 
 
 def test_words_of_what_went_go_too(index):
@@ -410,14 +449,6 @@ def test_what_leads_a_title_is_its_brand_and_takes_nothing_away():
     titles, words = said(["dress", "some long brand dress", "dress shirt", "brand dress dress"])
     bare, branded, other, twice = closeness(words("dress"), titles)
     assert bare == branded == twice > other > 0
-
-
-def test_titles_are_packed_without_loss():
-    for texts in ([], [""], ["a b c", "", "c"], ["a b", "c d"]):
-        titles, _ = said(texts)
-        again = Titles.unpack(titles.pack())
-        assert again.said.tolist() == titles.said.tolist()
-        assert again.starts.tolist() == titles.starts.tolist()
 
 
 # -- distances ------------------------------------------------------------------------------------

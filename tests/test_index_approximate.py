@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashiontag.index import Part, Placement, Segments, made_of, nearest, refresh
+from fashiontag.index import InvertedFile, Part, Placement, made_of, nearest, refresh
 from fashiontag.index import approximate as module
 
 near = sys.modules["fashiontag.index.nearest"]  # its name is the function's
@@ -51,19 +51,19 @@ def renew(folder, matrix, rows, queries, mean=None, revision=1, **given):
 
 
 def opened(folder, rows, mean=None, revision=1):
-    return Segments.open(folder, made_of(revision, D, mean), np.asarray(rows))
+    return InvertedFile.open(folder, made_of(revision, D, mean), np.asarray(rows))
 
 
 def search(matrix, rows, query, folder=None, k=10, mean=None, **given):
-    """Search n items with these rows, through segments if there is a folder; return positions."""
+    """Search n items with these rows, through FAISS if there is a folder; return positions."""
     rows = np.asarray(rows)
     own = -np.arange(1, len(rows) + 1)
     none = np.full(len(rows), -1)
     place = Placement(np.arange(len(rows)), own, own, rows, none)
     orders = place.orders()
     place = dataclasses.replace(place, kin=orders[:2])
-    segments = opened(folder, rows, mean) if folder else None
-    part = Part(matrix, rows, query, mean, 1.0, segments, orders[2])
+    proposer = opened(folder, rows, mean) if folder else None
+    part = Part(matrix, rows, query, mean, 1.0, proposer, orders[2])
     return nearest(place, [part], k, **given).positions.tolist()
 
 
@@ -96,7 +96,7 @@ def test_what_came_after_is_found_before_any_refresh(tmp_path, matrix, queries):
     assert renew(tmp_path, matrix, rows, queries, tail=1000).did == ""
     assert renew(tmp_path, matrix, rows, queries, tail=999).did == "added"
     after = opened(tmp_path, rows)
-    assert (len(after.tail), [one.rows for one in after.manifest.segments]) == (0, [2000, 1000])
+    assert (len(after.tail), after.manifest.rows, after.manifest.built_for) == (0, N, 2000)
     assert agreement(matrix, rows, queries, tmp_path) >= 0.95
 
 
@@ -111,12 +111,13 @@ def test_what_is_gone_is_never_proposed(tmp_path, matrix, queries):
     assert opened(tmp_path, np.arange(N)).tail.tolist() == [n for n in range(N) if n % 3]
 
 
-def test_many_segments_are_merged_and_swept(tmp_path, matrix, queries):
+def test_rows_are_added_to_one_file_and_what_went_before_is_swept(tmp_path, matrix, queries):
     did = [renew(tmp_path, matrix, np.arange(2000 + 100 * step), queries).did for step in range(10)]
-    assert did == ["built", *["added"] * 7, "merged", "added"]
+    assert did == ["built", *["added"] * 9]
     manifest = opened(tmp_path, np.arange(2900)).manifest
-    assert [one.rows for one in manifest.segments] == [2800, 100]
-    assert len(list(tmp_path.glob("*.faiss"))) == 3  # with the trained one
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "lock", "manifest.json", manifest.file, manifest.file + ".npy",
+    }  # fmt: skip
     assert agreement(matrix, np.arange(2900), queries, tmp_path) >= 0.95
 
 
@@ -193,17 +194,15 @@ def test_what_folds_is_counted_over_everything(tmp_path, matrix, queries):
 @settings(max_examples=25, deadline=None)
 def test_after_any_sequence_exactly_the_items_are_found(tmp_path_factory, matrix, states):
     """However FAISS's files follow, asking for everything gives everything there is, once."""
-    folder = tmp_path_factory.mktemp("segments")
+    folder = tmp_path_factory.mktemp("neighbours")
     for number, rows in enumerate(states):
         if number % 2 == 0:
             renew(folder, matrix, np.array(rows, dtype=np.int64), matrix[:3].astype(np.float32))
         if not rows:
             continue
-        segments = opened(folder, np.array(rows))
-        if segments is not None:
-            proposed = segments.search(
-                matrix[0].astype(np.float32), 400, probes=segments.manifest.lists
-            )
+        file = opened(folder, np.array(rows))
+        if file is not None:
+            proposed = file.search(matrix[0].astype(np.float32), 400, probes=file.manifest.lists)
             assert sorted(proposed.tolist()) == sorted(rows)
 
 
@@ -222,7 +221,7 @@ for rows in range(1000, 3001, 50):
 
 def test_a_killed_refresh_leaves_one_state_or_the_next(tmp_path, matrix, queries):
     np.save(tmp_path / "matrix.npy", matrix)
-    folder = tmp_path / "segments"
+    folder = tmp_path / "neighbours"
     for wait in (0.0, 0.02, 0.05):
         child = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(folder), str(tmp_path / "matrix.npy")],
@@ -233,11 +232,9 @@ def test_a_killed_refresh_leaves_one_state_or_the_next(tmp_path, matrix, queries
         os.kill(child.pid, signal.SIGKILL)
         last = int((child.stdout.read().split() or [last])[-1])
         child.wait()
-        segments = opened(folder, np.arange(N))
-        assert sum(one.rows for one in segments.manifest.segments) >= last
+        assert opened(folder, np.arange(N)).manifest.rows >= last
         assert agreement(matrix, np.arange(N), queries[:5], folder) >= 0.9
     renew(folder, matrix, np.arange(N), queries)
     manifest = json.loads((folder / "manifest.json").read_text())
-    named = {one["file"] for one in manifest["segments"]}
-    assert {path.name for path in folder.glob("*.faiss")} == {*named, "trained.faiss"}
+    assert [path.name for path in folder.glob("*.faiss")] == [manifest["file"]]
     assert not list(folder.glob("*.part"))

@@ -23,8 +23,8 @@ from fashiontag.errors import (
     UsageError,
 )
 from fashiontag.index import Index
+from fashiontag.index import where as filters
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows import where as filters
 from fashiontag.workflows.indexing import index_source, index_status
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in

@@ -59,10 +59,7 @@ def _draw(held: Upkeep, workspace: Path) -> None:
             f"{shard.model or shard.fingerprint[:12]}, {shard.bytes / 1e6:,.1f} MB{unused}"
         )
     for known in held.neighbours:
-        output.line(
-            f"FAISS: {known.rows:,} rows of {known.name} in {known.segments} segments, "
-            f"recall@10 {known.recall:.3f}"
-        )
+        output.line(f"FAISS: {known.rows:,} rows of {known.name}, recall@10 {known.recall:.3f}")
     output.line(
         f"{held.files:,} files known, index {held.index_bytes / 1e6:,.1f} MB, together "
         f"{held.bytes / 1e6:,.1f} MB in {workspace}"

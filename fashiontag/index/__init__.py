@@ -1,32 +1,32 @@
 """What can be searched, and how near it is to a query: the only place where a distance appears.
 
-`database` holds items and what they are filtered by, `nearest` compares vectors, which stay in the
-store and are handed in as its memory map, `words` compares titles word for word, and `approximate`
-spares large catalogues most of the vectors.
+`database` holds items, and `derived` the arrays that searches made of them. `where` is the language
+of filters, which compare `columns`. `nearest` compares vectors, which stay in the store and are
+handed in as its memory map, `words` compares titles word for word, and `approximate` spares large
+catalogues most of the vectors.
 """
 
 from fashiontag.index.approximate import (
     TAIL,
     WORTH,
+    InvertedFile,
     Manifest,
     Refreshed,
-    Segments,
     engine,
     made_of,
     refresh,
 )
+from fashiontag.index.columns import FIELD, Operator
 from fashiontag.index.database import (
     DATABASE,
-    FIELD,
+    DERIVED,
     Changes,
     Entry,
     Index,
     IndexedItem,
     KnownTitle,
-    Operator,
     Placement,
     SourceStatus,
-    number,
 )
 from fashiontag.index.nearest import (
     FEW_SCORES,
@@ -35,13 +35,13 @@ from fashiontag.index.nearest import (
     alike,
     centred,
     chance_level,
-    members,
     nearest,
 )
 from fashiontag.index.words import Titles, closeness
 
 __all__ = [
     "DATABASE",
+    "DERIVED",
     "FEW_SCORES",
     "FIELD",
     "TAIL",
@@ -51,13 +51,13 @@ __all__ = [
     "Found",
     "Index",
     "IndexedItem",
+    "InvertedFile",
     "KnownTitle",
     "Manifest",
     "Operator",
     "Part",
     "Placement",
     "Refreshed",
-    "Segments",
     "SourceStatus",
     "Titles",
     "alike",
@@ -66,8 +66,6 @@ __all__ = [
     "closeness",
     "engine",
     "made_of",
-    "members",
     "nearest",
-    "number",
     "refresh",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.index.approximate import Segments
     from fashiontag.index.database import Placement
 
 FEW = 20_000
@@ -27,6 +26,16 @@ FEW_SCORES = 200
 """Scores below which there is no telling a good one from chance: a spread that rests on 32."""
 
 _BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
+
+
+class Proposer(Protocol):
+    """What knows which rows may be near a query without comparing all of them."""
+
+    def search(
+        self, query: NDArray[np.float32], count: int, *, among: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """Return about ``count`` rows that may be near, of those ``among`` which is asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +55,10 @@ class Part:
         with titles are then of one scale. None leaves the vectors as they are.
     weight : float
         The part's say where an item has both.
-    segments : Segments, optional
-        What FAISS knows of these rows; without it every row is compared.
+    proposer : Proposer, optional
+        Spares most of the comparisons; without it every row is compared.
     order : ndarray of shape (n,), int64, optional
-        ``argsort(rows)``; with ``segments``.
+        ``argsort(rows)``; with a proposer.
     """
 
     matrix: NDArray[np.float16]
@@ -57,7 +66,7 @@ class Part:
     query: NDArray[np.float32]
     mean: NDArray[np.float32] | None
     weight: float
-    segments: Segments | None = None
+    proposer: Proposer | None = None
     order: NDArray[np.int64] | None = None
 
 
@@ -98,7 +107,7 @@ def nearest(
 
     An item's cosine c is the weighted mean of its parts', over the parts it has; words w take it
     nearer, to the score ``1 - (1 - c) * (1 - w)``, which is c where there are none. Scores are
-    exact; so is the choice, unless all parts have segments and more than `FEW` items are allowed.
+    exact; so is the choice, unless all parts have proposers and more than `FEW` items are allowed.
 
     Parameters
     ----------
@@ -127,7 +136,7 @@ def nearest(
     else:
         allowed = np.flatnonzero(members(placement.numbers, among))
     scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
-    if len(allowed) > max(FEW, 50 * k) and all(part.segments for part in parts):
+    if len(allowed) > max(FEW, 50 * k) and all(part.proposer for part in parts):
         allowed = _proposed(placement, parts, words, k, None if among is None else allowed)
     if floor == "auto":
         # The query's own distribution is that over everything, or a filter would move the cut;
@@ -144,9 +153,9 @@ def nearest(
     folded = np.zeros(len(chosen), dtype=np.int64)
     if fold:
         families, pictures = placement.families[allowed], placement.pictures[allowed]
-        for place, one in enumerate(chosen):
-            same = (families == placement.families[one]) | (pictures == placement.pictures[one])
-            folded[place] = same.sum() - 1
+        for rank, at in enumerate(chosen):
+            same = (families == placement.families[at]) | (pictures == placement.pictures[at])
+            folded[rank] = same.sum() - 1
     return Found(chosen, scores[chosen], folded)
 
 
@@ -160,13 +169,13 @@ def _proposed(
     """Return positions that hold the k nearest, and all that would fold into them, ascending."""
     found = []
     for part in parts:
-        if part.segments is None or part.order is None:
-            raise ValueError("a part without segments can't propose anything")
+        if part.proposer is None or part.order is None:
+            raise ValueError("a part without a proposer can't propose anything")
         among = None
         if allowed is not None:
             among = part.rows[allowed]
             among = among[among >= 0]
-        rows = part.segments.search(part.query, max(FETCHED, 20 * k), among=among)
+        rows = part.proposer.search(part.query, max(FETCHED, 20 * k), among=among)
         found.append(_holding(part.rows, part.order, rows))
     if words is not None:
         found.append(_top(words, np.flatnonzero(words), max(FETCHED, 20 * k)))
@@ -224,12 +233,12 @@ def alike(
     scores = np.ones(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _BLOCK):
         block = vectors[start : start + _BLOCK] @ vectors[start:].T
-        for one, other in np.argwhere(block >= floor).tolist():
-            # argwhere goes row by row, so whether `one` leads is settled when its row comes
-            leads, free = (leaders[start + at] == start + at for at in (one, other))
-            if other > one and leads and free:
-                leaders[start + other] = start + one
-                scores[start + other] = block[one, other]
+        for row, other in np.argwhere(block >= floor).tolist():
+            # argwhere goes row by row, so whether a row leads is settled when it comes
+            leads, free = (leaders[start + at] == start + at for at in (row, other))
+            if other > row and leads and free:
+                leaders[start + other] = start + row
+                scores[start + other] = block[row, other]
     return leaders, scores
 
 

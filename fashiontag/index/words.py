@@ -29,35 +29,23 @@ class Titles:
 
     Attributes
     ----------
-    said : ndarray of shape (words,), int32
+    words : ndarray of shape (m,), int32
         All titles' words, one title after the other.
     starts : ndarray of shape (n + 1,), int64
-        Title i is ``said[starts[i] : starts[i + 1]]``, which may be empty.
+        Title i is ``words[starts[i] : starts[i + 1]]``, which may be empty.
     """
 
-    said: NDArray[np.int32]
+    words: NDArray[np.int32]
     starts: NDArray[np.int64]
 
     @classmethod
     def join(cls, titles: Iterable[bytes]) -> Self:
         """Make them of each title's numbers, as the bytes of little-endian int32."""
-        said, starts = bytearray(), array("q", [0])
+        words, starts = bytearray(), array("q", [0])
         for title in titles:
-            said += title
-            starts.append(len(said) // 4)
-        return cls(np.frombuffer(said, dtype="<i4"), np.frombuffer(starts, dtype="<i8"))
-
-    def pack(self) -> NDArray[np.int64]:
-        """Return one array of int64 with all of it, for `unpack`."""
-        size = np.array([len(self.starts), len(self.said)], dtype="<i8")
-        even = np.pad(self.said.astype("<i4"), (0, len(self.said) % 2))
-        return np.concatenate([size, self.starts, even.view("<i8")])
-
-    @classmethod
-    def unpack(cls, data: NDArray[np.int64]) -> Self:
-        """Read what `pack` wrote, without a copy."""
-        titles, words = data[:2].tolist()
-        return cls(data[2 + titles :].view("<i4")[:words], data[2 : 2 + titles])
+            words += title
+            starts.append(len(words) // 4)
+        return cls(np.frombuffer(words, dtype="<i4"), np.frombuffer(starts, dtype=np.int64))
 
 
 def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDArray[np.float32]:
@@ -82,11 +70,11 @@ def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDAr
     ndarray of shape (n,), float32
     """
     near = np.zeros(len(titles.starts) - 1, dtype=np.float32)
-    wanted = np.zeros(len(titles.said), dtype=np.bool_)
+    wanted = np.zeros(len(titles.words), dtype=np.bool_)
     for word in asked:  # `numpy.isin` took twelve times as long
-        wanted |= titles.said == word
+        wanted |= titles.words == word
     places = np.flatnonzero(wanted)
-    words = titles.said[places]
+    words = titles.words[places]
     lengths = np.diff(titles.starts)
     owners = np.repeat(np.arange(len(near), dtype=np.int32), lengths)[places]
     titled = np.count_nonzero(lengths)

@@ -11,9 +11,9 @@ import numpy as np
 from fashiontag.datamodels import Hit
 from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
-from fashiontag.workflows import where as filters
+from fashiontag.index import where as filters
 from fashiontag.workspace.embed import content_key, embed_texts
-from fashiontag.workspace.neighbours import NEIGHBOURS, open_segments
+from fashiontag.workspace.neighbours import NEIGHBOURS, open_neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +120,7 @@ def search(
         before, or a picture of the catalogue, need no model.
     query : Query
     where : str, optional
-        A filter, as `fashiontag.workflows.where` defines it; applied before the cut to k.
+        A filter, as `fashiontag.index.where` defines it; applied before the cut to k.
     k : int
         Hits wanted.
     fold : bool
@@ -155,7 +155,7 @@ def search(
     if weight < 1:
         titles = index.said(workspace.encoder.fingerprint, placement.numbers)
         near = closeness(index.words(query.words), titles, WORDS_WEIGHT * (1 - weight))
-    placement, parts = _with_segments(workspace, placement, parts)
+    placement, parts = _with_proposers(workspace, placement, parts)
     found = nearest(placement, parts, k, words=near, among=among, fold=fold, floor=min_score)
     numbers = placement.numbers[found.positions].tolist()
     there = {item.number: item for item in index.items(numbers)}
@@ -207,7 +207,7 @@ def _parts(workspace: Workspace, query: Query, placement: Placement, weight: flo
     return parts
 
 
-def _with_segments(
+def _with_proposers(
     workspace: Workspace, placement: Placement, parts: Sequence[Part]
 ) -> tuple[Placement, list[Part]]:
     """Let FAISS propose, where it knows the vectors of every part."""
@@ -215,14 +215,15 @@ def _with_segments(
         return placement, list(parts)
     kinds: tuple[Kind, ...] = ("image", "text")
     found = [
-        open_segments(workspace, kind, part.rows) for kind, part in zip(kinds, parts, strict=False)
+        open_neighbours(workspace, kind, part.rows)
+        for kind, part in zip(kinds, parts, strict=False)
     ]
     if not all(found):
         return placement, list(parts)
     orders = workspace.index.orders(workspace.encoder.fingerprint, placement)
     near = [
-        replace(part, segments=segments, order=order)
-        for part, segments, order in zip(parts, found, orders[2:], strict=False)
+        replace(part, proposer=proposer, order=order)
+        for part, proposer, order in zip(parts, found, orders[2:], strict=False)
     ]
     return replace(placement, kin=orders[:2]), near
 

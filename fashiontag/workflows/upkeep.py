@@ -6,7 +6,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from fashiontag.index import DATABASE, Index, Manifest
+from fashiontag.index import DATABASE, DERIVED, Index, Manifest
 from fashiontag.vectors import VectorStore
 from fashiontag.workspace.neighbours import NEIGHBOURS
 
@@ -35,7 +35,6 @@ class KnownNeighbours:
 
     name: str
     rows: int
-    segments: int
     recall: float
 
 
@@ -57,7 +56,7 @@ def status(workspace: Path) -> Upkeep:
     used = _used(workspace)
     folder = workspace / NEIGHBOURS
     known = [(path.name, Manifest.read(path)) for path in sorted(folder.glob("*"))]
-    files = [workspace / DATABASE, *folder.rglob("*")]
+    files = [workspace / DATABASE, *(workspace / DERIVED).rglob("*"), *folder.rglob("*")]
     index_bytes = sum(path.stat().st_size for path in files if path.is_file())
     return Upkeep(
         stored.bytes + index_bytes,
@@ -68,7 +67,7 @@ def status(workspace: Path) -> Upkeep:
             for shard in stored.shards
         ),
         tuple(
-            KnownNeighbours(name, found.rows, len(found.segments), found.recall)
+            KnownNeighbours(name, found.rows, found.recall)
             for name, found in known
             if found is not None
         ),

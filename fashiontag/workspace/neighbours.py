@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashiontag.index import TAIL, WORTH, Segments, centred, made_of, refresh
+from fashiontag.index import TAIL, WORTH, InvertedFile, centred, made_of, refresh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class Neighbours:
 
 
 def refresh_neighbours(workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL) -> Neighbours:
-    """Make FAISS's segments follow the index; at once where nothing is to be done.
+    """Make FAISS follow the index; at once where nothing is to be done.
 
     Searches are right without it, and slower beyond some 100,000 items.
 
@@ -71,14 +71,16 @@ def refresh_neighbours(workspace: Workspace, *, worth: int = WORTH, tail: int = 
     return Neighbours(done["image"], done["text"])
 
 
-def open_segments(workspace: Workspace, kind: Kind, rows: NDArray[np.int64]) -> Segments | None:
+def open_neighbours(
+    workspace: Workspace, kind: Kind, rows: NDArray[np.int64]
+) -> InvertedFile | None:
     """Return what FAISS knows of these rows, None where nothing, or nothing that still holds."""
     folder = _folder(workspace, kind)
     if not folder.is_dir():
         return None
     revision = workspace.vectors(kind).revision()
     bound_to = made_of(revision, workspace.encoder.dim, workspace.mean(kind))
-    return Segments.open(folder, bound_to, rows)
+    return InvertedFile.open(folder, bound_to, rows)
 
 
 def _folder(workspace: Workspace, kind: Kind) -> Path:

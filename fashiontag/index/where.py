@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from fashiontag.errors import QueryError
-from fashiontag.index import members, number
+from fashiontag.index.columns import number
+from fashiontag.index.nearest import members
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fashiontag.index import Index, Operator
+    from fashiontag.index.columns import Operator
+    from fashiontag.index.database import Index
 
     Mask = NDArray[np.bool_]
 
@@ -78,6 +80,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _SAME_SIGN = {"==": "=", "<>": "!="}
+_RESERVED = frozenset({"and", "or", "not", "in"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,12 @@ class _Token:
     text: str
     at: int
 
-    def is_word(self, word: str) -> bool:
-        return self.kind == "name" and self.text.lower() == word
+    @property
+    def unquoted(self) -> str:
+        if self.kind != "text":
+            return self.text
+        quote = self.text[0]
+        return self.text[1:-1].replace(quote * 2, quote)
 
 
 def parse(text: str) -> Filter:
@@ -156,27 +163,27 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(_tokens(text))
+        self._tokens = _tokens(text)
         self._next = 0
         self._depth = 0
 
     def parse(self) -> Filter:
-        if self._peek().kind == "end":
+        if self._token.kind == "end":
             raise QueryError("--where is empty; give a condition such as \"color = 'red'\".")
         parsed = self._filter()
-        if self._peek().kind != "end":
+        if self._token.kind != "end":
             raise self._wrong("'and', 'or' or the end")
         return parsed
 
     def _filter(self) -> Filter:
         parts = [self._either()]
-        while self._take_word("or"):
+        while self._take("or"):
             parts.append(self._either())
         return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
     def _either(self) -> Filter:
         parts = [self._factor()]
-        while self._take_word("and"):
+        while self._take("and"):
             parts.append(self._factor())
         return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
 
@@ -186,21 +193,21 @@ class _Parser:
             raise QueryError(
                 f"--where is nested more than {DEEPEST} levels deep; write it flatter."
             )
-        try:
-            if self._take_word("not"):
-                return Not(self._factor())
-            if self._take("("):
-                inner = self._filter()
-                self._expect(")")
-                return inner
-            return self._comparison()
-        finally:
-            self._depth -= 1
+        parsed: Filter
+        if self._take("not"):
+            parsed = Not(self._factor())
+        elif self._take("("):
+            parsed = self._filter()
+            self._expect(")")
+        else:
+            parsed = self._comparison()
+        self._depth -= 1
+        return parsed
 
     def _comparison(self) -> Filter:
         column = self._column_name()
-        negated = self._take_word("not")
-        if self._take_word("in"):
+        negated = self._take("not")
+        if self._take("in"):
             self._expect("(")
             parts = [Comparison(column, "=", self._value())]
             while self._take(","):
@@ -209,8 +216,8 @@ class _Parser:
             return Not(AnyOf(tuple(parts))) if negated else AnyOf(tuple(parts))
         if negated:
             raise self._wrong("'in'")
-        sign = _SAME_SIGN.get(self._peek().text, self._peek().text)
-        if self._peek().kind != "sign" or sign in "().,":
+        sign = _SAME_SIGN.get(self._token.text, self._token.text)
+        if self._token.kind != "sign" or sign in "().,":
             raise self._wrong("=, !=, <, <=, >, >= or in (...)")
         self._next += 1
         value = self._value()
@@ -223,40 +230,34 @@ class _Parser:
         return Comparison(column, cast("Operator", sign), value)
 
     def _column_name(self) -> str:
-        token = self._peek()
-        if token.kind != "name" or token.text.lower() in {"and", "or", "in"}:
-            raise self._wrong("a column")
-        self._next += 1
+        name = self._taken({"name"}, "a column").text
         if not self._take("."):
-            return token.text
-        field = self._peek()
+            return name
+        field = self._token
         if field.kind not in {"name", "text", "number"}:
             raise self._wrong("a field's name after the dot")
         self._next += 1
-        return f"{token.text}.{_unquoted(field)}"
+        return f"{name}.{field.unquoted}"
 
     def _value(self) -> str | float:
-        token = self._peek()
-        if token.kind == "number":
-            self._next += 1
-            return float(token.text)
-        if token.kind == "text" or (
-            token.kind == "name" and token.text.lower() not in {"and", "or", "not", "in"}
-        ):
-            self._next += 1
-            return _unquoted(token)
-        raise self._wrong("a value such as 'red' or 50")
+        token = self._taken({"number", "text", "name"}, "a value such as 'red' or 50")
+        return float(token.text) if token.kind == "number" else token.unquoted
 
-    def _peek(self) -> _Token:
+    @property
+    def _token(self) -> _Token:
         return self._tokens[self._next]
 
-    def _take(self, sign: str) -> bool:
-        found = self._peek().kind == "sign" and self._peek().text == sign
-        self._next += found
-        return found
+    def _taken(self, kinds: set[str], wanted: str) -> _Token:
+        """Return the next token, which must be of one of these kinds and no word of the grammar."""
+        token = self._token
+        if token.kind not in kinds or token.text.lower() in _RESERVED:
+            raise self._wrong(wanted)
+        self._next += 1
+        return token
 
-    def _take_word(self, word: str) -> bool:
-        found = self._peek().is_word(word)
+    def _take(self, text: str) -> bool:
+        token = self._token
+        found = token.kind in {"name", "sign"} and token.text.lower() == text
         self._next += found
         return found
 
@@ -265,7 +266,7 @@ class _Parser:
             raise self._wrong(repr(sign))
 
     def _wrong(self, wanted: str) -> QueryError:
-        token = self._peek()
+        token = self._token
         got = "the end" if token.kind == "end" else repr(token.text)
         return QueryError(
             f"--where: got {got} at character {token.at + 1} of {self._text!r}, wanted {wanted}."
@@ -287,10 +288,3 @@ def _tokens(text: str) -> list[_Token]:
             tokens.append(_Token(str(found.lastgroup), found.group(), at))
         at = found.end()
     return [*tokens, _Token("end", "", at)]
-
-
-def _unquoted(token: _Token) -> str:
-    if token.kind != "text":
-        return token.text
-    quote = token.text[0]
-    return token.text[1:-1].replace(quote * 2, quote)
