@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from fashiontag.catalog import item_of
 from fashiontag.encoders import resolve
+from fashiontag.index import GUEST
 from fashiontag.labels import load_labels
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
@@ -323,13 +324,12 @@ def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
     """Index files that were tagged, beside what is indexed; a known file keeps its own item."""
     encoder = judge.workspace.encoder
     judge.workspace.index.replace_source(
-        f"python:{Path.cwd()}",
+        f"{GUEST}{Path.cwd()}",
         entries.values(),
         fingerprint=encoder.fingerprint,
         model=encoder.name,
         labels=judge.space.name,
         complete=False,  # what was tagged before stays
-        guest=True,
     )
     entries.clear()
 

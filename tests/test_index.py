@@ -15,6 +15,7 @@ from fashiontag.errors import StoreError
 from fashiontag.index import (
     DATABASE,
     DERIVED,
+    GUEST,
     Entry,
     Index,
     Part,
@@ -591,3 +592,35 @@ def test_one_style_is_one_family(index):
     families = index.placement("m", lambda _, keys: np.zeros(len(keys))).families.tolist()
     assert families[0] == families[1]
     assert len(set(families)) == 6
+
+
+def file_entry(name, path, *tags):
+    return Entry(name, path, "", "", tags, {}, f"{path}-key", None)
+
+
+@pytest.mark.parametrize("folder_first", [True, False])
+def test_a_file_that_python_named_too_is_one_item(tmp_path, folder_first):
+    facts = {"fingerprint": "f", "model": "m", "labels": "l"}
+    with Index.open(tmp_path) as index:
+
+        def by_folder():
+            index.replace_source("/shop", [file_entry("a.jpg", "/shop/a.jpg", "c=folder")], **facts)
+
+        def by_python(where):
+            files = [
+                file_entry("shop/a.jpg", "/shop/a.jpg", "c=python"),
+                file_entry("b.jpg", "/elsewhere/b.jpg", "c=python"),
+            ]
+            index.replace_source(f"{GUEST}{where}", files, complete=False, **facts)
+
+        if folder_first:
+            by_folder()
+        by_python("/one")
+        by_python("/two")
+        if not folder_first:
+            by_folder()
+        assert sorted((source.root, source.items) for source in index.sources()) == [
+            ("/shop", 1), (f"{GUEST}/one", 0), (f"{GUEST}/two", 1),
+        ]  # fmt: skip
+        assert len(index.matching("c", "=", "folder")) == 1
+        assert len(index.matching("c", "=", "python")) == 1

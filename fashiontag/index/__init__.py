@@ -20,6 +20,7 @@ from fashiontag.index.columns import FIELD, Operator
 from fashiontag.index.database import (
     DATABASE,
     DERIVED,
+    GUEST,
     Changes,
     Entry,
     Index,
@@ -44,6 +45,7 @@ __all__ = [
     "DERIVED",
     "FEW_SCORES",
     "FIELD",
+    "GUEST",
     "TAIL",
     "WORTH",
     "Changes",

@@ -12,7 +12,7 @@ from collections import defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 DATABASE = "index.sqlite"
 DERIVED = "index"
 """The folder beside it, with what searches made of it."""
+
+GUEST = "python:"
+"""What roots of sources begin with that name single files from anywhere: a file has one item, that
+of the folder or table it belongs to if that is indexed, else that of the guest who named it last."""
 
 FORMAT = 4
 PATIENCE = 60
@@ -246,7 +250,8 @@ class Index:
         Parameters
         ----------
         root : str
-            Which source: an absolute path, or ``hf:NAME``. Other sources aren't touched.
+            Which source: an absolute path, ``hf:NAME``, or a `GUEST`. Other sources aren't touched,
+            but for guests' items of the same files.
         entries : iterable of Entry
             With different ids.
         fingerprint, model : str
@@ -272,8 +277,9 @@ class Index:
                 )
         with self._transaction("IMMEDIATE"):
             source = self._source(root, fingerprint, model, labels)
+            left = self._drop_guests(source, root)
             renamed = self._rename(source) if complete else set()
-            changes = self._apply(source, renamed, complete=complete)
+            changes = self._apply(source, renamed, left, complete=complete)
             self._database.execute("UPDATE state SET generation = ?", (secrets.randbits(62),))
             self._database.execute("DROP TABLE temp.staged")
         return changes
@@ -313,7 +319,24 @@ class Index:
         self._database.executemany("UPDATE items SET id = ? WHERE number = ?", pairs)
         return {number for _, number in pairs}
 
-    def _apply(self, source: int, renamed: set[int], *, complete: bool) -> Changes:
+    def _drop_guests(self, source: int, root: str) -> list[tuple[Any, ...]]:
+        """Leave one item of each file; return what other guests had, as `_apply` does what went."""
+        guests = "SELECT source FROM sources WHERE root GLOB ?"
+        if root.startswith(GUEST):
+            self._database.execute(
+                "DELETE FROM staged WHERE path IN"
+                f" (SELECT path FROM items WHERE source NOT IN ({guests}))",
+                (f"{GUEST}*",),
+            )
+        return self._database.execute(
+            "SELECT number, tags, fields, '[]', '{}' FROM items WHERE source != ?"
+            f" AND source IN ({guests}) AND path IN (SELECT path FROM staged)",
+            (source, f"{GUEST}*"),
+        ).fetchall()
+
+    def _apply(
+        self, source: int, renamed: set[int], left: list[tuple[Any, ...]], *, complete: bool
+    ) -> Changes:
         run = self._database.execute
         # What nobody judged keeps its tags while picture and title are the same.
         run(
@@ -336,7 +359,7 @@ class Index:
         ).fetchall()
         kept = run("SELECT count(*) FROM items WHERE source = ?", (source,)).fetchone()[0]
         last = run("SELECT coalesce(max(number), 0) FROM items").fetchone()[0]
-        self._delete("items", (row[0] for row in gone))
+        self._delete("items", (row[0] for row in (*left, *gone)))
         self._database.executemany(
             "UPDATE items SET (path, title, tags, fields, image_key, text_key, family) ="
             " (SELECT path, title, tags, fields, image_key, text_key, family"
@@ -350,10 +373,11 @@ class Index:
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
         ).rowcount
-        self._delete("words", (row[0] for row in (*gone, *(row for row in changed if row[5]))))
+        retitled = (row for row in changed if row[5])
+        self._delete("words", (row[0] for row in (*left, *gone, *retitled)))
         self._write_words(source)
         added = run("SELECT number, '[]', '{}', tags, fields FROM items WHERE number > ?", (last,))
-        columns.write(self._database, chain(gone, (row[:5] for row in changed), added))
+        columns.write(self._database, chain(left, gone, (row[:5] for row in changed), added))
         touched = {row[0] for row in changed} | renamed
         return Changes(
             new=new,
