@@ -351,4 +351,5 @@ def _file_or_bytes(picture: Picture) -> Path | bytes:
 
 def _item(place: int, pair: tuple[Picture, str | None]) -> Item:
     picture, title = pair
-    return item_of(picture, title, str(place))
+    is_path = isinstance(picture, str | os.PathLike)
+    return item_of(picture, title, os.fspath(picture) if is_path else str(place))

@@ -40,8 +40,10 @@ DERIVED = "index"
 """The folder beside it, with what searches made of it."""
 
 GUEST = "python:"
-"""What roots of sources begin with that name single files from anywhere: a file has one item, that
-of the folder or table it belongs to if that is indexed, else that of the guest who named it last."""
+"""What roots of sources begin with that name single files from anywhere.
+
+A file has one item: that of the folder or table it belongs to if that is indexed, else that of the
+guest who named it last."""
 
 FORMAT = 4
 PATIENCE = 60
