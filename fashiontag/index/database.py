@@ -323,16 +323,15 @@ class Index:
 
     def _drop_guests(self, source: int, root: str) -> list[tuple[Any, ...]]:
         """Leave one item of each file; return what other guests had, as `_apply` does what went."""
-        guests = "SELECT source FROM sources WHERE root GLOB ?"
         if root.startswith(GUEST):
             self._database.execute(
-                "DELETE FROM staged WHERE path IN"
-                f" (SELECT path FROM items WHERE source NOT IN ({guests}))",
+                "DELETE FROM staged WHERE path IN (SELECT path FROM items JOIN sources"
+                " USING (source) WHERE root NOT GLOB ?)",
                 (f"{GUEST}*",),
             )
         return self._database.execute(
-            "SELECT number, tags, fields, '[]', '{}' FROM items WHERE source != ?"
-            f" AND source IN ({guests}) AND path IN (SELECT path FROM staged)",
+            "SELECT number, tags, fields, '[]', '{}' FROM items JOIN sources USING (source)"
+            " WHERE source != ? AND root GLOB ? AND path IN (SELECT path FROM staged)",
             (source, f"{GUEST}*"),
         ).fetchall()
 
