@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from fashiontag.catalog.tables import USUAL_NAMES, Row, Table, read_table
-from fashiontag.catalog.titles import first_few, joined_rows, ragged_warning, unknown_warning
+from fashiontag.catalog.titles import (
+    counted,
+    first_few,
+    joined_rows,
+    ragged_warning,
+    unknown_warning,
+)
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
 
@@ -252,12 +258,8 @@ class _LabelColumns:
             f"{first_few([f'{value} ({count})' for value, count in values.most_common()])}."
             for group, values in self._strange.items()
         ]
-        if self._broken:
-            found.append(
-                f"{self._path}: {len(self._broken)} tags aren't written group=label and were "
-                f"passed over: line {first_few(self._broken)}."
-            )
-        return found
+        broken = "tags aren't written group=label and were passed over: line"
+        return [*found, *counted(self._path, self._broken, broken)]
 
 
 def _parts(cell: str) -> list[str]:

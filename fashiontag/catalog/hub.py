@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ from fashiontag.catalog.tables import as_text, find_column
 from fashiontag.errors import CatalogError, FashiontagError, ImageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fashiontag.datamodels import Item
 
 # Without a network `datasets` retries for 24 s before it says so; one question does.
@@ -131,16 +128,17 @@ def _load(source: str, name: str) -> Mapping[str, Any]:
     import datasets
 
     local = Path(name)
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()  # the library never prints
     try:
-        with _quiet():
-            if (local / "state.json").is_file() or (local / "dataset_dict.json").is_file():
-                loaded = datasets.load_from_disk(name)
-            elif local.is_file():
-                loaded = datasets.load_dataset("parquet", data_files=name)
-            else:
-                if not local.is_dir():
-                    _ask_hub(source, name)
-                loaded = datasets.load_dataset(name)
+        if (local / "state.json").is_file() or (local / "dataset_dict.json").is_file():
+            loaded = datasets.load_from_disk(name)
+        elif local.is_file():
+            loaded = datasets.load_dataset("parquet", data_files=name)
+        else:
+            if not local.is_dir():
+                _ask_hub(source, name)
+            loaded = datasets.load_dataset(name)
     except FashiontagError:
         raise
     except Exception as error:  # `datasets` raises whatever its readers and its network raise
@@ -148,6 +146,9 @@ def _load(source: str, name: str) -> Mapping[str, Any]:
             f"{source} can't be loaded as a data set: {' '.join(str(error).split())[:200]}; name a "
             "data set of the hub, a folder of pictures or Parquet files, or one Parquet file."
         ) from error
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
     return loaded if isinstance(loaded, Mapping) else {str(loaded.split or "train"): loaded}
 
 
@@ -171,17 +172,3 @@ def _ask_hub(source: str, name: str) -> None:
             f"{source} is no local folder, and {endpoint} can't be reached; connect, give a local "
             "folder (hf:FOLDER), or set HF_HUB_OFFLINE=1 if it was downloaded before."
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the progress bars of `datasets` off the terminal: the library never prints."""
-    import datasets
-
-    shown = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()

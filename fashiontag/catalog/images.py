@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import threading
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 # Imported here, not on demand, so that many threads may open their first picture at once.
-from PIL import (
+from PIL import (  # noqa: F401
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
@@ -25,6 +27,9 @@ from PIL import (
 
 from fashiontag.errors import ImageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # The largest camera sensor on sale has 151 megapixels; such a picture with transparency takes
 # 1.4 GB while it is composited, which still leaves room for the model below 2.5 GB.
 MAX_PIXELS = 152_000_000
@@ -34,16 +39,7 @@ _one_large_at_a_time = threading.Lock()
 
 # Only these decoders see the bytes: by default Pillow would hand an EPS file that is named .jpg
 # to Ghostscript.
-_PLUGINS = (
-    JpegImagePlugin.JpegImageFile,
-    PngImagePlugin.PngImageFile,
-    GifImagePlugin.GifImageFile,
-    WebPImagePlugin.WebPImageFile,
-    BmpImagePlugin.BmpImageFile,
-    TiffImagePlugin.TiffImageFile,
-    AvifImagePlugin.AvifImageFile,
-)
-_FORMATS = tuple(plugin.format for plugin in _PLUGINS)
+_FORMATS: tuple[str, ...] = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -99,18 +95,42 @@ def load_image(data: bytes, *, at_least: int | None = None) -> Image.Image:
     """
     if not data:
         raise ImageError("empty file")
+    with reasons(data), _open(data) as picture:
+        return upright(picture, at_least)
+
+
+def upright(picture: Image.Image, at_least: int | None = None) -> Image.Image:
+    """Return an open picture as `load_image` does: upright, in RGB, on white, without metadata.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        It is loaded, and otherwise left as it is.
+    at_least : int, optional
+        The shorter side in pixels that the caller needs; only for a picture that nobody else has.
+
+    Raises
+    ------
+    ImageError
+        It is larger than `MAX_PIXELS`; other failures come as Pillow raises them.
+    """
+    with _room_for(*picture.size):
+        if at_least is not None:
+            # no effect on formats that can't be decoded smaller
+            scale = 2 * at_least / min(picture.size)
+            width, height = (math.ceil(side * scale) for side in picture.size)
+            picture.draft(None, (width, height))
+        picture.load()
+        turn = _UPRIGHT.get(_orientation(picture))
+        plain = _on_white(picture)
+        return plain if turn is None else plain.transpose(turn)
+
+
+@contextmanager
+def reasons(data: bytes = b"") -> Iterator[None]:
+    """Turn whatever goes wrong with a picture, or with its bytes, into an `ImageError`."""
     try:
-        with _open(data) as picture:
-            width, height = picture.size
-            with _room_for(width, height):
-                if at_least is not None:
-                    # no effect on formats that can't be decoded smaller
-                    scale = 2 * at_least / min(width, height)
-                    picture.draft(None, (_ceil(width * scale), _ceil(height * scale)))
-                picture.load()
-                turn = _UPRIGHT.get(_orientation(picture))
-                plain = _on_white(picture)
-                return plain if turn is None else plain.transpose(turn)
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -197,7 +217,3 @@ def _reason(data: bytes, error: Exception) -> str:
     start = data[:24]
     shown = start.decode("ascii") if start.isascii() else start[:8].hex(" ")
     return f"not an image: starts with {' '.join(shown.split())!r}"
-
-
-def _ceil(value: float) -> int:
-    return max(1, -int(-value // 1))

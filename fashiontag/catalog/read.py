@@ -19,6 +19,7 @@ from fashiontag.catalog.tables import Columns, read_table
 from fashiontag.catalog.titles import (
     IMAGE_SUFFIXES,
     WordsPerKey,
+    counted,
     first_few,
     join_titles,
     other_cells,
@@ -206,19 +207,16 @@ def _list_table(source: str, columns: Columns) -> Catalog:
             f"{source} names no picture in its column {table.columns[path_at]!r}; "
             "name another one with --path-column."
         )
-    warnings = list(ragged_warning(table))
-    if pathless:
-        warnings.append(f"{source}: {len(pathless)} rows have no path: line {first_few(pathless)}.")
-    if repeated:
-        warnings.append(
-            f"{source}: {len(repeated)} rows repeat a path and were passed over: "
-            f"line {first_few(repeated)}."
-        )
+    warnings = (
+        *ragged_warning(table),
+        *counted(source, pathless, "rows have no path: line"),
+        *counted(source, repeated, "rows repeat a path and were passed over: line"),
+    )
     items = []
     for item_id, words in products.words.items():
         path = _file(folder, item_id)
         items.append(make_item(item_id, path, FileRef(os.path.abspath(path)), words))
-    return Catalog(source, printable(os.path.abspath(source)), tuple(items), tuple(warnings))
+    return Catalog(source, printable(os.path.abspath(source)), tuple(items), warnings)
 
 
 def _file(folder: str, name: str) -> str:

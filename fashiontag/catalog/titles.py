@@ -108,14 +108,12 @@ def join_titles(
             unknown.append(key)
         words = Words(row.cells[title_at].strip(), other_cells(table, row, {key_at, title_at}))
         products.add(item_id or key, words, row.line)
-    warnings = [*unknown_warning(table, unknown), *ragged_warning(table)]
     keyless = [row.line for row in table.rows if not row.ragged and not row.cells[key_at].strip()]
-    if keyless:
-        warnings.append(
-            f"{path}: {len(keyless)} rows have no {table.columns[key_at]!r}: "
-            f"line {first_few(keyless)}."
-        )
-    return products.words, tuple(warnings)
+    return products.words, (
+        *unknown_warning(table, unknown),
+        *counted(path, keyless, f"rows have no {table.columns[key_at]!r}: line"),
+        *ragged_warning(table),
+    )
 
 
 def joined_rows(
@@ -176,12 +174,23 @@ def other_cells(table: Table, row: Row, taken: Collection[int | None]) -> dict[s
     }
 
 
+def counted(path: str, values: Sequence[object], what: str) -> tuple[str, ...]:
+    """Return one sentence on a table, with the count of the values and the first few; none if none.
+
+    Parameters
+    ----------
+    path : str
+    values : sequence
+        Lines or keys.
+    what : str
+        What they are, between their count and themselves.
+    """
+    return (f"{path}: {len(values)} {what} {first_few(values)}.",) if values else ()
+
+
 def unknown_warning(table: Table, keys: Sequence[str]) -> tuple[str, ...]:
     """Say which keys name no image, if any."""
-    if not keys:
-        return ()
-    shown = first_few(keys)
-    return (f"{table.path}: {len(keys)} of {len(table.rows)} rows match no image: {shown}.",)
+    return counted(table.path, keys, f"of {len(table.rows)} rows match no image:")
 
 
 def ragged_warning(table: Table, what: str = "title") -> tuple[str, ...]:
