@@ -20,9 +20,9 @@ from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import unit
 from fashiontag.labels import load_labels
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed, read_vectors
-from fashiontag.workflows.tag import embed_prompts
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import embed
+from fashiontag.workspace.prompts import embed_prompts
 
 RESULT = RESULTS / "centring.md"
 
@@ -36,16 +36,16 @@ def main() -> None:
     val = products.load(["val"])
     with (
         tempfile.TemporaryDirectory() as scratch,
-        VectorStore.open(arguments.workspace or Path(scratch)) as store,
+        Workspace.open(arguments.workspace or Path(scratch), encoder) as workspace,
     ):
 
         def pictures(split: str) -> np.ndarray:
             items = products.load([split]).items("absent")
-            rows = [window.images for window in embed(items, encoder, store)]
-            return read_vectors(store, "image", encoder, np.concatenate(rows))
+            rows = [window.images for window in embed(workspace, items)]
+            return workspace.images.padded(np.concatenate(rows), encoder.dim)
 
         images, mean = pictures("val"), pictures("pool").mean(axis=0)
-        prompts = embed_prompts(encoder, space, store).labels
+        prompts = embed_prompts(workspace, space).labels
     families = FamilyBootstrap(val.families)
     plain: dict[str, np.ndarray] = {}
     rows, differences = [], []

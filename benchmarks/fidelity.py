@@ -25,9 +25,9 @@ from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import load_labels
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed, read_vectors
-from fashiontag.workflows.tag import ZeroShotTagger
+from fashiontag.workflows.tag import Judge
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import embed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def plain(encoder: Encoder, paths: Sequence[Path]) -> NDArray[np.float32]:
     return np.concatenate(found)
 
 
-def best(tagger: ZeroShotTagger, images: NDArray[np.float32]) -> NDArray[np.str_]:
+def best(tagger: Judge, images: NDArray[np.float32]) -> NDArray[np.str_]:
     """Return the best label of each exclusive group, from pictures alone: shape (n, groups)."""
     count = len(images)
     scores = tagger.head.score(
@@ -73,12 +73,12 @@ def compare(name: str, paths: list[Path], encoder: Encoder, scratch: Path) -> li
     """Return a row of the table."""
     items = {item.image.locator: item for item in read_catalog(str(paths[0].parent)).items}
     chosen = [items[str(path)] for path in paths]
-    with VectorStore.open(scratch) as store:
-        windows = list(embed(chosen, encoder, store))
+    with Workspace.open(scratch, encoder) as workspace:
+        windows = list(embed(workspace, chosen))
         rows = np.concatenate([window.images for window in windows])
-        ours = read_vectors(store, "image", encoder, rows)
+        ours = workspace.images.padded(rows, encoder.dim)
         theirs = plain(encoder, paths)
-        tagger = ZeroShotTagger(encoder, SPACE, store)
+        tagger = Judge(workspace, SPACE)
         same = best(tagger, ours) == best(tagger, theirs)
     cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1)
     return [

@@ -27,9 +27,10 @@ from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import FILE_NAME, GroupConstants, Moments, Statistics
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.labels import load_labels
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed
-from fashiontag.workflows.tag import ZeroShotTagger, embed_prompts
+from fashiontag.workflows.tag import Judge
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import embed
+from fashiontag.workspace.prompts import embed_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -381,8 +382,7 @@ class SpaceEvidence:
 
 
 def fit(
-    encoder: Encoder,
-    store: VectorStore,
+    workspace: Workspace,
     types: frozenset[str] = frozenset(),
     columns: frozenset[str] = frozenset(),
 ) -> Statistics:
@@ -392,11 +392,12 @@ def fit(
     constants: for a model that was trained without either.
     """
     val = products.load(["val"]).without_types(types)
+    encoder = workspace.encoder
     nothing = nothing_vectors(encoder)
-    windows = {c: list(embed(val.items(c), encoder, store)) for c in TITLES}
+    windows = {c: list(embed(workspace, val.items(c))) for c in TITLES}
     spaces = [load_labels(name) for name in ("fashion-products", "fashion")]
-    prompts = [embed_prompts(encoder, space, store) for space in spaces]
-    neutral = [ZeroShotTagger(encoder, space, store, Statistics()) for space in spaces]
+    prompts = [embed_prompts(workspace, space) for space in spaces]
+    neutral = [Judge(workspace, space, statistics=Statistics()) for space in spaces]
     evidence = [[join([t.evidence(w) for w in windows[c]]) for c in TITLES] for t in neutral]
     titles = np.concatenate([one.titles[one.titled] for one in evidence[0]])
     statistics = Statistics(
@@ -457,8 +458,8 @@ def main() -> None:
     if encoder.folder is None:
         parser.error("only a local model folder can take statistics")
     with tempfile.TemporaryDirectory() as scratch:
-        with VectorStore.open(arguments.workspace or Path(scratch)) as store:
-            statistics = fit(encoder, store, *held_out(arguments.hold_out))
+        with Workspace.open(arguments.workspace or Path(scratch), encoder) as workspace:
+            statistics = fit(workspace, *held_out(arguments.hold_out))
         statistics.save(encoder.folder / FILE_NAME)
     for name, one in {"exclusive": statistics.exclusive, "open": statistics.open}.items():
         print(f"{name:30} {one}")

@@ -32,9 +32,9 @@ from fashiontag.encoders import resolve
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.labels import load_labels
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed, read_vectors
-from fashiontag.workflows.tag import ZeroShotTagger
+from fashiontag.workflows.tag import Judge
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import embed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def sheet(path: Path, label: str, pictures: Sequence[str]) -> None:
 class Pictures:
     """Pictures with what their titles name and how they score for every label."""
 
-    def __init__(self, workspace: Path, space: LabelSpace) -> None:
+    def __init__(self, place: Path, space: LabelSpace) -> None:
         encoder = resolve()
         splits = ("pool", "val", "backbone")
         read = [products.load([name]) for name in splits]
@@ -129,11 +129,11 @@ class Pictures:
             self.words[silent, span] = matcher.score(types[silent].tolist())[:, span]
         items = [item for split in read for item in split.items("absent")]
         self.paths = np.array([item.path for item in items])
-        with VectorStore.open(workspace) as store:
-            tagger = ZeroShotTagger(encoder, space, store)
-            windows = list(embed(items, encoder, store))
+        with Workspace.open(place, encoder) as workspace:
+            tagger = Judge(workspace, space)
+            windows = list(embed(workspace, items))
             rows = np.concatenate([window.images for window in windows])
-            self.scores = tagger.head.cosines(read_vectors(store, "image", encoder, rows))
+            self.scores = tagger.head.cosines(workspace.images.padded(rows, encoder.dim))
             tagged = [row for window in windows for row in tagger.tag(window)]
         # Of what types the pictures are that get a label, those not counted that trained the model.
         self.given: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)

@@ -34,14 +34,13 @@ from fashiontag.metrics import (
     average_precision_score,
     macro,
 )
-from fashiontag.vectors import VectorStore
 from fashiontag.workflows.probe import Fitter, on_space, train_probe
+from fashiontag.workspace import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.lab.methods import Rows
-    from fashiontag.datamodels import Encoder
     from fashiontag.heads.artefact import Probe, Training
 
     Floats = NDArray[np.float32]
@@ -55,26 +54,24 @@ class Setting:
     """What one run of this script stands on."""
 
     data: Dataset
-    encoder: Encoder
-    store: VectorStore
+    workspace: Workspace
     on: str
 
     @classmethod
     def of(
         cls,
         arguments: argparse.Namespace,
-        encoder: Encoder,
-        store: VectorStore,
+        workspace: Workspace,
         train: tuple[str, ...],
     ) -> Setting:
         source = str(products.data_folder() / "fashion-products")
         on = arguments.on
         spec = DataSpec("official", source, split="official", train=train, test=(on,))
-        return cls(Dataset(spec, arguments.workspace), encoder, store, on)
+        return cls(Dataset(spec, arguments.workspace), workspace, on)
 
     def rows(self, part: str, condition: str) -> Rows:
         """Return one split ("train", "test") under one condition, embedded once."""
-        return self.data.rows(part, condition, self.encoder, self.store)
+        return self.data.rows(part, condition, self.workspace)
 
     def training(self, part: str, condition: str) -> Training:
         """Return the same with every label of the file, not only the well supported ones."""
@@ -98,9 +95,8 @@ def whole(setting: Setting) -> list[str]:
         fusions = ("heads",) if condition == "absent" else ("heads", "image", "title")
         probes = {
             name: train_probe(
+                setting.workspace,
                 pool,
-                setting.encoder,
-                setting.store,
                 fusion=name,  # type: ignore[arg-type]
                 precision=PROMISE,
                 families=setting.rows("train", fitting).families,
@@ -209,7 +205,7 @@ def timing(setting: Setting) -> list[str]:
     ours = []
     for _ in range(FITS):
         began = time.perf_counter()
-        trained = train_probe(training, setting.encoder, setting.store, report=False)
+        trained = train_probe(setting.workspace, training, report=False)
         ours.append(time.perf_counter() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     probe = trained.probe
@@ -229,7 +225,7 @@ def timing(setting: Setting) -> list[str]:
     ]
     print(lines[-1], flush=True)
     families = find_families([key or None for key in fitted.image_keys], fitted.texts)
-    _, prior = Fitter(fitted.space, setting.encoder, setting.store).features(fitted)
+    _, prior = Fitter(setting.workspace, fitted.space).features(fitted)
     matrix = []
     for _ in range(FITS):
         began = time.perf_counter()
@@ -261,13 +257,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="instead of benchmarks/results/probe*.md")
     arguments = parser.parse_args()
     train = ("backbone", "pool") if arguments.timing else ("pool",)
-    with VectorStore.open(arguments.workspace) as store:
-        setting = Setting.of(arguments, resolve(arguments.model), store, train)
+    with Workspace.open(arguments.workspace, resolve(arguments.model)) as workspace:
+        setting = Setting.of(arguments, workspace, train)
         lines = timing(setting) if arguments.timing else whole(setting)
     name = "probe-timing" if arguments.timing else "probe"
     title = "Time to fit a probe" if arguments.timing else f"All of pool, split {arguments.on}"
     command = "python -m benchmarks.probe" + " --timing" * arguments.timing
-    made = products.made_with(setting.encoder)
+    made = products.made_with(setting.workspace.encoder)
     out = arguments.out or RESULTS / f"{name}.md"
     markdown.write(out, [f"# {title}", "", f"`{command}` · {made}", *lines, ""])
 

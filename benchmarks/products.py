@@ -14,8 +14,7 @@ import numpy as np
 
 from benchmarks.lab.data import EMPTY, rows_by_id
 from benchmarks.paths import data_root
-from fashiontag.catalog import clean_title
-from fashiontag.catalog.read import FileRef
+from fashiontag.catalog import FileRef, clean_title
 from fashiontag.datamodels import Item
 from fashiontag.manifest import versions
 

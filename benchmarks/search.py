@@ -35,18 +35,19 @@ from benchmarks.paths import RESULTS
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
-from fashiontag.index import Entry, Index, Titles, closeness
-from fashiontag.index.words import split
+from fashiontag.index import Entry, Titles, closeness
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import text_key
+from fashiontag.words import split
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import (
     IMAGE_WEIGHT,
     JOINT_IMAGE_WEIGHT,
     WORDS_WEIGHT,
+    Query,
     search,
 )
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import text_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,8 +174,8 @@ def build(workspace: Path, encoder: Encoder, splits: Sequence[str] | None = None
         wanted = {f"{number}.jpg" for number in products.load(splits).ids}
         items = [item for item in catalog.items if item.id in wanted]
         catalog = replace(catalog, items=items, source=f"{catalog.source}/*")  # not all of it
-    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
-        index_source(catalog, encoder, store, index, keep_titles=False)
+    with Workspace.open(workspace, encoder) as opened:
+        index_source(opened, catalog, keep_titles=False)
     return time.monotonic() - started
 
 
@@ -183,14 +184,13 @@ def shelf(workspace: Path, encoder: Encoder, splits: Sequence[str]) -> Shelf:
     read = products.load(splits)
     titles = read.titles["plain"]
     statistics = Statistics.load(encoder.folder, encoder.dim)
-    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
-        placement = index.placement(
-            encoder.fingerprint, lambda kind, keys: store.find(kind, encoder.fingerprint, keys)
-        )
-        items = {item.id: at for at, item in enumerate(index.items(placement.numbers.tolist()))}
-        at = np.array([items[f"{one}.jpg"] for one in read.ids])
-        images = store.read("image", encoder.fingerprint, placement.images[at]).astype(np.float32)
-        texts = store.read("text", encoder.fingerprint, placement.texts[at]).astype(np.float32)
+    with Workspace.open(workspace, encoder) as opened:
+        placement = opened.placement()
+        found = opened.index.items(placement.numbers.tolist())
+        items = {item.id: at for at, item in enumerate(found)}
+        at = np.array([items[f"{number}.jpg"] for number in read.ids])
+        images = opened.images.read(placement.images[at]).astype(np.float32)
+        texts = opened.texts.read(placement.texts[at]).astype(np.float32)
     if statistics.image and statistics.title:
         images, texts = images - statistics.image.mean, texts - statistics.title.mean
     return Shelf(read.ids, read.families, read.attributes, titles, unit(images), unit(texts))
@@ -546,7 +546,8 @@ def galleries(workspace: Path, encoder: Encoder, folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, query in enumerate(BUYERS, start=1):
-        result = search(workspace, encoder, query=query, k=10)
+        with Workspace.indexed(workspace, encoder) as opened:
+            result = search(opened, Query(query), k=10)
         labelled = [styles[Path(hit.id).stem] for hit in result.hits]
         kinds = Counter(row["articleType"] for row in labelled)
         colours = Counter(row["baseColour"] for row in labelled)
@@ -611,14 +612,14 @@ def stock(workspace: Path, encoder: Encoder, items: int) -> None:
     styles = rows_by_id(products.data_folder() / "fashion-products" / "styles.csv")
     rows = list(styles.values())[:items]
     titles = [row["productDisplayName"] or "untitled" for row in rows]
-    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
-        for kind, keys in (
-            ("image", [f"{at:032x}" for at in range(len(rows))]),
-            ("text", [text_key(title) for title in dict.fromkeys(titles)]),
+    with Workspace.open(workspace, encoder) as opened:
+        for shard, keys in (
+            (opened.images, [f"{at:032x}" for at in range(len(rows))]),
+            (opened.texts, [text_key(title) for title in dict.fromkeys(titles)]),
         ):
             vectors = unit(random.normal(size=(len(keys), encoder.dim)).astype(np.float32))
-            store.add(kind, encoder.fingerprint, keys, vectors)  # type: ignore[arg-type]
-        index.replace_source(
+            shard.add(keys, vectors)
+        opened.index.replace_source(
             "/shop",
             (
                 Entry(

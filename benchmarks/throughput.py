@@ -39,8 +39,8 @@ from benchmarks.paths import RESULTS, ROOT
 from fashiontag.catalog import load_image, read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.encoders.openclip import OpenClipModel
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import BATCH_SIZE, embed
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import BATCH_SIZE, embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,8 +71,8 @@ class Bench:
 
         def ours() -> None:
             place = Path(tempfile.mkdtemp(dir=self.scratch))
-            with VectorStore.open(place) as store:
-                done = sum(window.encoded for window in embed(items, encoder, store))
+            with Workspace.open(place, encoder) as workspace:
+                done = sum(window.encoded for window in embed(workspace, items))
             shutil.rmtree(place)
             if done != len(self.photos):
                 raise RuntimeError(f"{done} of {len(self.photos)} pictures were encoded.")

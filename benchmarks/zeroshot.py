@@ -26,16 +26,15 @@ from fashiontag.encoders import resolve
 from fashiontag.heads.thresholds import Decider
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.metrics import FamilyBootstrap
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed
-from fashiontag.workflows.tag import ZeroShotTagger
+from fashiontag.workflows.tag import Judge
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import embed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder
     from fashiontag.heads.zeroshot import Evidence, Scores
     from fashiontag.labels import LabelSpace
 
@@ -80,15 +79,15 @@ def no_words(evidence: Evidence) -> Evidence:
     return replace(evidence, words=np.zeros_like(evidence.words))
 
 
-def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
+def quality(workspace: Workspace, split: str) -> list[str]:
     """Compare with ``styles.csv`` on one split."""
     test, train = products.load([split]), products.load(["backbone", "pool"])
     space = load_labels("fashion-products")
-    tagger = ZeroShotTagger(encoder, space, store)
+    tagger = Judge(workspace, space)
     head, decider = tagger.head, Decider(space)
-    titled = ZeroShotTagger(encoder, space, store, without_pictures(head.statistics)).head
-    worded = ZeroShotTagger(
-        encoder, space, store, without_pictures(head.statistics, words_only=True)
+    titled = Judge(workspace, space, statistics=without_pictures(head.statistics)).head
+    worded = Judge(
+        workspace, space, statistics=without_pictures(head.statistics, words_only=True)
     ).head
     families = FamilyBootstrap(test.families)
     rows: dict[str, dict[str, NDArray[np.float64]]] = {}
@@ -99,7 +98,7 @@ def quality(encoder: Encoder, store: VectorStore, split: str) -> list[str]:
         for g in space.names
     }
     for condition in test.titles:
-        evidence = join([tagger.evidence(w) for w in embed(test.items(condition), encoder, store)])
+        evidence = join([tagger.evidence(w) for w in embed(workspace, test.items(condition))])
         if condition == "absent":
             methods = {"picture": (head, evidence)}
         else:
@@ -163,7 +162,7 @@ def hide(truth: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray[np.str_]:
     return np.where(labels == "", "", truth)
 
 
-def nothing(encoder: Encoder, folder: Path, store: VectorStore) -> list[str]:
+def nothing(workspace: Workspace, folder: Path) -> list[str]:
     """Tag pictures without a product; every exclusive cell should end up empty."""
     kinds = [NOTHING_KINDS[n % len(NOTHING_KINDS)] for n in range(NOTHING_PICTURES)]
     for number, kind in enumerate(kinds):
@@ -172,11 +171,11 @@ def nothing(encoder: Encoder, folder: Path, store: VectorStore) -> list[str]:
     rows = []
     for name in ("fashion-products", "fashion"):
         space = load_labels(name)
-        tagger, decider = ZeroShotTagger(encoder, space, store), Decider(space)
+        tagger, decider = Judge(workspace, space), Decider(space)
         exclusive = {group.name for group in space.groups if group.exclusive}
         empty: dict[str, list[bool]] = {}
         silent: dict[str, list[bool]] = {}
-        for window in embed(read_catalog(str(folder)).items, encoder, store):
+        for window in embed(workspace, read_catalog(str(folder)).items):
             scores = tagger.head.score(tagger.evidence(window))
             for item, tags in zip(window.items, decider.decide(scores), strict=True):
                 kind = item.id.rsplit("-", 1)[0]
@@ -217,19 +216,19 @@ def photographs(folder: Path) -> dict[str, str]:
     return dict.fromkeys(("china", "flower"), "photograph")
 
 
-def ordinary(encoder: Encoder, store: VectorStore) -> list[str]:
+def ordinary(workspace: Workspace) -> list[str]:
     """Name the photos of clothing-small with ten plain words; tag them with the default labels."""
     folder = products.data_folder() / "clothing-small" / "validation"
     groups = {"kind": {"labels": list(ORDINARY.values())}}
     space = parse_labels({"groups": groups}, "ordinary", "ordinary")
-    tagger = ZeroShotTagger(encoder, space, store)
-    windows = list(embed(read_catalog(str(folder)).items, encoder, store))
+    tagger = Judge(workspace, space)
+    windows = list(embed(workspace, read_catalog(str(folder)).items))
     scores = tagger.head.score(join([tagger.evidence(w) for w in windows]))
     truth = np.array([ORDINARY[item.id.split("/")[0]] for w in windows for item in w.items])
     best, out = top1(scores, space, "kind"), given(scores, Decider(space), "kind")
     each = FamilyBootstrap(np.arange(len(truth)))
     default = load_labels("fashion")
-    usual = ZeroShotTagger(encoder, default, store)
+    usual = Judge(workspace, default)
     category = given(
         usual.head.score(join([usual.evidence(w) for w in windows])), Decider(default), "category"
     )
@@ -275,11 +274,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         pictures = Path(scratch) / "nothing"
         pictures.mkdir()
-        with VectorStore.open(arguments.workspace or Path(scratch)) as store:
+        with Workspace.open(arguments.workspace or Path(scratch), encoder) as workspace:
             parts = [
-                quality(encoder, store, arguments.split),
-                nothing(encoder, pictures, store),
-                ordinary(encoder, store),
+                quality(workspace, arguments.split),
+                nothing(workspace, pictures),
+                ordinary(workspace),
             ]
     head = [
         "# Zero-shot tags of the embedded model"

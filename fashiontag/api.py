@@ -1,33 +1,43 @@
-"""`Tagger`: the same as the command line, from Python."""
+"""`Tagger`: the same workflows as the command line, from Python."""
 
 from __future__ import annotations
 
-import io
 import os
-from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from PIL import Image
-
-from fashiontag.catalog import FileRef, clean_title
-from fashiontag.datamodels import Item
+from fashiontag.catalog import item_of
 from fashiontag.encoders import resolve
-from fashiontag.index import Entry, Index
 from fashiontag.labels import load_labels
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed
-from fashiontag.workflows.search import search as search_workspace
-from fashiontag.workflows.tag import ZeroShotTagger, index_entry
+from fashiontag.workflows.search import Query
+from fashiontag.workflows.search import search as search_in
+from fashiontag.workflows.tag import Judge, tag_items
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from fashiontag.datamodels import Encoder, Hit, Tagged
+    import numpy as np
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+    from PIL.Image import Image
+
+    from fashiontag.datamodels import Encoder, Hit, Item, Tagged
     from fashiontag.heads.artefact import Probe
+    from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
 
+    Picture = str | os.PathLike[str] | bytes | Image | NDArray[np.uint8]
+
 DEFAULT_WORKSPACE = Path(".fashiontag")
+
+WINDOW = 64
+"""Items tagged at once: pictures in memory are as large as their callers made them."""
+
+INDEXED_AT_ONCE = 1024
+"""Items that enter the index in one step; one that is still waiting is found a moment later."""
 
 
 class Tagger:
@@ -43,25 +53,28 @@ class Tagger:
         Where vectors and the index are kept: what is in it is not encoded again, and
         ``fashiontag search`` finds what was tagged from Python.
     probe : Probe or None
-        Trained with this encoder; `space` has to hold its labels.
+        Trained with this encoder; its labels are added to `space`.
 
     Examples
     --------
+    >>> import tempfile
+    >>> import numpy as np
     >>> from fashiontag import Tagger
-    >>> tagger = Tagger.from_pretrained()  # doctest: +SKIP
-    >>> tagger.tag(["dress.jpg"], ["Navy floral dress"])[0].labels("color")  # doctest: +SKIP
-    ('navy',)
+    >>> tagger = Tagger.from_pretrained(workspace=tempfile.mkdtemp())
+    >>> blank = np.full((90, 60, 3), 255, np.uint8)
+    >>> (row,) = tagger.tag([blank], ["Women Navy Floral Dress"])
+    >>> row.labels("category"), row.labels("color")
+    (('dress',), ('navy',))
     """
 
     def __init__(
         self, encoder: Encoder, space: LabelSpace, workspace: Path, probe: Probe | None = None
     ) -> None:
         self.encoder = encoder
-        self.space = space
-        self.workspace = workspace
+        self.space = space if probe is None else probe.merge(space)
+        self.workspace = Path(workspace)
         self.probe = probe
-        self._tagger: ZeroShotTagger | None = None
-        self._store: VectorStore | None = None
+        self._judge: Judge | None = None
 
     @classmethod
     def from_pretrained(
@@ -102,34 +115,40 @@ class Tagger:
         ForeignEncoderError
             The probe was trained with another model.
         """
-        encoder = resolve(model, device=device, offline=offline)
-        space, trained = load_labels(labels), None
-        if probe is not None:
-            from fashiontag.heads.artefact import Probe
+        encoder, space = resolve(model, device=device, offline=offline), load_labels(labels)
+        if probe is None:
+            return cls(encoder, space, Path(workspace))
+        from fashiontag.heads.artefact import Probe
 
-            trained = Probe.load(Path(probe))
-            trained.manifest.check_encoder(encoder, f"The probe {probe}")
-            space = trained.merge(space)
-        return cls(encoder, space, Path(workspace), trained)
+        return cls(encoder, space, Path(workspace), Probe.load(Path(probe), encoder))
 
     def tag(
         self,
-        images: Sequence[str | Path | Image.Image] | str | Path | Image.Image,
-        titles: Sequence[str | None] | str | None = None,
+        images: Iterable[Picture] | Picture,
+        titles: Iterable[str | None] | str | None = None,
         *,
         scores: bool = False,
+        batch_size: int = BATCH_SIZE,
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> list[Tagged]:
         """Tag pictures; `search` then finds those that are files.
 
         Parameters
         ----------
-        images : sequence of str, Path or PIL.Image.Image, or one of them
-            Files, or pictures in memory. A file's id is its path as given, a picture's its place
-            in the sequence.
-        titles : sequence of str or None, optional
+        images : iterable of pictures, or one of them
+            Each a file's path, a file's bytes, a PIL image, or an array of shape (h, w) or
+            (h, w, 3 or 4), uint8. A file's id is its path as given, another picture's its place.
+        titles : iterable of str or None, optional
             One per picture; None, NaN or "" where there is none. Markup is removed.
         scores : bool
             Whether results carry the score of every label.
+        batch_size : int
+            Pictures per forward pass.
+        workers : int or None
+            Threads that read and decode; None takes one per processor.
+        progress : callable or None
+            Called with the number of pictures that have just been done, as ``tqdm``'s ``update``.
 
         Returns
         -------
@@ -139,49 +158,105 @@ class Tagger:
         Raises
         ------
         ValueError
-            The two sequences differ in length.
+            There aren't as many titles as pictures.
         TypeError
             They hold something else.
         """
-        pictures = [images] if isinstance(images, _PICTURE) else list(images)
-        given = [titles] if titles is None or isinstance(titles, str) else list(titles)
-        if titles is not None and len(given) != len(pictures):
+        if hasattr(images, "columns"):
+            raise TypeError("images is a data frame; give it to tag_frame, which says its columns.")
+        pictures = [images] if _is_picture(images) else list(images)
+        given = [titles] if isinstance(titles, str) else list(titles or [None] * len(pictures))
+        if len(given) != len(pictures):
             raise ValueError(
                 f"{len(pictures)} images and {len(given)} titles were given; "
                 "give one title per image, None where there is none."
             )
-        items = [
-            _item(image, place, _title(given[place] if titles is not None else None))
-            for place, image in enumerate(pictures)
-        ]
-        store = self._open()
-        if self._tagger is None:
-            self._tagger = ZeroShotTagger(self.encoder, self.space, store, probe=self.probe)
-        results: list[Tagged] = []
-        entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
-        for embedded in embed(items, self.encoder, store):
-            tagged = list(self._tagger.tag(embedded, scores=scores))
-            results += tagged
-            entries |= {
-                row.id: index_entry(row, item, key)
-                for row, item, key in zip(tagged, embedded.items, embedded.image_keys, strict=True)
-                if row.status == "ok" and item.path
+        rows = self._iter(
+            list(starmap(_item, enumerate(zip(pictures, given, strict=True)))),
+            scores=scores,
+            options=EmbedOptions(batch_size, workers, progress),
+        )
+        return list(rows)
+
+    def iter(
+        self,
+        items: Iterable[Picture | tuple[Picture, str | None]],
+        *,
+        scores: bool = False,
+        batch_size: int = BATCH_SIZE,
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Tagged]:
+        """Tag pictures as they come, in memory that doesn't grow with their number.
+
+        Parameters
+        ----------
+        items : iterable of pictures, or of pairs of a picture and its title
+            Taken 64 at a time.
+        scores, batch_size, workers, progress
+            As in `tag`.
+
+        Yields
+        ------
+        Tagged
+            In order.
+        """
+        pairs = (item if isinstance(item, tuple) else (item, None) for item in items)
+        yield from self._iter(
+            starmap(_item, enumerate(pairs)),
+            scores=scores,
+            options=EmbedOptions(batch_size, workers, progress),
+        )
+
+    def tag_frame(
+        self,
+        frame: DataFrame,
+        *,
+        image: str,
+        title: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> DataFrame:
+        """Tag the rows of a pandas data frame.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        image, title : str
+            The columns with pictures, as of `tag`, and with titles.
+        progress : callable or None
+
+        Returns
+        -------
+        DataFrame
+            With the frame's index, and columns as in ``tags.csv``: status, message, tags, then one
+            a group with its labels joined by ``|``.
+
+        Raises
+        ------
+        KeyError
+            There is no such column.
+        """
+        for name in (image, title):
+            if name is not None and name not in frame.columns:
+                raise KeyError(f"no column {name!r}; there are {', '.join(map(str, frame))}")
+        titles = None if title is None else frame[title].tolist()
+        rows = self.tag(frame[image].tolist(), titles, progress=progress)
+        found = [
+            {
+                "status": row.status,
+                "message": row.message,
+                "tags": "|".join(f"{tag.group}={tag.label}" for tag in row.given),
+                **{name: "|".join(row.labels(name)) for name in self.space.names},
             }
-        with Index.open(self.workspace) as index:
-            index.replace_source(
-                f"python:{Path.cwd()}",
-                entries.values(),
-                fingerprint=self.encoder.fingerprint,
-                model=self.encoder.name,
-                labels=self.space.name,
-                complete=False,  # what was tagged before stays
-            )
-        return results
+            for row in rows
+        ]
+        names = ["status", "message", "tags", *self.space.names]
+        return type(frame)(found, columns=names, index=frame.index)  # no import of pandas
 
     def search(
         self,
         query: str | None = None,
-        image: str | Path | None = None,
+        image: Picture | None = None,
         minus: str | None = None,
         where: str | None = None,
         k: int = 10,
@@ -192,8 +267,8 @@ class Tagger:
         ----------
         query : str or None
             Words; together with `image` one joint query.
-        image : str, Path or None
-            A picture to look like.
+        image : picture or None
+            A picture to look like, as of `tag`.
         minus : str or None
             Words to lead away from.
         where : str or None
@@ -211,55 +286,69 @@ class Tagger:
         QueryError
             The query or the filter can't be understood.
         """
-        result = search_workspace(
-            self.workspace, self.encoder, query=query, image=image, minus=minus, where=where, k=k
-        )
-        return list(result.hits)
+        looked_for = image if image is None else _file_or_bytes(image)
+        asked = Query(query or "", looked_for, minus or "")
+        if self._judge is not None:
+            return list(search_in(self._judge.workspace, asked, where=where, k=k).hits)
+        # What is there can be searched before anything is tagged from here.
+        with Workspace.indexed(self.workspace, self.encoder) as workspace:
+            return list(search_in(workspace, asked, where=where, k=k).hits)
 
-    def _open(self) -> VectorStore:
-        if self._store is None:
-            self._store = VectorStore.open(self.workspace)
-        return self._store
+    def close(self) -> None:
+        """Release the workspace's files; the next call opens them again."""
+        if self._judge is not None:
+            self._judge.workspace.close()
+            self._judge = None
 
-
-@dataclass(frozen=True, slots=True)
-class _PictureRef:
-    """A picture in memory; its bytes are PNG, which loses nothing."""
-
-    picture: Image.Image
-    locator: str
-
-    def stamp(self) -> None:
-        """Return None: memory has no time of change."""
-
-    def read(self) -> bytes:
-        """Return the picture as PNG."""
-        buffer = io.BytesIO()
-        plain = self.picture if self.picture.mode in _PNG_MODES else self.picture.convert("RGB")
-        plain.save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
-
-
-_PICTURE = (str, Path, Image.Image)
-_PNG_MODES = {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
-
-
-def _title(title: object) -> str:
-    if title is None or title != title:
-        return ""
-    if not isinstance(title, str):
-        raise TypeError(f"A title is {title!r}; give text, or None where there is none.")
-    return title
+    def _iter(
+        self, items: Iterable[Item], *, scores: bool, options: EmbedOptions
+    ) -> Iterator[Tagged]:
+        if self._judge is None:
+            workspace = Workspace.open(self.workspace, self.encoder)
+            self._judge = Judge(workspace, self.space, self.probe)
+        judge = self._judge
+        entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
+        try:
+            for window in tag_items(judge, items, scores=scores, options=options, window=WINDOW):
+                entries |= {entry.id: entry for entry in window.entries()}
+                if len(entries) >= INDEXED_AT_ONCE:
+                    _keep(judge, entries)
+                yield from window.rows
+        finally:  # also where the caller wants no more
+            if entries:
+                _keep(judge, entries)
 
 
-def _item(image: str | Path | Image.Image, place: int, title: str) -> Item:
-    text = clean_title(title)
-    if isinstance(image, str | Path):
-        path = os.fspath(image)
-        file = os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links)
-        return Item(path, path, title, text, {}, FileRef(file))
-    if not isinstance(image, Image.Image):
-        raise TypeError(
-            f"Image {place} is {type(image).__name__}; give a path or a PIL.Image.Image."
-        )
-    return Item(str(place), "", title, text, {}, _PictureRef(image, f"memory:{place}"))
+def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
+    """Index files that were tagged, beside what is indexed; a known file keeps its own item."""
+    encoder = judge.workspace.encoder
+    judge.workspace.index.replace_source(
+        f"python:{Path.cwd()}",
+        entries.values(),
+        fingerprint=encoder.fingerprint,
+        model=encoder.name,
+        labels=judge.space.name,
+        complete=False,  # what was tagged before stays
+        guest=True,
+    )
+    entries.clear()
+
+
+def _is_picture(images: object) -> TypeGuard[Picture]:
+    if isinstance(images, str | os.PathLike | bytes):
+        return True
+    # A PIL image, or one array; an array of file names or a stack of pictures is many.
+    return hasattr(images, "getbands") or (
+        getattr(images, "dtype", None) == "uint8" and getattr(images, "ndim", 0) in (2, 3)
+    )
+
+
+def _file_or_bytes(picture: Picture) -> Path | bytes:
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture)
+    return item_of(picture, None, "the picture").image.read()
+
+
+def _item(place: int, pair: tuple[Picture, str | None]) -> Item:
+    picture, title = pair
+    return item_of(picture, title, str(place))

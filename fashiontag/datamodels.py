@@ -21,7 +21,7 @@ Pixels = NDArray[np.uint8]
 """One picture as a model takes it, shape (height, width, 3), RGB, 0 to 255."""
 
 Source = Literal["image", "title", "both"]
-Method = Literal["zero-shot", "probe"]
+Method = Literal["zero-shot", "probe", "person"]
 Decision = Literal["publish", "review", "abstain"]
 Status = Literal["ok", "error"]
 
@@ -134,7 +134,7 @@ class TagScore:
         the same range and direction: higher is better.
     source : {"image", "title", "both"}
         What the tag rests on.
-    method : {"zero-shot", "probe"}
+    method : {"zero-shot", "probe", "person"}
         What made it.
     decision : {"publish", "review", "abstain"} or None
         None where no precision was promised.

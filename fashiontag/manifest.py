@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 FILE_NAME = "manifest.json"
 FORMAT = 2
-
-
 LIBRARIES = ("numpy", "scikit-learn", "torch", "open-clip-torch")
 
 

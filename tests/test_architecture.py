@@ -1,8 +1,9 @@
-"""The map of rooms in CONTRIBUTING.md, held by reading the imports."""
+"""The map of rooms in CONTRIBUTING.md, held by reading the code."""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "fashiontag"
 LEVELS = {
     "errors": 0,
     "datamodels": 0,
+    "words": 1,
     "labels": 1,
     "metrics": 1,
     "manifest": 1,
@@ -22,11 +24,12 @@ LEVELS = {
     "heads": 2,
     "index": 2,
     "sinks": 2,
-    "workflows": 3,
-    "api": 4,
-    "cli": 5,
+    "workspace": 3,
+    "workflows": 4,
+    "api": 5,
     "server": 5,
-    "__main__": 6,
+    "cli": 6,
+    "__main__": 7,
 }
 
 HEAVY = {
@@ -41,12 +44,27 @@ HEAVY = {
     },
     "vectors": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
-    "sinks": {"pyarrow", "PIL"},
+    "sinks": {"pyarrow", "PIL", "jinja2"},
     "index": {"faiss", "sqlite3"},
     "workflows": {"PIL"},
     "api": {"PIL"},
     "cli": {"typer", "rich", "textual_image"},  # the last for rich, with --pictures only
 }  # fmt: skip
+
+
+ORDER = {
+    "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
+    "workflows": [
+        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "probereport", "probe",
+    ],
+}  # fmt: skip
+"""Inside these rooms a module imports only from those before it."""
+
+LONGEST = 80
+"""Lines of a function without its docstring."""
+MOST_PARAMETERS = 8
+LONG: dict[str, str] = {}
+"""Functions that may be longer or take more, each with its reason."""
 
 
 def modules() -> list[Path]:
@@ -57,8 +75,18 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> list[str]:
-    """Every module that a file imports at run time, wherever the statement stands."""
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
+
+
+@cache
+def imports(path: Path, *, at_run_time: bool = True) -> tuple[str, ...]:
+    """Every module that a file imports, wherever the statement stands, but for type checking.
+
+    With ``at_run_time`` false only what is imported when the file itself is.
+    """
     found: list[str] = []
 
     class Reader(ast.NodeVisitor):
@@ -69,18 +97,22 @@ def imports(path: Path) -> list[str]:
                 return
             self.generic_visit(node)
 
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            if at_run_time:
+                self.generic_visit(node)
+
         def visit_Import(self, node: ast.Import) -> None:
             found.extend(alias.name for alias in node.names)
 
         def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
             assert node.level == 0, f"{path}: relative imports hide the room"
-            if node.module == "fashiontag":
-                found.extend(f"fashiontag.{alias.name}" for alias in node.names)
-            elif node.module:
-                found.append(node.module)
+            known = {name_of(module) for module in modules()}
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.append(whole if whole in known else str(node.module))
 
     Reader().visit(ast.parse(path.read_text("utf-8")))
-    return found
+    return tuple(found)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -92,9 +124,38 @@ def test_a_room_imports_only_from_levels_above_it(path: Path) -> None:
         if not name.startswith("fashiontag."):
             continue
         there = name.split(".")[1]
-        if there in {here, "__version__"}:
-            continue
-        assert LEVELS[there] < LEVELS[here], f"{here} may not import {there}"
+        if there != here:
+            assert LEVELS[there] < LEVELS[here], f"{here} may not import {there}"
+
+
+@pytest.mark.parametrize("here", ORDER)
+def test_inside_a_room_imports_go_one_way(here: str) -> None:
+    order = ORDER[here]
+    assert {path.stem for path in (PACKAGE / here).glob("*.py")} == {"__init__", *order}
+    for stem in order:
+        for name in imports(PACKAGE / here / f"{stem}.py"):
+            if name.startswith(f"fashiontag.{here}."):
+                there = name.split(".")[2]
+                assert order.index(there) < order.index(stem), f"{stem} may not import {there}"
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    known = {name_of(path): path for path in modules()}
+    done: set[str] = set()
+
+    def follow(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"a circle: {' → '.join((*trail[trail.index(name) :], name))}"
+        if name in done:
+            return
+        for other in imports(known[name]):
+            # a package's front imports its own parts, and they may name the front
+            front = name.startswith(f"{other}.")
+            if other in known and other != name and not front:
+                follow(other, (*trail, name))
+        done.add(name)
+
+    for name in known:
+        follow(name, ())
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -108,6 +169,37 @@ def test_a_room_uses_only_its_own_heavy_libraries(path: Path) -> None:
 
 def test_every_module_belongs_to_a_known_room() -> None:
     assert {room(path) for path in modules()} <= {*LEVELS, "__init__"}
+
+
+def functions() -> list[tuple[str, ast.FunctionDef]]:
+    return [
+        (f"{path.relative_to(PACKAGE)}:{node.name}", node)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    ]
+
+
+def parameters(node: ast.FunctionDef) -> list[str]:
+    given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    return [one.arg for one in given if one.arg not in {"self", "cls"}]
+
+
+def test_no_function_is_long_or_takes_much() -> None:
+    """Commands aside: their parameters are what a user types."""
+    found = set()
+    for name, node in functions():
+        said = len((ast.get_docstring(node) or "").splitlines())
+        lines = (node.end_lineno or 0) - node.lineno + 1 - said
+        many = len(parameters(node)) > MOST_PARAMETERS and not name.startswith("cli/")
+        if lines > LONGEST or many:
+            found.add(name)
+    assert found == set(LONG)
+
+
+def test_encoder_and_store_travel_as_a_workspace() -> None:
+    both = [name for name, node in functions() if {"encoder", "store"} <= {*parameters(node)}]
+    assert len(both) <= 3, both
 
 
 LIGHT = ["torch", "pandas", "sklearn", "open_clip", "datasets", "faiss", "pyarrow", "transformers"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fashiontag.catalog import read_catalog
+from fashiontag.catalog import Columns, read_catalog
 from fashiontag.errors import CatalogError, ImageError, UsageError
 
 DATA = Path(os.environ.get("FASHIONTAG_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -25,15 +25,15 @@ def put(folder, *names):
     return str(folder)
 
 
-def ids(source, **options):
-    return [item.id for item in read_catalog(str(source), **options).items]
+def ids(source):
+    return [item.id for item in read_catalog(str(source)).items]
 
 
-def titles_of(folder, table, text, **options):
+def titles_of(folder, table, text):
     """Write a titles table and return what the items of `folder` got from it."""
     file = folder.parent / table
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    catalog = read_catalog(str(folder), file, **options)
+    catalog = read_catalog(str(folder), file)
     return {item.id: item.title for item in catalog.items if item.title}
 
 
@@ -217,18 +217,18 @@ def test_columns_asked_for_must_exist(shop):
     source = str(shop / "list.csv")
     with pytest.raises(CatalogError, match=r"no path column.*Foto, Bezeichnung.*--path-column"):
         read_catalog(source)
-    (item,) = read_catalog(source, path_column="foto", title_column="Bezeichnung").items
+    (item,) = read_catalog(source, columns=Columns(path="foto", title="Bezeichnung")).items
     assert item.title == "Rotes Kleid"
     with pytest.raises(UsageError, match=r"--path-column.*'Bild'.*Foto, Bezeichnung"):
-        read_catalog(source, path_column="Bild")
+        read_catalog(source, columns=Columns(path="Bild"))
     with pytest.raises(UsageError, match=r"--title-column.*'Titel'"):
-        read_catalog(source, path_column="Foto", title_column="Titel")
+        read_catalog(source, columns=Columns(path="Foto", title="Titel"))
 
 
-@pytest.mark.parametrize("option", ["path_column", "id_column", "title_column"])
-def test_a_column_option_without_a_table_is_refused(shop, option):
-    with pytest.raises(UsageError, match="--" + option.replace("_", "-")):
-        read_catalog(str(shop), **{option: "x"})
+@pytest.mark.parametrize("role", ["path", "id", "title"])
+def test_a_column_option_without_a_table_is_refused(shop, role):
+    with pytest.raises(UsageError, match=f"--{role}-column"):
+        read_catalog(str(shop), columns=Columns(**{role: "x"}))
 
 
 def test_all_formats_read_alike(shop):
@@ -594,7 +594,7 @@ def test_a_data_set_without_pictures_or_column_says_so(dataset):
     with pytest.raises(CatalogError, match=r"no column of the type Image.*x"):
         read_catalog(f"hf:{dataset.parent / 'plain.parquet'}")
     with pytest.raises(UsageError, match=r"--title-column.*'Titel'.*Name, kind, sku"):
-        read_catalog(f"hf:{dataset}", title_column="Titel")
+        read_catalog(f"hf:{dataset}", columns=Columns(title="Titel"))
 
 
 def test_a_data_set_that_cannot_be_had_is_one_sentence_soon():

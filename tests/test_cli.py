@@ -181,7 +181,6 @@ def test_a_report_is_one_file_with_inert_titles(shop, tmp_path, model) -> None:
 
 
 MISUSE = {
-    "no command": ((), 2, ""),
     "unknown option": (("tag", "shop", "--colour"), 2, "--colour"),
     "missing source": (("tag", "nowhere"), 2, "nowhere"),
     "unknown label file": (("tag", "shop", "--labels", "fashon"), 2, "fashion"),
@@ -229,10 +228,9 @@ def test_misuse_gets_one_sentence_and_leaves_nothing(
     if given[:1] == ["tag"] and "--model" not in given:
         given += ["--model", model]
     done = call(*given, cwd=tmp_path, code=code)
-    if said:
-        (sentence,) = done.stderr.strip().splitlines()
-        assert sentence.startswith("error: ")
-        assert said in sentence
+    (sentence,) = done.stderr.strip().splitlines()
+    assert sentence.startswith("error: ")
+    assert said in sentence
     assert visible(tmp_path) == before
 
 
@@ -278,6 +276,33 @@ def test_labels_and_version_answer() -> None:
     shown = call("labels", "fashion-products", cwd=Path.cwd())
     assert "articleType" in shown.stdout
     assert call("--version", cwd=Path.cwd()).stdout.startswith("fashiontag 0.")
+
+
+def test_no_command_shows_what_there_is(tmp_path) -> None:
+    assert call(cwd=tmp_path).stdout == call("--help", cwd=tmp_path).stdout
+
+
+def test_quiet_says_nothing_but_results_and_warnings(shop, tmp_path, model) -> None:
+    (tmp_path / "t.csv").write_text("image,title\nred.png,Red\nnone.png,Blue\n")
+    done = call(*tag(shop, model), "--titles", "t.csv", "--quiet", cwd=tmp_path)
+    assert done.stdout == ""
+    assert done.stderr.startswith("warning:")
+    assert call("search", "red", "-q", "--paths", cwd=tmp_path).stdout.count(".png") == 3
+
+
+def test_shells_complete_commands_and_their_options(tmp_path) -> None:
+    def complete(words: str) -> str:
+        asked = {"_FASHIONTAG_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "1"}
+        asked["COMP_CWORD"] = str(len(words.split()) - (not words.endswith(" ")))
+        done = subprocess.run(
+            command(), cwd=tmp_path, capture_output=True, text=True, env=os.environ | asked
+        )
+        return done.stdout
+
+    assert "probe-train" in complete("fashiontag probe-").split()
+    assert "--titles" in complete("fashiontag tag --ti").split()
+    shown = call("--show-completion", "bash", cwd=tmp_path).stdout
+    assert "_FASHIONTAG_COMPLETE=complete_bash" in shown
 
 
 def test_debug_shows_where(tmp_path) -> None:

@@ -10,12 +10,12 @@ from fakes import ColorEncoder, color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.cli import main
 from fashiontag.errors import CatalogError, ForeignEncoderError
-from fashiontag.index import Index, alike
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows import upkeep
-from fashiontag.workflows.duplicates import SAME_STYLE, find_duplicates
+from fashiontag.index import alike
+from fashiontag.workflows import duplicates, upkeep
+from fashiontag.workflows.duplicates import SAME_STYLE
 from fashiontag.workflows.indexing import index_source
-from fashiontag.workflows.neighbours import refresh_neighbours
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.neighbours import refresh_neighbours
 
 
 @pytest.fixture
@@ -37,9 +37,14 @@ def workspace(tmp_path, encoder):
 
 def follow(folder, encoder):
     catalog = read_catalog(str(folder / "shop"), None)
-    with VectorStore.open(folder / "ws") as store, Index.open(folder / "ws") as index:
-        index_source(catalog, encoder, store, index, keep_titles=True)
-        refresh_neighbours(folder / "ws", encoder, store, index, worth=0, tail=0)
+    with Workspace.open(folder / "ws", encoder) as opened:
+        index_source(opened, catalog, keep_titles=True)
+        refresh_neighbours(opened, worth=0, tail=0)
+
+
+def find_duplicates(workspace, encoder, **options):
+    with Workspace.indexed(workspace, encoder) as opened:
+        return duplicates.find_duplicates(opened, **options)
 
 
 def named(groups):
@@ -89,13 +94,12 @@ def test_prune_drops_what_no_item_uses(workspace, encoder, tmp_path):
     other = ColorEncoder("other", "0the5")
     follow(tmp_path, other)  # the same source: nothing is indexed with the first any more
     before = upkeep.status(workspace)
-    assert before.used == {"0the5"}
-    assert {shard.model for shard in before.store.shards} == {"color", "other"}
-    assert [name for name, _ in before.neighbours] == ["image-0the5", "image-c0105"]
+    assert {shard.model: shard.used for shard in before.vectors} == {"color": False, "other": True}
+    assert [known.name for known in before.neighbours] == ["image-0the5", "image-c0105"]
     assert upkeep.prune(workspace).vectors == 3
     after = upkeep.status(workspace)
-    assert [shard.model for shard in after.store.shards] == ["other"]
-    assert [name for name, _ in after.neighbours] == ["image-0the5"]
+    assert [shard.model for shard in after.vectors] == ["other"]
+    assert [known.name for known in after.neighbours] == ["image-0the5"]
     assert len(find_duplicates(workspace, other, min_score=0.95)) == 2
     assert upkeep.prune(workspace).vectors == 0
 

@@ -11,8 +11,8 @@ from fashiontag.catalog import load_image, read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics
 from fashiontag.labels import load_labels, shipped_labels
-from fashiontag.vectors import VectorStore
 from fashiontag.workflows.tag import tag
+from fashiontag.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 CATALOG = ROOT / "examples" / "catalog"
@@ -35,8 +35,8 @@ class Rows:
 
 def run(encoder, workspace, source, titles=None, labels=None):
     rows = Rows()
-    with VectorStore.open(workspace) as store:
-        tag(read_catalog(str(source), titles), encoder, load_labels(labels), store, sinks=[rows])
+    with Workspace.open(workspace, encoder) as opened:
+        tag(opened, read_catalog(str(source), titles), load_labels(labels), sinks=[rows])
     return rows.by_id
 
 

@@ -181,7 +181,7 @@ def test_image_vectors_equal_open_clips(clip, encoder):
 def test_a_vector_does_not_depend_on_its_batch(encoder):
     pixels = [encoder.prepare(picture) for picture in pictures()]
     together = encoder.encode_images(pixels)
-    alone = np.concatenate([encoder.encode_images([one]) for one in pixels])
+    alone = np.concatenate([encoder.encode_images([picture]) for picture in pixels])
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
@@ -254,8 +254,8 @@ def test_texts_keep_their_order_and_ignore_their_neighbours(encoder, monkeypatch
     model = encoder._model()
     together = model.encode_texts(texts)
     alone = [model.encode_texts([text]) for text in texts]
-    np.testing.assert_allclose(together.vectors, [one.vectors[0] for one in alone], atol=1e-6)
-    assert together.windows.tolist() == [one.windows[0] for one in alone]
+    np.testing.assert_allclose(together.vectors, [text.vectors[0] for text in alone], atol=1e-6)
+    assert together.windows.tolist() == [text.windows[0] for text in alone]
 
 
 OURS = tokens.BytePairs()
@@ -284,7 +284,7 @@ def test_a_few_texts_are_encoded_alike_with_and_without_torch(tmp_path, custom):
     folder = encoder_folders.write_clip(tmp_path / "clip", half=True, model=model)
     encoder = resolve(f"local-dir:{folder}", device="cpu")
     texts = [*TEXTS, LONG, "Женское платье 名前 👗", "50% OFF!!! <b>it's</b>", "x", "?", LONG[:70]]
-    texts += [f"{colour} {n} {one}" for n, colour in enumerate(("red", "navy")) for one in TEXTS]
+    texts += [f"{colour} {n} {text}" for n, colour in enumerate(("red", "navy")) for text in TEXTS]
     texts += [f"number {n} of a size {7 * n}" for n in range(100)]  # several batches of one length
     few = encoder.encode_texts(texts)
     assert encoder._loaded is None
@@ -584,7 +584,7 @@ def test_open_clips_names_take_preprocessing_and_activation_from_the_tag(clip, m
         asked.append((repo, weights, options["configured"]))
         return clip / "open_clip_model.safetensors"
 
-    monkeypatch.setattr(registry.hub, "fetch", fetch)
+    monkeypatch.setattr("fashiontag.encoders.hub.fetch", fetch)
     encoder = resolve("ViT-B-32/openai")
     assert encoder.files.config["model_cfg"]["quick_gelu"] is True
     assert (encoder.name, encoder.dim, encoder.image_size) == ("ViT-B-32/openai", 512, 224)

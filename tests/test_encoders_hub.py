@@ -25,15 +25,15 @@ huggingface_hub.hf_hub_download
 from fashiontag.encoders import resolve
 from fashiontag.errors import FashiontagError
 name, offline, allow_pickle = json.loads(sys.argv[1])
-said, began = [], time.perf_counter()
+announced, began = [], time.perf_counter()
 try:
     encoder = resolve(name, device="cpu", offline=offline, allow_pickle=allow_pickle,
-                      announce=said.append)
+                      announce=announced.append)
     out = {"name": encoder.name, "fingerprint": encoder.fingerprint}
     out["seconds"] = time.perf_counter() - began
 except FashiontagError as error:
     out = {"error": str(error), "code": error.exit_code, "seconds": time.perf_counter() - began}
-print(json.dumps(out | {"said": said, "torch": "torch" in sys.modules}))
+print(json.dumps(out | {"announced": announced, "torch": "torch" in sys.modules}))
 """
 
 
@@ -80,16 +80,16 @@ def ask(name: str, endpoint: str, home: Path, *, offline=False, allow_pickle=Fal
 def test_a_model_is_announced_fetched_once_and_then_used_without_the_network(shelf, tmp_path):
     with hub_standin.serve(shelf, licence="apache-2.0") as hub:
         first = ask("hf-hub:acme/clip", hub.url, tmp_path)
-        (said,) = first["said"]
+        (announced,) = first["announced"]
         megabytes = (shelf["acme/clip"] / "open_clip_model.safetensors").stat().st_size / 1e6
-        assert f"{megabytes:,.0f} MB" in said
-        assert "apache-2.0" in said
+        assert f"{megabytes:,.0f} MB" in announced
+        assert "apache-2.0" in announced
         assert any(line.startswith("GET") and "safetensors" in line for line in hub.asked)
         hub.asked.clear()
         offline = ask("hf-hub:acme/clip", hub.url, tmp_path, offline=True)
         online = ask("hf-hub:acme/clip", hub.url, tmp_path)
         assert hub.asked == []
-    assert offline["said"] == online["said"] == []
+    assert offline["announced"] == online["announced"] == []
     assert first["fingerprint"] == offline["fingerprint"] == online["fingerprint"]
     assert not first["torch"]
     from fashiontag.encoders import resolve
@@ -100,8 +100,8 @@ def test_a_model_is_announced_fetched_once_and_then_used_without_the_network(she
 def test_a_tokenizer_of_another_repository_comes_along(shelf, tmp_path, monkeypatch):
     with hub_standin.serve(shelf) as hub:
         first = ask("hf-hub:acme/siglip", hub.url, tmp_path)
-        assert len(first["said"]) == 2
-        assert "acme/words" in first["said"][1]
+        assert len(first["announced"]) == 2
+        assert "acme/words" in first["announced"][1]
 
     def refuse(*args, **kwargs):
         raise AssertionError("loading asked the network")
@@ -171,3 +171,16 @@ def test_offline_asks_nobody(shelf, tmp_path):
         assert "--offline" in answer["error"]
         assert hub.asked == []
         assert time.perf_counter() - began < 60
+
+
+def test_safetensors_that_are_asked_for_by_name_are_no_pickle(shelf, monkeypatch):
+    from fashiontag.encoders import hub
+    from fashiontag.encoders.files import Access
+
+    weights = shelf["acme/clip"] / "open_clip_model.safetensors"
+    monkeypatch.setattr(hub, "_cached", lambda *_: None)
+    monkeypatch.setattr(hub._Hub, "size", lambda *_: 5)
+    monkeypatch.setattr(hub._Hub, "licence", lambda _: "MIT")
+    monkeypatch.setattr(hub._Hub, "download", lambda _, parts: shelf["acme/clip"] / parts[-1])
+    fetched = hub.fetch("acme/clip", weights.name, name="acme", configured=False, access=Access())
+    assert fetched == weights

@@ -192,6 +192,50 @@ def test_unknown_tag_is_named_with_the_nearest(small):
         small.group("colour")
 
 
+# --- parts and unions ---------------------------------------------------------------------------
+
+
+def test_only_keeps_order_and_drops_implications_to_others_and_empty_groups(small):
+    part = small.only({"family=Apparel", "kind=Tshirts", "kind=Belts", "no=such tag"})
+    assert part.tags == ("kind=Belts", "kind=Tshirts", "family=Apparel")
+    assert part.name == small.name
+    assert part.background == small.background
+    assert part.group("kind").templates == small.group("kind").templates
+    assert part.parents("kind=Tshirts") == ()
+    assert small.only(["part=Top", "family=Apparel"]).parents("part=Top") == ("family=Apparel",)
+    assert small.only(small.tags) == small
+
+
+def test_with_joins_groups_and_labels_and_takes_the_others_word_on_exclusiveness(small):
+    other = parse_labels(
+        {
+            "background": ["a black wall"],
+            "groups": {
+                "new": {"labels": [{"name": "x", "implies": ["kind=Hat"]}]},
+                "kind": {
+                    "exclusive": False,
+                    "templates": ["{label}!"],
+                    "labels": ["Hat", {"name": "Tshirts", "words": ["jersey"]}],
+                },
+            },
+        },
+        "other",
+        "other.toml",
+    )
+    both = small.with_(other)
+    assert both.names == ("kind", "part", "family", "new")
+    assert both.group("kind").names == ("Belts", "Tshirts", "Trousers", "Gift", "Hat")
+    assert not both.group("kind").exclusive
+    assert both.group("kind").templates == small.group("kind").templates
+    assert both.group("kind").labels[1].words == ("t-shirt", "tee")
+    assert (both.name, both.background) == (small.name, small.background)
+    assert both.parents("new=x") == ("kind=Hat",)
+    assert parse_labels(both.content(), both.name, "both") == both
+    assert both.hash != small.hash
+    assert small.with_(other, name="union").name == "union"
+    assert small.with_(small) == small
+
+
 # --- identity -----------------------------------------------------------------------------------
 
 
@@ -251,6 +295,8 @@ REFUSED = {
     "label is number": ("[groups.a]\nlabels=[1]", ["'a'", "label 1", "number"]),
     "label without name": ("[groups.a]\nlabels=[{words=['x']}]", ["'a'", "label 1", "name"]),
     "blank name": ("[groups.a]\nlabels=['  ']", ["'a'", "label 1", "empty"]),
+    "blank word": ("[groups.a]\nlabels=[{name='x', words=[' ']}]", ["'a'", "'x'", "words"]),
+    "name in a group": ("[groups.a]\nname='b'\nlabels=['x']", ["'a'", "unknown key 'name'"]),
     "words is text": ("[groups.a]\nlabels=[{name='x', words='y'}]", ["'a'", "'x'", "words"]),
     "flag is text": ("[groups.a]\nexclusive='no'\nlabels=['x']", ["'a'", "exclusive"]),
     "template without label": ("[groups.a]\ntemplates=['a photo']\nlabels=['x']", ["'a photo'"]),

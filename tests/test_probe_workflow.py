@@ -5,15 +5,16 @@ import json
 import numpy as np
 import pytest
 from fakes import COLORS, ColorEncoder, color_picture
+from fashiontag.workflows.embed import embed
 
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
-from fashiontag.catalog.families import draw_shots, find_families
+from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
 from fashiontag.heads.artefact import Probe
+from fashiontag.heads.shots import draw_shots
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed
 from fashiontag.workflows.probe import combined, evaluate_probe, gather, train_probe
 from fashiontag.workflows.tag import ZeroShotTagger
 

@@ -7,19 +7,21 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fashiontag.datamodels import Hit, Tagged, TagScore
-from fashiontag.errors import OutputError
+from fashiontag.datamodels import Hit, Item, Tagged, TagScore
+from fashiontag.errors import ImageError, OutputError
 from fashiontag.sinks import contactsheet
-from fashiontag.sinks.contactsheet import embed_json, open_report, thumbnail, write_gallery
+from fashiontag.sinks.contactsheet import open_report, write_gallery
+from fashiontag.sinks.pages import embed_json, picture_of, thumbnail
+from fashiontag.sinks.probereport import write_probe_report
 
-GROUPS = ("category", "color", "occasion")
-EXCLUSIVE = (True, True, False)
+GROUPS = {"category": True, "color": True, "occasion": False}
 EVIL = "</script><img src=x onerror=alert(1)><!-- & '\" \u2028\u2029 \udce9 名前"
 SPELLED_OUT = EVIL.replace("\udce9", "\\udce9")  # a browser has no lone surrogates
 RED = Image.new("RGB", (300, 400), "red")
@@ -38,6 +40,28 @@ ROWS = (
     ),
     Tagged(EVIL, EVIL, "", "error", EVIL),
 )
+
+
+class Bytes:
+    """A picture that is there, or isn't."""
+
+    def __init__(self, data=b"picture"):
+        self.data = data
+
+    def read(self):
+        if not self.data:
+            raise ImageError("file not found")
+        return self.data
+
+
+def item_of(row, image=None):
+    return Item(row.id, row.path, row.title, row.title, {}, image or Bytes())
+
+
+def red(data, *, at_least):
+    assert data == b"picture"
+    assert at_least >= 120
+    return RED
 
 
 class Page(HTMLParser):
@@ -73,10 +97,10 @@ class Page(HTMLParser):
         return json.loads(self.all("script", id="page-data")[0][1])
 
 
-def report(path, rows=ROWS, image=RED, title="Spring", summary=None):
-    with open_report(path, title=title, groups=GROUPS, exclusive=EXCLUSIVE) as sink:
+def report(path, rows=ROWS, load=red, title="Spring", summary=None):
+    with open_report(path, title=title, groups=GROUPS, load=load) as sink:
         for row in rows:
-            sink.write(row, image if row.status == "ok" else None)
+            sink.write(row, item_of(row))
         sink.finish(summary or {})
     return path
 
@@ -130,14 +154,19 @@ def _report_with(path, where, text):
         (TagScore(group, label, 0.5, "image"),),
     )
     heading = text if where == "heading" else "Spring"
-    with open_report(path, title=heading, groups=[group], exclusive=[True]) as sink:
-        sink.write(row, None)
+    with open_report(path, title=heading, groups={group: True}, load=red) as sink:
+        sink.write(row, item_of(row))
         sink.finish({text: text} if where == "summary" else {})
     return path
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing_but_its_own_script(tmp_path):
-    for path in (report(tmp_path / "r.html"), gallery(tmp_path / "g.html")):
+    written = (
+        report(tmp_path / "r.html"),
+        gallery(tmp_path / "g.html"),
+        probe_report(tmp_path / "p.html"),
+    )
+    for path in written:
         page = Page(path)
         policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0][0]["content"]
         assert policy.startswith("default-src 'none'; img-src data:;")
@@ -175,7 +204,8 @@ def test_a_thumbnail_is_small_never_enlarged_and_leaves_the_picture_alone():
 def test_two_thousand_rows_stay_small(tmp_path):
     ramp = np.linspace(0, 255, 288 * 216 * 3).reshape(288, 216, 3).astype(np.uint8)
     rows = [ROWS[0]] * 2000
-    path = report(tmp_path / "r.html", rows, Image.fromarray(ramp).resize((60, 80)))
+    small = Image.fromarray(ramp).resize((60, 80))
+    path = report(tmp_path / "r.html", rows, lambda data, at_least: small)
     assert len(Page(path).rows) == 2000
     assert path.stat().st_size < 2000 * 20_000  # 200 MB for 10,000 rows
 
@@ -196,8 +226,10 @@ def test_equal_rows_are_equal_bytes(tmp_path):
 
 
 def test_without_finish_the_page_is_whole(tmp_path):
-    with open_report(tmp_path / "r.html", title="", groups=[], exclusive=[]) as sink:
-        sink.write(Tagged("a", "a", "", "ok", ""), None)
+    row = Tagged("a", "a", "", "ok", "")
+    with open_report(tmp_path / "r.html", title="", groups={}, load=red) as sink:
+        sink.write(row, item_of(row, Bytes(b"")))
+    assert not Page(tmp_path / "r.html").all("script", type="text/plain")
     assert Page(tmp_path / "r.html").data["facts"] == []
 
 
@@ -208,15 +240,13 @@ def test_an_exception_leaves_the_old_page_and_nothing_else(tmp_path):
         report(path, [*ROWS, "no row"])
     with pytest.raises(ValueError, match="zip"):
         write_gallery(path, title="", note="", hits=[Hit(1, 0.5, "a", "a", "")], images=[])
-    with pytest.raises(ValueError, match="zip"):
-        open_report(path, title="", groups=["category"], exclusive=[])
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_unwritable_place_is_said_at_once(tmp_path):
     with pytest.raises(OutputError, match="its folder does not exist"):
-        open_report(tmp_path / "no" / "r.html", title="", groups=[], exclusive=[])
+        open_report(tmp_path / "no" / "r.html", title="", groups={}, load=red)
 
 
 def gallery(path):
@@ -236,6 +266,58 @@ def test_a_gallery_shows_hits_and_escapes_everything(tmp_path):
     assert "0.432" in text
     assert "2 more alike" in text
     assert ">a=b<" in text
+
+
+def probe_report(path, text=EVIL, mistaken=ROWS):
+    figures = ("image", "title", "fused", "macro_f1", "top1", "coverage", "calibration", "brier")
+    figures += ("brier_base", "published", "precision")
+    group = dict.fromkeys(figures, 0.5) | {"group": text, "products": 1234, "top1": None}
+    group |= {"reliability": [(0.1, 0.2), (0.9, 0.75)], "tradeoff": [(0.2, 1.0), (1.0, 0.8)]}
+    label = dict.fromkeys(("image", "title", "fused", "f1", "threshold"), 0.5)
+    label |= {"group": text, "label": text, "support": 9, "promise": None}
+    label |= {"published": 0, "right": 0}
+    mistake = {"group": text, "said": text, "annotated": text, "probability": 0.98}
+    report = {
+        "basis": text,
+        "products": 4321,
+        "families": 3000,
+        **dict.fromkeys(("macro_ap", "micro_ap", "lrap", "precision_at_3")),
+        "groups": [group],
+        "labels": [label, label | {"published": 4, "right": 3, "promise": 0.8}],
+        "mistakes": [mistake | {"id": row.id, "title": row.title} for row in mistaken],
+    }
+    write_probe_report(path, report, [item_of(ROWS[0]), item_of(ROWS[1], Bytes(b""))], red)
+    return path
+
+
+def test_a_probe_report_shows_its_figures_and_escapes_everything(tmp_path):
+    path = probe_report(tmp_path / "p.html")
+    page, plain = Page(path), Page(probe_report(tmp_path / "plain.html", "plain"))
+    assert [name for name, _ in page.elements] == [name for name, _ in plain.elements]
+    assert len(page.all("img")) == 1
+    assert len(page.all("svg")) == 2
+    assert page.all("circle")[1][0]["cy"] == "37.5"  # of 150 pixels, from above
+    assert page.all("path", **{"class": "curve"})[0][0]["d"] == "M30.0 0.0 L150.0 30.0"
+    text = path.read_text("utf-8")
+    for shown in ("4,321", "1,234", "<td>0.750</td>", "can&#39;t be promised", "no picture here"):
+        assert shown in text
+    assert "There is none." in probe_report(path, mistaken=()).read_text("utf-8")
+
+
+def test_a_picture_is_of_an_item_or_of_a_path_and_none_where_it_cannot_be_read(tmp_path):
+    there = tmp_path / "a.jpg"
+    there.write_bytes(b"picture")
+    assert picture_of(Hit(1, 0.5, "a", str(there), ""), red) is RED
+    assert picture_of(Hit(1, 0.5, "a", "hf:shop/train/7", ""), red) is None
+    assert picture_of(item_of(ROWS[0]), red) is RED
+    assert picture_of(item_of(ROWS[0], Bytes(b"")), red) is None
+
+
+def test_templates_are_loaded_only_where_a_page_is_written():
+    """Jinja takes 0.1 s to import, which a `tag` without --html spares."""
+    code = "import sys, fashiontag.sinks.tables, fashiontag.sinks.contactsheet as _\n"
+    code += "assert not {'jinja2', 'PIL', 'pyarrow'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")

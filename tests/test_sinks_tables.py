@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from fashiontag.datamodels import Tagged, TagScore
 from fashiontag.errors import OutputError, UsageError
-from fashiontag.sinks.tables import open_table
+from fashiontag.sinks import tables
+from fashiontag.sinks.partfile import PartFile
+from fashiontag.sinks.tables import open_table, write_suggestions
 
 GROUPS = ("category", "color", "fit")
 DRESS = Tagged(
@@ -37,7 +39,7 @@ BROKEN = Tagged("b.jpg", "photos/b.jpg", "=HYPERLINK(1)", "error", "-truncated a
 
 def write_rows(sink, *rows):
     for row in rows:
-        sink.write(row)
+        sink.write(row, None)
 
 
 def write(path, *rows, **options):
@@ -203,8 +205,8 @@ def test_the_next_run_removes_what_a_killed_run_left(tmp_path):
 def test_two_runs_at_once_do_not_clash(tmp_path):
     path = tmp_path / "tags.csv"
     with open_table(path, GROUPS) as first, open_table(path, GROUPS) as second:
-        first.write(DRESS)
-        second.write(BROKEN)
+        first.write(DRESS, None)
+        second.write(BROKEN, None)
     assert read(path)["id"].tolist() == ["a/dress.jpg"]  # the one that ended last
     assert list(tmp_path.iterdir()) == [path]
 
@@ -248,11 +250,28 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, suffix):
-    sink = open_table(tmp_path / f"tags.{suffix}", GROUPS)
-    full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, sink._part.file.fileno())
-    os.close(full)
-    with pytest.raises(OutputError, match="No space left"), sink:
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, suffix, monkeypatch):
+    class FullDisk(PartFile):
+        def __init__(self, target):
+            super().__init__(target)
+            full = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(full, self.file.fileno())
+            os.close(full)
+
+    monkeypatch.setattr(tables, "PartFile", FullDisk)
+    opened = open_table(tmp_path / f"tags.{suffix}", GROUPS)
+    with pytest.raises(OutputError, match="No space left"), opened as sink:
         write_rows(sink, *[DRESS] * 5000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_suggestions_are_guarded_and_whole_as_a_table_is(tmp_path):
+    path = tmp_path / "suggest.csv"
+    write_suggestions(path, [("-1\udce9.jpg", "=1+1\r2", "audit", "guess: fit=slim")])
+    assert path.read_bytes() == (
+        b'image,title,status,message,tags\n-1\\udce9.jpg,"\'=1+1\r2",audit,guess: fit=slim,\n'
+    )
+    with pytest.raises(ValueError, match="unpack"):
+        write_suggestions(path, [("a.jpg", "", "audit", ""), ("b.jpg",)])
+    assert path.read_bytes().count(b"\n") == 2
+    assert list(tmp_path.iterdir()) == [path]

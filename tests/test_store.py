@@ -35,6 +35,11 @@ def store(tmp_path):
         yield opened
 
 
+@pytest.fixture
+def shard(store):
+    return store.shard("image", MODEL)
+
+
 batches = st.lists(
     st.tuples(
         st.sampled_from(["image", "text"]),
@@ -56,7 +61,7 @@ def test_behaves_like_a_dict_that_never_overwrites(steps):
             keys = [key(number) for number in numbers]
             block = np.full((len(keys), 3), version, dtype=np.float32)
             block[:, 1] = range(len(keys))  # equal keys in one batch differ: the first wins
-            rows = store.add(kind, fingerprint, keys, block)
+            rows = store.shard(kind, fingerprint).add(keys, block)
             for k, row, vector in zip(keys, rows, block, strict=True):
                 kept = model.setdefault((kind, fingerprint, k), (row, vector))
                 assert kept[0] == row
@@ -66,42 +71,61 @@ def test_behaves_like_a_dict_that_never_overwrites(steps):
         for kind in ("image", "text"):
             for fingerprint in ("m1", "m2"):
                 keys = [key(number) for number in range(31)]
-                rows = store.find(kind, fingerprint, keys)
-                mine = [(kind, fingerprint, k) for k in keys]
-                assert [row >= 0 for row in rows] == [k in model for k in mine]
-                there = [k for k in mine if k in model]
-                got = store.read(kind, fingerprint, rows[rows >= 0])
+                shard = store.shard(kind, fingerprint)
+                rows = shard.find(keys)
+                asked = [(kind, fingerprint, k) for k in keys]
+                assert [row >= 0 for row in rows] == [k in model for k in asked]
+                there = [k for k in asked if k in model]
+                got = shard.read(rows[rows >= 0])
                 assert got.dtype == np.float16
                 assert got.tolist() == [model[k][1].tolist() for k in there]
         store.close()
 
 
-def test_rows_that_do_not_exist_are_refused(store):
-    store.add("image", MODEL, [key(1)], vectors([key(1)]))
+def test_rows_that_do_not_exist_are_refused(shard):
+    shard.add([key(1)], vectors([key(1)]))
     for row in (-1, 1):  # numpy would read -1 as the last row
         with pytest.raises(IndexError):
-            store.read("image", MODEL, [row])
+            shard.read([row])
 
 
-def test_another_length_under_one_fingerprint_is_refused(store):
-    store.add("image", MODEL, [key(1)], np.ones((1, 4), dtype=np.float32))
+def test_another_length_under_one_fingerprint_is_refused(shard):
+    shard.add([key(1)], np.ones((1, 4), dtype=np.float32))
     with pytest.raises(StoreError, match="4"):
-        store.add("image", MODEL, [key(2)], np.ones((1, 5), dtype=np.float32))
-    assert store.find("image", MODEL, [key(2)]).tolist() == [-1]
+        shard.add([key(2)], np.ones((1, 5), dtype=np.float32))
+    assert shard.find([key(2)]).tolist() == [-1]
+
+
+def test_padding_stands_where_there_is_no_row(shard):
+    nothing = shard.padded(np.array([-1, -1]), 3)
+    assert (nothing.dtype, nothing.tolist()) == (np.float32, [[0, 0, 0]] * 2)
+    rows = shard.add([key(1)], np.array([[0.1, 2, 3]], dtype=np.float32))
+    padded = shard.padded(np.array([-1, rows[0]]), 3)
+    assert padded.tolist() == [[0, 0, 0], [float(np.float16(0.1)), 2, 3]]
+
+
+def test_a_shard_sees_what_others_add_and_prune(shard, tmp_path):
+    assert (shard.revision(), shard.matrix().shape) == (-1, (0, 0))
+    with VectorStore.open(tmp_path / "ws") as other:
+        other.shard("image", MODEL).add([key(1)], vectors([key(1)]))
+        assert (shard.revision(), shard.find([key(1)]).tolist()) == (1, [0])
+        assert shard.read([0])[0, 0] == 1
+        other.prune(keep=())
+        other.shard("image", MODEL).add([key(2)], vectors([key(2)]))
+    assert (shard.revision(), shard.read([0])[0, 0]) == (2, 2)
 
 
 def test_windows_are_kept_for_long_texts(store):
-    rows = store.add(
-        "text", MODEL, [key(1), key(2)], np.ones((2, 3), dtype=np.float32), np.array([1, 3])
-    )
-    assert store.windows("text", MODEL, rows[::-1]).tolist() == [3, 1]
+    titles = store.shard("text", MODEL)
+    rows = titles.add([key(1), key(2)], np.ones((2, 3), dtype=np.float32), np.array([1, 3]))
+    assert titles.windows(rows[::-1]).tolist() == [3, 1]
 
 
-def test_a_matrix_is_a_view_that_nobody_can_write(store):
-    store.add("image", MODEL, [key(1)], vectors([key(1)]))
-    matrix = store.matrix("image", MODEL)
-    store.add("image", MODEL, [key(2)], vectors([key(2)]))
-    assert (matrix.shape, store.matrix("image", MODEL).shape) == ((1, 4), (2, 4))
+def test_a_matrix_is_a_view_that_nobody_can_write(shard):
+    shard.add([key(1)], vectors([key(1)]))
+    matrix = shard.matrix()
+    shard.add([key(2)], vectors([key(2)]))
+    assert (matrix.shape, shard.matrix().shape) == ((1, 4), (2, 4))
     with pytest.raises(ValueError, match="read-only"):
         matrix[0, 0] = 5
 
@@ -158,7 +182,7 @@ def test_a_file_that_could_not_be_opened_is_tried_again(store):
 
 def test_an_error_is_forgotten_when_the_decoders_change(store, monkeypatch):
     store.remember([("a", "1", Known("h0", "no decoder for HEIC")), ("b", "1", Known("h"))])
-    monkeypatch.setattr("fashiontag.vectors._decoders", lambda: "pillow 99")
+    monkeypatch.setattr("fashiontag.vectors.store._decoders", lambda: "pillow 99")
     assert store.contents([("a", "1"), ("b", "1")]) == [None, Known("h")]
 
 
@@ -181,7 +205,7 @@ store = VectorStore.open(Path(sys.argv[1]))
 start = int(sys.argv[2])
 for first in range(start, start + 1400, 7):
     keys = [key(n) for n in range(first, first + 7)]
-    store.add("image", MODEL, keys, vectors(keys, 64))
+    store.shard("image", MODEL).add(keys, vectors(keys, 64))
     sys.stdout.write(f"{first}\\n")
     sys.stdout.flush()
 """
@@ -198,10 +222,11 @@ def writer(workspace, start):
 def check(workspace, acknowledged):
     keys = [key(n) for first in acknowledged for n in range(first, first + 7)]
     with VectorStore.open(workspace) as store:
-        rows = store.find("image", MODEL, keys)
+        shard = store.shard("image", MODEL)
+        rows = shard.find(keys)
         assert (rows >= 0).all()
         assert len(set(rows.tolist())) == len(set(keys))
-        assert (store.read("image", MODEL, rows) == vectors(keys, 64).astype(np.float16)).all()
+        assert (shard.read(rows) == vectors(keys, 64).astype(np.float16)).all()
 
 
 def test_a_writer_killed_at_any_moment_leaves_every_acknowledged_row(tmp_path):
@@ -232,26 +257,26 @@ def test_two_writers_at_once_lose_nothing(tmp_path):
 
 def test_bytes_of_a_killed_writer_are_overwritten(tmp_path):
     with VectorStore.open(tmp_path) as store:
-        store.add("image", MODEL, [key(1)], vectors([key(1)]))
+        store.shard("image", MODEL).add([key(1)], vectors([key(1)]))
     (shard,) = (tmp_path / "vectors").iterdir()
     with shard.open("ab") as file:
         file.write(b"\x7f" * 13)  # not even a whole row
     with VectorStore.open(tmp_path) as store:
-        rows = store.add("image", MODEL, [key(2), key(3)], vectors([key(2), key(3)]))
+        rows = store.shard("image", MODEL).add([key(2), key(3)], vectors([key(2), key(3)]))
         assert rows.tolist() == [1, 2]
-        assert store.matrix("image", MODEL)[:, 0].tolist() == [1, 2, 3]
+        assert store.shard("image", MODEL).matrix()[:, 0].tolist() == [1, 2, 3]
 
 
 def test_a_vector_file_cut_short_is_said_not_read(tmp_path):
     with VectorStore.open(tmp_path) as store:
-        store.add("image", MODEL, [key(1), key(2)], vectors([key(1), key(2)]))
+        store.shard("image", MODEL).add([key(1), key(2)], vectors([key(1), key(2)]))
     (shard,) = (tmp_path / "vectors").iterdir()
     os.truncate(shard, 5)
     with VectorStore.open(tmp_path) as store:
         with pytest.raises(StoreError, match="shorter"):
-            store.read("image", MODEL, [0])
+            store.shard("image", MODEL).read([0])
         with pytest.raises(StoreError, match="shorter"):
-            store.add("image", MODEL, [key(3)], vectors([key(3)]))
+            store.shard("image", MODEL).add([key(3)], vectors([key(3)]))
 
 
 FULL_DISK = """
@@ -266,10 +291,10 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFIN
 done = 0
 try:
     while done < 400:
-        store.add("image", "m", [f"{done:032x}"], np.full((1, int(sys.argv[3])), done))
+        store.shard("image", "m").add([f"{done:032x}"], np.full((1, int(sys.argv[3])), done))
         done += 1
 except StoreError as error:
-    assert store.find("image", "m", [f"{done:032x}"]).tolist() == [-1]
+    assert store.shard("image", "m").find([f"{done:032x}"]).tolist() == [-1]
     sys.stdout.write(f"{done}\\n{error}")
 """
 
@@ -292,10 +317,10 @@ def test_a_full_disk_is_one_sentence_and_no_damage(tmp_path, limit, dim):
     assert message.startswith(f"The workspace {tmp_path} can't be written (")
     assert message.endswith(".")
     with VectorStore.open(tmp_path) as store:
-        rows = store.find("image", "m", [key(n) for n in range(int(done) + 1)])
+        rows = store.shard("image", "m").find([key(n) for n in range(int(done) + 1)])
         assert rows.tolist() == [*range(int(done)), -1]
-        assert store.read("image", "m", rows[:-1])[:, 0].tolist() == list(range(int(done)))
-        assert store.add("image", "m", ["x"], np.ones((1, dim))).tolist() == [int(done)]
+        assert store.shard("image", "m").read(rows[:-1])[:, 0].tolist() == list(range(int(done)))
+        assert store.shard("image", "m").add(["x"], np.ones((1, dim))).tolist() == [int(done)]
 
 
 def test_a_workspace_that_cannot_be_made_is_one_sentence(tmp_path):
@@ -325,7 +350,7 @@ def test_status_names_models_and_prune_drops_the_others(store, tmp_path):
     Path(gone).unlink()
     for model in ("old", "new"):
         store.name_model(model, f"Model {model}")
-        store.add("image", model, [key(1), key(2)], vectors([key(1), key(2)]))
+        store.shard("image", model).add([key(1), key(2)], vectors([key(1), key(2)]))
     status = store.status()
     assert [(s.kind, s.model, s.rows, s.bytes) for s in status.shards] == [
         ("image", "Model new", 2, 16),
@@ -334,11 +359,12 @@ def test_status_names_models_and_prune_drops_the_others(store, tmp_path):
     assert status.files == 3
     pruned = store.prune(keep={"new"})
     assert (pruned.vectors, pruned.files) == (2, 1)
-    assert store.find("image", "old", [key(1)]).tolist() == [-1]
-    assert store.read("image", "new", [1])[0, 0] == 2
+    assert store.shard("image", "old").find([key(1)]).tolist() == [-1]
+    assert store.shard("image", "new").read([1])[0, 0] == 2
     assert [path.name for path in (tmp_path / "ws" / "vectors").iterdir()] == ["0002.f16"]
-    store.add("image", "old", [key(9)], vectors([key(9)]))  # a file of its own, not the old one
-    assert store.read("image", "old", [0])[0, 0] == 9
+    old = store.shard("image", "old")
+    old.add([key(9)], vectors([key(9)]))  # a file of its own, not the old one
+    assert old.read([0])[0, 0] == 9
 
 
 def aged_file(path):

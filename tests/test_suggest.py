@@ -8,10 +8,10 @@ from fakes import COLORS, ColorEncoder, color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
 from fashiontag.heads.active import pick, uncertainty
-from fashiontag.sinks.suggestions import write_suggestions
-from fashiontag.vectors import VectorStore
+from fashiontag.sinks.tables import write_suggestions
 from fashiontag.workflows.probe import gather, train_probe
 from fashiontag.workflows.suggest import suggest
+from fashiontag.workspace import Workspace
 
 
 def clusters(count=40, seed=0):
@@ -49,15 +49,15 @@ def test_suggestions_leave_out_what_is_labelled_and_are_a_table_to_fill(tmp_path
             color_picture(shop / f"{name}{n}.png", tuple(int(v) for v in shade))
     labels = tmp_path / "labels.csv"
     labels.write_text("image,shade\nred0,warm\nyellow0,warm\nblue0,cold\nteal0,cold\n")
-    encoder, catalog = ColorEncoder(), read_catalog(str(shop))
+    catalog = read_catalog(str(shop))
     notes = read_annotations(str(labels), [item.id for item in catalog.items])
-    with VectorStore.open(tmp_path / "w") as store:
-        training, _ = gather(catalog, notes, encoder, store)
-        probe = train_probe(training, encoder, store).probe
-        found = suggest(catalog, encoder, store, count=6, audit=5, probe=probe)
-        again = suggest(catalog, encoder, store, count=6, audit=5, probe=probe)
+    with Workspace.open(tmp_path / "w", ColorEncoder()) as workspace:
+        training, _ = gather(workspace, catalog, notes)
+        probe = train_probe(workspace, training).probe
+        found = suggest(workspace, catalog, count=6, audit=5, probe=probe)
+        again = suggest(workspace, catalog, count=6, audit=5, probe=probe)
         plain = suggest(
-            catalog, encoder, store, count=6, labelled={catalog.items[r].id for r in notes.rows}
+            workspace, catalog, count=6, labelled={catalog.items[r].id for r in notes.rows}
         )
     assert [one.item.id for one in found] == [one.item.id for one in again]
     assert [one.purpose for one in found] == ["suggested"] * 6 + ["audit"] * 5

@@ -11,9 +11,9 @@ from fashiontag.catalog import read_catalog
 from fashiontag.heads.statistics import GroupConstants, Statistics
 from fashiontag.index import Index
 from fashiontag.labels import parse_labels
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.embed import embed
-from fashiontag.workflows.tag import TagSummary, ZeroShotTagger, tag
+from fashiontag.workflows.tag import Judge, TagSummary, tag
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import EmbedOptions, embed
 
 SPACE = parse_labels(
     {
@@ -55,16 +55,14 @@ class Run:
 
 def run(source, workspace, titles=None, *, encoder=None, scores=False, batch_size=4) -> Run:
     encoder, sink = encoder or ColorEncoder(), Rows()
-    with VectorStore.open(workspace) as store, Index.open(workspace) as index:
+    with Workspace.open(workspace, encoder) as opened:
         summary = tag(
+            opened,
             read_catalog(str(source), titles),
-            encoder,
             SPACE,
-            store,
-            index,
-            sinks=[sink],
             scores=scores,
-            batch_size=batch_size,
+            sinks=[sink],
+            options=EmbedOptions(batch_size=batch_size),
         )
     return Run(summary, sink, encoder)
 
@@ -207,11 +205,9 @@ def test_a_run_that_dies_goes_on_where_it_was(tmp_path, workspace) -> None:
 def test_evidence_reads_what_is_stored(shop, workspace) -> None:
     encoder = ColorEncoder()
     flat = GroupConstants(10, 0, 10, 0, 5, 0)
-    with VectorStore.open(workspace) as store:
-        tagger = ZeroShotTagger(encoder, SPACE, store, Statistics(exclusive=flat))
-        (window,) = embed(read_catalog(str(shop)).items, encoder, store)
-        evidence = tagger.evidence(window)
-        np.testing.assert_array_equal(
-            evidence.images, store.read("image", encoder.fingerprint, window.images)
-        )
+    with Workspace.open(workspace, encoder) as opened:
+        judge = Judge(opened, SPACE, statistics=Statistics(exclusive=flat))
+        (window,) = embed(opened, read_catalog(str(shop)).items)
+        evidence = judge.evidence(window)
+        np.testing.assert_array_equal(evidence.images, opened.images.read(window.images))
     assert not evidence.titled.any()

@@ -21,10 +21,11 @@ from fashiontag.heads.probe import Prior, ProbeClassifier
 from fashiontag.heads.statistics import GroupConstants, Statistics, unit
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.metrics import average_precision_score, macro
-from fashiontag.workflows.embed import embed_texts, read_vectors
 from fashiontag.workflows.probe import Fitter
 from fashiontag.workflows.probereport import rates_of
-from fashiontag.workflows.tag import ZeroShotTagger
+from fashiontag.workflows.tag import Judge
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import embed_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ def zero_shot(task: Task, parts: str = "both") -> Fitted:
     """Prompts only: of picture and title, or of one, or of the title's vector without its words."""
     known = Statistics.load(task.encoder.folder, task.encoder.dim)
     statistics = without_pictures(known) if parts.startswith("title") else known
-    head = ZeroShotTagger(task.encoder, task.space, task.store, statistics).head
+    head = Judge(task.opened, task.space, statistics=statistics).head
     matcher = TitleMatcher(task.space)
 
     def scores(rows: Rows) -> Floats:
@@ -91,7 +92,7 @@ def without_pictures(known: Statistics, *, words_only: bool = False) -> Statisti
 
 def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
     """Fit fashiontag's own probe under one fusion and one kind of head."""
-    features, prior = Fitter(task.space, task.encoder, task.store).features(task.train.training)
+    features, prior = Fitter(task.opened, task.space).features(task.train.training)
     model = ProbeClassifier(fusion, head, features.widths, _groups(task))  # type: ignore[arg-type]
 
     def columns(rows: Rows) -> Floats:
@@ -103,7 +104,7 @@ def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
 
 def one_block(task: Task, block: int) -> Fitted:
     """Fit the probe on one block of its features: 1 is the title's vector, 2 the title's words."""
-    features, prior = Fitter(task.space, task.encoder, task.store).features(task.train.training)
+    features, prior = Fitter(task.opened, task.space).features(task.train.training)
     part = Widths(*features.widths).parts[block]
     none = np.zeros((1, task.space.size), np.float32)
     deviations = np.vstack([prior.deviations[part], prior.deviations[[block - 3]], none, none])
@@ -163,10 +164,10 @@ def minilm(task: Task) -> Fitted:
     """Embed titles with MiniLM as it is and fit a logistic head: SetFit without its first phase."""
     model = cast("Encoder", MiniLM())
     task.store.name_model(model.fingerprint, model.name)
+    opened = Workspace(model, task.store)
 
     def vectors(rows: Rows) -> Floats:
-        at = embed_texts(rows.texts, model, task.store)
-        return read_vectors(task.store, "text", model, at)
+        return opened.texts.padded(embed_texts(opened, rows.texts), model.dim)
 
     for rows in (task.train, task.val):
         if rows is not None:
@@ -300,7 +301,7 @@ def tip_adapter(task: Task) -> Fitted:
     """
     keys, values = unit(both(task.train)), (task.train.targets == 1).astype(np.float32)
     values /= np.maximum(values.sum(axis=0), 1)
-    features, prior = Fitter(task.space, task.encoder, task.store).features(task.train.training)
+    features, prior = Fitter(task.opened, task.space).features(task.train.training)
     seen = len(features.image)
 
     def zero(rows: Rows) -> tuple[Floats, Floats]:

@@ -16,19 +16,19 @@ from fashiontag.catalog import clean_title, read_catalog
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.heads.artefact import Training
-from fashiontag.heads.lexical import tokens
 from fashiontag.labels import load_labels
-from fashiontag.workflows.embed import embed, read_vectors
+from fashiontag.words import split
 from fashiontag.workflows.probe import subspace
+from fashiontag.workspace.embed import embed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder, Item
+    from fashiontag.datamodels import Item
     from fashiontag.labels import LabelSpace
-    from fashiontag.vectors import VectorStore
+    from fashiontag.workspace import Workspace
 
     Ints = NDArray[np.int64]
 
@@ -134,22 +134,23 @@ class Dataset:
         self.space, self.left_out, self.complaints = self._eligible(shots)
         self._rows: dict[tuple[str, str, str], Rows] = {}
 
-    def rows(self, part: str, condition: str, encoder: Encoder, store: VectorStore) -> Rows:
+    def rows(self, part: str, condition: str, workspace: Workspace) -> Rows:
         """Return one split under one condition, embedded at the first call."""
-        key = (part, condition, encoder.fingerprint)
+        key = (part, condition, workspace.encoder.fingerprint)
         if key not in self._rows:
-            self._rows[key] = self._embedded(part, condition, encoder, store)
+            self._rows[key] = self._embedded(part, condition, workspace)
         return self._rows[key]
 
-    def _embedded(self, part: str, condition: str, encoder: Encoder, store: VectorStore) -> Rows:
+    def _embedded(self, part: str, condition: str, workspace: Workspace) -> Rows:
         at = self.parts[part]
         items = [
             replace(self.items[row], title=title, text=clean_title(title))
             for row, title in zip(at.tolist(), self.titles(at, condition), strict=True)
         ]
-        windows = list(embed(items, encoder, store))
-        images = np.concatenate([window.images for window in windows])
-        texts = np.concatenate([window.texts for window in windows])
+        windows = list(embed(workspace, items))
+        images = np.concatenate([one.images for one in windows])
+        texts = np.concatenate([one.texts for one in windows])
+        dim = workspace.encoder.dim
         kept = np.flatnonzero(images >= 0)  # what can't be read is nobody's to judge
         keys = [key or "" for window in windows for key in window.image_keys]
         readable = [items[row] for row in kept]
@@ -157,8 +158,8 @@ class Dataset:
             ids=tuple(item.id for item in readable),
             image_keys=tuple(keys[row] for row in kept),
             texts=tuple(item.text for item in readable),
-            images=read_vectors(store, "image", encoder, images[kept]).astype(np.float16),
-            titles=read_vectors(store, "text", encoder, texts[kept]).astype(np.float16),
+            images=workspace.images.padded(images[kept], dim).astype(np.float16),
+            titles=workspace.texts.padded(texts[kept], dim).astype(np.float16),
             space=self.space,
             targets=targets_of(readable, self.space),
         )
@@ -179,10 +180,10 @@ class Dataset:
     def _masked(self, items: Sequence[Item]) -> list[str]:
         """Take the words out of titles that stand in any label's name or synonyms."""
         terms = {term for g in self._whole.groups for label in g.labels for term in label.terms}
-        words = {word for term in terms for word in tokens(term)}
+        words = {word for term in terms for word in split(term)}
         words |= {word + "s" for word in words}
         return [
-            " ".join(word for word in item.text.split() if not words & set(tokens(word)))
+            " ".join(word for word in item.text.split() if not words & set(split(word)))
             for item in items
         ]
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashiontag.workflows.probe import select
+from fashiontag.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,11 @@ class Task:
     store: VectorStore
     workspace: Path
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def opened(self) -> Workspace:
+        """Encoder and store together."""
+        return Workspace(self.encoder, self.store)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from benchmarks.lab.methods import Task
 from benchmarks.lab.registry import find_method
 from benchmarks.lab.results import append_rows, digest, read_rows
 from benchmarks.paths import ROOT
-from fashiontag.catalog.families import draw_shots
 from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, FashiontagError
+from fashiontag.heads.shots import draw_shots
 from fashiontag.manifest import versions
 from fashiontag.metrics import FamilyBootstrap
+from fashiontag.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -154,10 +155,11 @@ class _Runner:
         }
         count = sum(len(part) for part in data.parts.values())
         self.tell(f"{data.spec.name}: {count:,} products; new pictures and titles are encoded now")
-        test = {c: data.rows("test", c, encoder, self.store) for c in self.suite.conditions}
+        opened = Workspace(encoder, self.store)
+        test = {c: data.rows("test", c, opened) for c in self.suite.conditions}
         train = {
-            c: data.rows("train", c, encoder, self.store)
-            for c in dict.fromkeys(FIT_CONDITION[condition] for condition in self.suite.conditions)
+            c: data.rows("train", c, opened)
+            for c in dict.fromkeys(FIT_CONDITION[one] for one in self.suite.conditions)
         }
         self._describe(start, data, train, test)
         families = test[self.suite.conditions[0]].families  # the same under every condition
@@ -172,7 +174,7 @@ class _Runner:
                     tests = {c: o for c, o in test.items() if FIT_CONDITION[c] == condition}
                     val = None
                     if shots == "all" and len(data.parts["val"]):
-                        val = data.rows("val", condition, encoder, self.store)
+                        val = data.rows("val", condition, opened)
                     task = Task(
                         data.space, rows, val, condition, None if shots == "all" else shots, seed,
                         encoder, self.store, self.workspace,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog.clean import clean_title
-from fashiontag.catalog.read import Catalog, FileRef, read_catalog
+from fashiontag.catalog.items import Catalog, FileRef
+from fashiontag.catalog.read import read_catalog
+from fashiontag.catalog.tables import Columns
 
 if TYPE_CHECKING:
     from fashiontag.catalog.images import load_image
 
-__all__ = ["Catalog", "FileRef", "clean_title", "load_image", "read_catalog"]
+__all__ = ["Catalog", "Columns", "FileRef", "clean_title", "load_image", "read_catalog"]
 
 
 def __getattr__(name: str) -> object:

@@ -8,19 +8,19 @@ labels, several of them parted by ``|``.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fashiontag.catalog.tables import TITLE_COLUMNS, Table, read_table
-from fashiontag.catalog.titles import KEY_COLUMNS, Matcher, first_few, ragged_warning
+from fashiontag.catalog.tables import USUAL_NAMES, Row, Table, read_table
+from fashiontag.catalog.titles import first_few, joined_rows, ragged_warning, unknown_warning
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,10 @@ TAGS_COLUMNS = ("tags", "labels")
 Unlabeled = Literal["group", "negative", "unknown"]
 _YES = {"1", "true", "yes"}
 _NO = {"0", "false", "no"}
+# What `tag` and `suggest` write may be corrected and read back.
+_NO_LABELS = {
+    name.casefold() for name in (*USUAL_NAMES["id"], *USUAL_NAMES["title"], *RESERVED_GROUPS)
+} - set(TAGS_COLUMNS)
 _LONG_CELL = 60
 """Characters from which a cell is a text and no label."""
 
@@ -54,11 +58,11 @@ class Annotations:
 
 
 @dataclass(slots=True)
-class _Said:
-    """What the table says of one item: tags that hold, tags that don't, where it was read."""
+class _Note:
+    """What the table says of one item: (group, label) that hold and that don't, by line."""
 
-    yes: dict[str, dict[str, int]]
-    no: dict[str, set[str]]
+    positive: dict[tuple[str, str], int] = field(default_factory=dict)
+    negative: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def read_annotations(
@@ -101,124 +105,111 @@ def read_annotations(
         the label file calls exclusive.
     """
     table = read_table(path, (id_column, *TAGS_COLUMNS))
-    key_at = table.column(id_column, KEY_COLUMNS, "--id-column")
-    if key_at is None:
-        raise CatalogError(
-            f"{path} has no key column ({', '.join(KEY_COLUMNS)}): {table.has()}; "
-            "name one with --id-column."
-        )
-    warnings = [one.replace("no title", "no label") for one in ragged_warning(table)]
-    columns = _Columns(table, key_at, labels, groups, warnings)
-    matcher, place = Matcher(ids), {one: number for number, one in enumerate(ids)}
-    said: dict[int, _Said] = {}
-    unmatched: list[str] = []
-    for row in table.rows:
-        key = "" if row.ragged else row.cells[key_at].strip()
-        if not key:
+    key_at = table.needed_column("id", id_column)
+    columns = _LabelColumns(table, key_at, labels, groups)
+    places = {item_id: place for place, item_id in enumerate(ids)}
+    notes: dict[int, _Note] = defaultdict(_Note)
+    unknown = []
+    for row, key, item_id in joined_rows(table, key_at, ids):
+        if item_id is None:
+            unknown.append(key)
             continue
-        found = matcher.find(key)
-        if len(found) > 1:
-            raise CatalogError(
-                f"{path}, line {row.line}: the key {key!r} fits two images, {found[0]} and "
-                f"{found[1]}; write the whole path of the one that is meant."
-            )
-        if not found:
-            unmatched.append(key)
-            continue
-        one = said.setdefault(place[found[0]], _Said(defaultdict(dict), defaultdict(set)))
-        columns.read(row.cells, row.line, one)
-    if unmatched:
-        warnings.append(
-            f"{path}: {len(unmatched)} of {len(table.rows)} rows match no image: "
-            f"{first_few(unmatched)}."
-        )
-    warnings += columns.complaints()
-    said = {at: one for at, one in sorted(said.items()) if any(one.yes.values()) or one.no}
-    if not said:
+        for group, label, holds in columns.read(row):
+            note = notes[places[item_id]]
+            (note.positive if holds else note.negative).setdefault((group, label), row.line)
+    if not notes:
         raise CatalogError(
             f"{path} labels no product of the source: no row joins to an image and holds a label; "
             f"{table.has()}."
         )
-    space = _space(path, labels, said.values(), warnings, like)
-    _refuse_contradictions(path, labels, said, ids)
+    notes = dict(sorted(notes.items()))
+    space, several = _space(path, labels, notes.values(), like)
+    _refuse_contradictions(path, labels, notes, ids)
     return Annotations(
-        rows=np.array(list(said), np.int64),
+        rows=np.array(list(notes), np.int64),
         space=space,
-        targets=_targets(space, list(said.values()), unlabeled),
-        warnings=tuple(warnings),
+        targets=_targets(space, notes.values(), unlabeled),
+        warnings=(
+            *ragged_warning(table, "label"),
+            *columns.warnings,
+            *unknown_warning(table, unknown),
+            *columns.complaints(),
+            *several,
+        ),
     )
 
 
-class _Columns:
-    """What each column of the table is, and what could not be used."""
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column that labels: with tags if it has no group, with a group's values if no label."""
+
+    place: int
+    group: str | None = None
+    label: str | None = None
+
+
+class _LabelColumns:
+    """The columns of a table that label, and what in them could not be used."""
 
     def __init__(
-        self,
-        table: Table,
-        key_at: int,
-        labels: LabelSpace | None,
-        only: Sequence[str],
-        warnings: list[str],
+        self, table: Table, key_at: int, labels: LabelSpace | None, only: Sequence[str]
     ) -> None:
+        self.warnings: list[str] = []
         self._path = table.path
         self._only = set(only)
         # Case is forgiven: what a spreadsheet calls "navy" is the label file's "Navy".
         self._known: dict[str, dict[str, str]] = {
-            group.name: {label.name.casefold(): label.name for label in group.labels}
+            group.name: {name.casefold(): name for name in group.names}
             for group in (labels.groups if labels else ())
         }
-        self._names = {name.casefold(): name for name in self._known}
+        self._groups = {name.casefold(): name for name in self._known}
         self._strange: dict[str, Counter[str]] = defaultdict(Counter)
         self._broken: list[int] = []
-        self._tags: list[int] = []
-        self._single: dict[int, tuple[str, str]] = {}
-        self._groups: dict[int, str] = {}
+        self._columns: list[_Column] = []
         empty: list[str] = []
         passed: list[str] = []
-        # What `tag` and `suggest` write may be corrected and read back.
-        usual = {name.casefold() for name in (*KEY_COLUMNS, *TITLE_COLUMNS, *RESERVED_GROUPS)}
-        usual -= set(TAGS_COLUMNS)
-        for at, name in enumerate(table.columns):
-            asked = name in self._only
-            if at == key_at or not name or (name.casefold() in usual and not asked):
+        for place, name in enumerate(table.columns):
+            wanted = name in self._only
+            if place == key_at or not name or (name.casefold() in _NO_LABELS and not wanted):
                 continue
-            cells = [row.cells[at].strip() for row in table.rows if not row.ragged]
-            values = {cell for cell in cells if cell}
+            values = {row.cells[place].strip() for row in table.rows if not row.ragged} - {""}
             if not values:
                 empty.append(name)
             elif name.casefold() in TAGS_COLUMNS:
-                self._tags.append(at)
+                self._columns.append(_Column(place))
             elif {value.casefold() for value in values} <= _YES | _NO:
-                self._single[at] = self._label_of(name)
-            elif asked or name.casefold() in self._names or _looks_like_labels(values):
-                self._groups[at] = self._names.get(name.casefold(), name)
+                self._columns.append(_Column(place, *self._tag_of(name)))
+            elif wanted or name.casefold() in self._groups or _looks_like_labels(values):
+                self._columns.append(_Column(place, self._group_of(name)))
             else:
                 passed.append(name)
         if only:
             self._restrict(table)
         if empty:
-            warnings.append(f"{table.path}: no cell is filled in {first_few(empty)}.")
+            self.warnings.append(f"{table.path}: no cell is filled in {first_few(empty)}.")
         if passed and not only:
-            warnings.append(
+            self.warnings.append(
                 f"{table.path}: {first_few(passed)} looks like numbers or texts, not labels, and "
                 "was passed over; name it with --groups to use it."
             )
 
     def _restrict(self, table: Table) -> None:
-        self._single = {at: tag for at, tag in self._single.items() if tag[0] in self._only}
-        self._groups = {at: name for at, name in self._groups.items() if name in self._only}
-        there = {name for name, _ in self._single.values()} | set(self._groups.values())
+        self._columns = [c for c in self._columns if c.group in (None, *self._only)]
+        there = {column.group for column in self._columns}
         missing = self._only - there
-        if missing and not self._tags:
+        if missing and None not in there:
             raise UsageError(
                 f"--groups: {table.path} has no column {sorted(missing)[0]!r}; {table.has()}."
             )
 
-    def _label_of(self, name: str) -> tuple[str, str]:
+    def _group_of(self, name: str) -> str:
+        return self._groups.get(name.casefold(), name)
+
+    def _tag_of(self, name: str) -> tuple[str, str]:
         """Return group and label of a 0/1 column: ``group=label``, a known label, or the file's."""
         group, equals, label = name.partition("=")
         if equals:
-            return self._names.get(group.strip().casefold(), group.strip()), label.strip()
+            return self._group_of(group.strip()), label.strip()
         homes = [
             (group, names[name.casefold()])
             for group, names in self._known.items()
@@ -226,36 +217,32 @@ class _Columns:
         ]
         return homes[0] if len(homes) == 1 else (Path(self._path).stem, name)
 
-    def read(self, cells: tuple[str, ...], line: int, said: _Said) -> None:
-        """Add what one row says."""
-        for at in self._tags:
-            for tag in _parts(cells[at]):
-                group, equals, label = (part.strip() for part in tag.partition("="))
-                if not (group and equals and label):
-                    self._broken.append(line)
-                    continue
-                group = self._names.get(group.casefold(), group)
-                if not self._only or group in self._only:
-                    self._add(said, group, label, line)
-        for at, (group, label) in self._single.items():
-            cell = cells[at].strip().casefold()
-            if cell in _YES:
-                self._add(said, group, label, line)
-            elif cell in _NO:
-                known = self._known.get(group)
-                said.no[group].add(known.get(label.casefold(), label) if known else label)
-        for at, group in self._groups.items():
-            for label in _parts(cells[at]):
-                self._add(said, group, label, line)
+    def read(self, row: Row) -> Iterator[tuple[str, str, bool]]:
+        """Yield what one row says: group, label, and whether it holds."""
+        for group, label, holds in self._stated(row):
+            known = self._known.get(group)
+            if known is None:
+                yield group, label, holds
+            elif label.casefold() in known:
+                yield group, known[label.casefold()], holds
+            else:
+                self._strange[group][label] += 1
 
-    def _add(self, said: _Said, group: str, label: str, line: int) -> None:
-        known = self._known.get(group)
-        if known is None:
-            said.yes[group].setdefault(label, line)
-        elif label.casefold() in known:
-            said.yes[group].setdefault(known[label.casefold()], line)
-        else:
-            self._strange[group][label] += 1
+    def _stated(self, row: Row) -> Iterator[tuple[str, str, bool]]:
+        for column in self._columns:
+            cell = row.cells[column.place].strip()
+            if column.group is None:
+                for tag in _parts(cell):
+                    group, _, label = (part.strip() for part in tag.partition("="))
+                    if not (group and label):
+                        self._broken.append(row.line)
+                    elif not self._only or self._group_of(group) in self._only:
+                        yield self._group_of(group), label, True
+            elif column.label is None:
+                for label in _parts(cell):
+                    yield column.group, label, True
+            elif cell.casefold() in _YES | _NO:
+                yield column.group, column.label, cell.casefold() in _YES
 
     def complaints(self) -> list[str]:
         """Say what was read and could not be used."""
@@ -285,83 +272,79 @@ def _looks_like_labels(values: set[str]) -> bool:
 
 
 def _space(
-    path: str,
-    labels: LabelSpace | None,
-    said: Iterable[_Said],
-    warnings: list[str],
-    like: LabelSpace | None,
-) -> LabelSpace:
-    """Return the label file's groups and those that the table invents."""
-    values: dict[str, Counter[str]] = {}
+    path: str, labels: LabelSpace | None, notes: Collection[_Note], like: LabelSpace | None
+) -> tuple[LabelSpace, tuple[str, ...]]:
+    """Return the label file's groups with those that the table invents, and warnings."""
+    values: dict[str, set[str]] = defaultdict(set)
     several: set[str] = set()
-    known = set(labels.names) if labels else set()
-    for one in said:
-        for group in dict.fromkeys([*one.yes, *one.no]):
-            if group in known:
-                continue
-            counter = values.setdefault(group, Counter())
-            counter.update(one.yes.get(group, {}).keys())
-            counter.update(dict.fromkeys(one.no.get(group, ()), 0))
-            if len(one.yes.get(group, ())) > 1:
-                several.add(group)
-    content: dict[str, Any] = labels.content() if labels else {"groups": {}}
-    for group, counter in values.items():
+    for note in notes:
+        counts = Counter(group for group, _ in note.positive)
+        several.update(group for group, count in counts.items() if count > 1)
+        for group, label in (*note.positive, *note.negative):
+            values[group].add(label)
+    known = labels.names if labels else ()
+    invented = {}
+    for group in values:
+        if group in known:
+            continue
         if group.lower() in RESERVED_GROUPS:
             raise CatalogError(
                 f"{path}: a group can't be called {group!r}, which is a column of every output; "
                 "rename it."
             )
         # One label alone excludes nothing: a 0/1 column is a question of its own.
-        exclusive = group not in several and len(counter) > 1
+        exclusive = group not in several and len(values[group]) > 1
         if like is not None and group in like.names:
             exclusive = like.group(group).exclusive
-        content["groups"][group] = {"exclusive": exclusive, "labels": sorted(counter)}
+        invented[group] = {"exclusive": exclusive, "labels": sorted(values[group])}
+    several &= invented.keys()
+    warnings: tuple[str, ...] = ()
     if several:
-        warnings.append(
+        warnings = (
             f"{path}: products have several values of {first_few(sorted(several))}, so a product "
-            "may get several."
+            "may get several.",
         )
+    if labels is not None and not invented:
+        return labels, warnings
     try:
-        return parse_labels(content, labels.name if labels else Path(path).stem, path)
+        space = parse_labels({"groups": invented}, Path(path).stem, path)
     except LabelFileError as error:
         raise CatalogError(str(error)) from error
+    return space if labels is None else labels.with_(space), warnings
 
 
 def _refuse_contradictions(
-    path: str, labels: LabelSpace | None, said: Mapping[int, _Said], ids: Sequence[str]
+    path: str, labels: LabelSpace | None, notes: Mapping[int, _Note], ids: Sequence[str]
 ) -> None:
     exclusive = {group.name for group in labels.groups if group.exclusive} if labels else set()
-    for at, one in said.items():
-        for group, values in one.yes.items():
-            if group in exclusive and len(values) > 1:
-                (first, line), (second, other) = list(values.items())[:2]
+    for place, note in notes.items():
+        firsts: dict[str, tuple[str, int]] = {}
+        for (group, label), line in note.positive.items():
+            first, first_line = firsts.setdefault(group, (label, line))
+            if group in exclusive and label != first:
                 raise CatalogError(
-                    f"{path}: {ids[at]} has two values of '{group}', {first!r} in line {line} and "
-                    f"{second!r} in line {other}, but the label file allows one; keep one."
+                    f"{path}: {ids[place]} has two values of '{group}', {first!r} in line "
+                    f"{first_line} and {label!r} in line {line}, but the label file allows one; "
+                    "keep one."
                 )
-            both = sorted(set(values) & one.no.get(group, set()))
-            if both:
-                raise CatalogError(
-                    f"{path}: {ids[at]} both has and hasn't {group}={both[0]}; keep one."
-                )
+        both = note.positive.keys() & note.negative.keys()
+        if both:
+            raise CatalogError(
+                f"{path}: {ids[place]} both has and hasn't {'='.join(min(both))}; keep one."
+            )
 
 
-def _targets(space: LabelSpace, said: Sequence[_Said], unlabeled: Unlabeled) -> NDArray[np.int8]:
-    targets = np.full((len(said), space.size), -1, np.int8)
-    if unlabeled == "negative":
-        targets[:] = 0
-    for row, one in zip(targets, said, strict=True):
-        tags = space.implied(f"{g}={label}" for g, labels in one.yes.items() for label in labels)
-        groups_told = {tag.split("=", 1)[0] for tag in tags}
+def _targets(space: LabelSpace, notes: Collection[_Note], unlabeled: Unlabeled) -> NDArray[np.int8]:
+    targets = np.full((len(notes), space.size), 0 if unlabeled == "negative" else -1, np.int8)
+    for row, note in zip(targets, notes, strict=True):
+        tags = space.implied(map("=".join, note.positive))
+        labelled = {tag.split("=")[0] for tag in tags}
+        spelled_out = {group for group, _ in note.negative}
         for group in space.groups:
-            complete = group.exclusive or unlabeled == "group"
             # A row of a wide table that says 0 of some labels says nothing of the blank ones.
-            spelled_out = group.name in one.no
-            if group.name in groups_told and complete and (group.exclusive or not spelled_out):
+            complete = unlabeled == "group" and group.name not in spelled_out
+            if group.name in labelled and (group.exclusive or complete):
                 row[space.span(group.name)] = 0
-        for group_name, labels in one.no.items():
-            for label in labels:
-                row[space.column(f"{group_name}={label}")] = 0
-        for tag in tags:
-            row[space.column(tag)] = 1
+        row[[space.column("=".join(tag)) for tag in note.negative]] = 0
+        row[[space.column(tag) for tag in tags]] = 1
     return targets

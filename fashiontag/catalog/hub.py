@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.catalog.read import FileRef, Found, Listing
-from fashiontag.catalog.tables import TITLE_COLUMNS, as_text
-from fashiontag.catalog.titles import Words
+from fashiontag.catalog.items import Catalog, FileRef, Words, make_item
+from fashiontag.catalog.tables import as_text, find_column
 from fashiontag.errors import CatalogError, FashiontagError, ImageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fashiontag.datamodels import Item
 
 # Without a network `datasets` retries for 24 s before it says so; one question does.
 _SECONDS_TO_ANSWER = 4
@@ -57,7 +58,7 @@ class DatasetRef:
         return bytes(cell["bytes"]) if cell.get("bytes") else FileRef(cell["path"]).read()
 
 
-def list_dataset(source: str, title_column: str | None) -> Listing:
+def list_dataset(source: str, title_column: str | None) -> Catalog:
     """List the rows of all splits of ``hf:NAME``, with the titles that the data set has itself.
 
     NAME is a data set of the hub, a local folder (pictures, Parquet files, or what
@@ -74,15 +75,15 @@ def list_dataset(source: str, title_column: str | None) -> Listing:
     if not name:
         raise UsageError("hf: names no data set; give hf:NAME, with NAME of the hub or a folder.")
     root = "hf:" + (str(Path(name).absolute()) if Path(name).exists() else name)
-    found: list[Found] = []
+    items: list[Item] = []
     for split, rows in _load(source, name).items():
-        found += _rows(source, root, str(split), rows, title_column)
-    if not found:
+        items += _rows(source, root, str(split), rows, title_column)
+    if not items:
         raise CatalogError(f"{source} has no row; name a data set with pictures.")
-    return Listing(root, found)
+    return Catalog(source, root, tuple(items))
 
 
-def _rows(source: str, root: str, split: str, rows: Any, title_column: str | None) -> list[Found]:  # noqa: ANN401 - `datasets` has no types
+def _rows(source: str, root: str, split: str, rows: Any, title_column: str | None) -> list[Item]:  # noqa: ANN401 - `datasets` has no types
     import datasets
 
     features = rows.features
@@ -97,20 +98,23 @@ def _rows(source: str, root: str, split: str, rows: Any, title_column: str | Non
         for column, kind in features.items()
         if isinstance(kind, datasets.Value | datasets.ClassLabel) and kind.dtype != "binary"
     ]
-    title = _title_column(source, plain, title_column)
+    title_at = find_column(plain, "title", title_column)
+    if title_at is None and title_column is not None:
+        raise UsageError(
+            f"--title-column: {source} has no text column {title_column!r}; its columns are "
+            f"{', '.join(plain)}."
+        )
     cells = {column: _texts(rows, column) for column in plain}
     pictures = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+    titles = cells.pop(plain[title_at]) if title_at is not None else [""] * len(rows)
     return [
-        Found(
-            id=f"{split}/{row}",
-            path=f"{source}/{split}/{row}",
-            image=DatasetRef(f"{root}/{split}/{row}", pictures, image, row),
-            words=Words(
-                cells[title][row].strip() if title else "",
-                {column: texts[row] for column, texts in cells.items() if column != title},
-            ),
+        make_item(
+            f"{split}/{row}",
+            f"{source}/{split}/{row}",
+            DatasetRef(f"{root}/{split}/{row}", pictures, image, row),
+            Words(title.strip(), {column: texts[row] for column, texts in cells.items()}),
         )
-        for row in range(len(rows))
+        for row, title in enumerate(titles)
     ]
 
 
@@ -121,18 +125,6 @@ def _texts(rows: Any, column: str) -> list[str]:  # noqa: ANN401
         # -1 is how `datasets` marks a row without a class
         return [names[value] if value is not None and value >= 0 else "" for value in values]
     return [as_text(value) for value in values]
-
-
-def _title_column(source: str, columns: list[str], wanted: str | None) -> str | None:
-    lower = {column.lower(): column for column in reversed(columns)}
-    if wanted is None:
-        return next((lower[name.lower()] for name in TITLE_COLUMNS if name.lower() in lower), None)
-    if wanted in columns or wanted.lower() in lower:
-        return wanted if wanted in columns else lower[wanted.lower()]
-    raise UsageError(
-        f"--title-column: {source} has no text column {wanted!r}; its columns are "
-        f"{', '.join(columns)}."
-    )
 
 
 def _load(source: str, name: str) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ import io
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fashiontag.errors import CatalogError, UsageError
 
@@ -17,14 +17,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
-TITLE_COLUMNS = ("title", "name", "productDisplayName", "description")
-_KNOWN_COLUMNS = frozenset(
-    name.lower() for name in (*TITLE_COLUMNS, "image", "filename", "file", "path", "id", "sku")
-)
+Role = Literal["path", "id", "title"]
+USUAL_NAMES: dict[Role, tuple[str, ...]] = {
+    "path": ("path", "image", "filename", "file"),
+    "id": ("image", "filename", "file", "path", "id", "sku"),
+    "title": ("title", "name", "productDisplayName", "description"),
+}
+"""What the columns are called that hold a picture's path, name a picture, or are its title."""
+_KNOWN_COLUMNS = frozenset(name.lower() for names in USUAL_NAMES.values() for name in names)
 # What shops outside of Unicode write. More candidates only add ways to be wrong on 100 bytes.
 _ENCODINGS = ["cp1252", "cp1250", "cp1251", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
 # A quoted cell that spans more lines than this is a quote that was never closed.
 _MOST_LINES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that a user named; None is the first of the usual names.
+
+    Attributes
+    ----------
+    path : str or None
+        The column of a table source that holds the pictures' paths.
+    id : str or None
+        The column of a titles table that names the picture.
+    title : str or None
+        The column with the title, of a titles table or else of the source.
+    """
+
+    path: str | None = None
+    id: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +77,48 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
-    def column(self, wanted: str | None, candidates: Sequence[str], option: str) -> int | None:
-        """Return the place of the column that was asked for, or of the first candidate.
-
-        Names are compared exactly at first, then without regard to case.
+    def column(self, role: Role, wanted: str | None) -> int | None:
+        """Return the place of the column that was asked for, or else of a usual one; None if none.
 
         Raises
         ------
         UsageError
-            `wanted` is no column; the sentence names the `option` and the columns.
+            `wanted` is no column; the sentence names the option and the columns.
         """
-        for name in (wanted,) if wanted is not None else candidates:
-            for same in (lambda column: column, str.lower):
-                for place, column in enumerate(self.columns):
-                    if same(column) == same(name):
-                        return place
-        if wanted is not None:
-            raise UsageError(f"{option}: {self.path} has no column {wanted!r}; {self.has()}.")
-        return None
+        place = find_column(self.columns, role, wanted)
+        if place is None and wanted is not None:
+            raise UsageError(
+                f"--{role}-column: {self.path} has no column {wanted!r}; {self.has()}."
+            )
+        return place
+
+    def needed_column(self, role: Role, wanted: str | None) -> int:
+        """Return `column`, or raise `CatalogError` if there is none."""
+        place = self.column(role, wanted)
+        if place is None:
+            raise CatalogError(
+                f"{self.path} has no {'key' if role == 'id' else role} column "
+                f"({', '.join(USUAL_NAMES[role])}): {self.has()}; name one with --{role}-column."
+            )
+        return place
 
     def has(self) -> str:
         """Say which columns there are, for an error."""
         shown = ", ".join(column for column in self.columns[:20] if column)
         return f"its columns are {shown}{', …' if len(self.columns) > 20 else ''}"
 
-    def ragged_lines(self) -> list[int]:
-        """Return the numbers of the lines that could not be taken apart."""
-        return [row.line for row in self.rows if row.ragged]
+
+def find_column(names: Sequence[str], role: Role, wanted: str | None) -> int | None:
+    """Return the place of the column `wanted`, or else of the first usual name that is there.
+
+    Names are compared exactly at first, then without regard to case.
+    """
+    lower = [name.lower() for name in names]
+    for name in (wanted,) if wanted is not None else USUAL_NAMES[role]:
+        for there, same in ((names, name), (lower, name.lower())):
+            if same in there:
+                return there.index(same)
+    return None
 
 
 def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
@@ -110,27 +148,29 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
         raise CatalogError(f"{path} is empty; a table with a header line was expected.")
     try:
         if suffix == ".parquet":
-            columns, rows = _parquet(path)
+            lines = list(_parquet(path))
         elif suffix == ".xlsx":
-            columns, rows = _xlsx(path)
+            lines = list(_xlsx(path))
         elif suffix == ".jsonl":
-            columns, rows = _jsonl(_decode(path))
+            lines = list(_jsonl(_decode(path)))
         else:
-            columns, rows = _delimited(_decode(path), suffix, names)
-    except (CatalogError, UsageError):
+            lines = list(_delimited(_decode(path), suffix, names))
+    except CatalogError:
         raise
     except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
         raise CatalogError(
-            f"{path} can't be read as {suffix}: {_first_line(error)}; save it again in that format."
+            f"{path} can't be read as {suffix}: {reason}; save it again in that format."
         ) from error
+    columns = lines[0].cells if lines else ()
     if not any(columns):
         raise CatalogError(f"{path} is empty; a table with a header line was expected.")
-    if not rows:
+    if len(lines) == 1:
         raise CatalogError(
             f"{path} has a header ({', '.join(columns)[:200]}) and no line below it; "
             "at least one was expected."
         )
-    return Table(path, columns, rows)
+    return Table(path, columns, tuple(lines[1:]))
 
 
 def as_text(value: object) -> str:
@@ -144,8 +184,7 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+# Each reader yields the header, then the rows.
 
 
 def _decode(path: str) -> str:
@@ -176,29 +215,25 @@ def _legacy_encoding(raw: bytes) -> str:
     return matches[0].encoding
 
 
-def _delimited(
-    text: str, suffix: str, names: Iterable[str | None]
-) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+def _delimited(text: str, suffix: str, names: Iterable[str | None]) -> Iterator[Row]:
     # newline="" keeps line ends inside quoted cells, and splits at none of Unicode's other ones.
     lines = [line.replace("\x00", "") for line in io.StringIO(text, newline="")]
     start = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
-    told = re.fullmatch(r"sep=(.)\s*", lines[start]) if start < len(lines) else None
-    start += bool(told)  # Excel's own way to name the delimiter
+    named = re.fullmatch(r"sep=(.)\s*", lines[start]) if start < len(lines) else None
+    start += bool(named)  # Excel's own way to name the delimiter
     if start >= len(lines):
-        return (), ()
-    delimiter = told.group(1) if told else _delimiter(lines[start], suffix, names)
-    records = _records(lines, start, delimiter)
-    columns = tuple(cell.strip() for cell in next(records).cells)
+        return
+    delimiter = named.group(1) if named else _delimiter(lines[start], suffix, names)
+    header, *records = _records(lines, start, delimiter)
+    columns = tuple(cell.strip() for cell in header.cells)
+    yield replace(header, cells=columns)
     width = len(columns)
-    rows = []
     for record in records:
         cells = record.cells
-        if not any(cells):
-            continue
         if len(cells) > width and not any(cells[width:]):  # delimiters left at the end of a line
             cells = cells[:width]
-        rows.append(Row(record.line, cells, record.ragged or len(cells) != width))
-    return columns, tuple(rows)
+        if any(cells):
+            yield Row(record.line, cells, record.ragged or len(cells) != width)
 
 
 def _delimiter(header: str, suffix: str, names: Iterable[str | None]) -> str:
@@ -237,59 +272,50 @@ def _records(lines: list[str], start: int, delimiter: str) -> Iterator[Row]:
         start += taken
 
 
-def _jsonl(text: str) -> tuple[tuple[str, ...], tuple[Row, ...]]:
-    records: list[tuple[int, dict[str, object] | None]] = []
-    columns: dict[str, None] = {}
+def _jsonl(text: str) -> Iterator[Row]:
+    records: dict[int, dict[str, object] | None] = {}
     for number, line in enumerate(io.StringIO(text), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            columns.update(dict.fromkeys(record))
-        records.append((number, record if isinstance(record, dict) else None))
+        if line.strip():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            records[number] = record if isinstance(record, dict) else None
+    columns = tuple(dict.fromkeys(name for record in records.values() for name in record or ()))
     if records and not columns:
         raise ValueError("no line is a JSON object")
-    return tuple(columns), tuple(
-        Row(number, (), ragged=True)
-        if record is None
-        else Row(number, tuple(as_text(record.get(column)) for column in columns))
-        for number, record in records
-    )
+    yield Row(0, columns)
+    for number, record in records.items():
+        cells = () if record is None else tuple(as_text(record.get(name)) for name in columns)
+        yield Row(number, cells, ragged=record is None)
 
 
-def _parquet(path: str) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+def _parquet(path: str) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(path).read()
+    yield Row(0, tuple(table.column_names))
     values = [[as_text(value) for value in column.to_pylist()] for column in table.columns]
-    rows = tuple(Row(line, cells) for line, cells in enumerate(zip(*values, strict=True), start=1))
-    return tuple(table.column_names), rows
+    for line, cells in enumerate(zip(*values, strict=True), start=1):
+        yield Row(line, cells)
 
 
-def _xlsx(path: str) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+def _xlsx(path: str) -> Iterator[Row]:
     from openpyxl import load_workbook
 
     book = load_workbook(path, read_only=True, data_only=True)
+    width = 0
     try:
-        sheet = book.worksheets[0]
-        lines = (
-            (number, tuple(_cell(cell) for cell in row))
-            for number, row in enumerate(sheet.iter_rows(), start=1)
-        )
-        filled = [(number, cells) for number, cells in lines if any(cells)]
+        for number, line in enumerate(book.worksheets[0].iter_rows(), start=1):
+            cells = [_cell(cell) for cell in line]
+            if not any(cells):
+                continue
+            if not width:
+                width = max(place for place, name in enumerate(cells, start=1) if name)
+                cells = [name.strip() for name in cells]
+            yield Row(number, (*cells, *[""] * width)[:width])
     finally:
         book.close()
-    if not filled:
-        return (), ()
-    header = filled[0][1]
-    width = max(place for place, name in enumerate(header, start=1) if name)
-    columns = tuple(name.strip() for name in header[:width])
-    return columns, tuple(
-        Row(number, (cells + ("",) * width)[:width]) for number, cells in filled[1:]
-    )
 
 
 def _cell(cell: object) -> str:

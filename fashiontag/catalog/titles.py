@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fashiontag.catalog.tables import TITLE_COLUMNS, Row, Table, read_table
+from fashiontag.catalog.items import Words
+from fashiontag.catalog.tables import Columns, Row, Table, read_table
 from fashiontag.errors import CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-KEY_COLUMNS = ("image", "filename", "file", "path", "id", "sku")
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic"),
 )
 _SPREADSHEET_NUMBER = re.compile(r"(\d+)\.0+")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a table says of one picture: the title as typed and the other columns."""
-
-    title: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A titles table joined to ids: one `Words` for every id that has a row, and what to say."""
-
-    words: Mapping[str, Words]
-    warnings: tuple[str, ...]
 
 
 class Matcher:
@@ -52,19 +36,8 @@ class Matcher:
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._ids = frozenset(ids)
-        self._whole: dict[str, list[str]] = defaultdict(list)
-        self._tails: dict[str, list[str]] = defaultdict(list)
-        self._whole_stems: dict[str, list[str]] = defaultdict(list)
-        self._tail_stems: dict[str, list[str]] = defaultdict(list)
-        for item_id in ids:
-            folded = _fold(item_id)
-            for whole, tails, name in (
-                (self._whole, self._tails, folded),
-                (self._whole_stems, self._tail_stems, _stem(folded)),
-            ):
-                whole[name].append(item_id)
-                for tail in _tails(name):
-                    tails[tail].append(item_id)
+        self._names = _Names(ids, _fold)
+        self._stems = _Names(ids, lambda item_id: _stem(_fold(item_id)))
 
     def find(self, key: str) -> list[str]:
         """Return the ids that the key fits: none, one, or several that can't be told apart."""
@@ -76,23 +49,30 @@ class Matcher:
         return found or (self._find(number.group(1)) if number else [])
 
     def _find(self, folded: str) -> list[str]:
-        if folded in self._whole:
-            return self._whole[folded]
-        for whole, tails in (
-            (self._whole, self._tails),
-            (self._whole_stems, self._tail_stems),
-        ):
-            found = list(whole.get(folded, ())) + list(tails.get(folded, ()))
-            # the key's own leading folders: the table says images/a.jpg, the source is images/
-            found += next((whole[tail] for tail in _tails(folded) if tail in whole), [])
-            if found:
-                return found
-        return []
+        return self._names.whole.get(folded) or self._names.find(folded) or self._stems.find(folded)
+
+
+class _Names:
+    """The ids of a source by one spelling, whole and without their leading folders."""
+
+    def __init__(self, ids: Sequence[str], spelling: Callable[[str], str]) -> None:
+        self.whole: dict[str, list[str]] = defaultdict(list)
+        self._tails: dict[str, list[str]] = defaultdict(list)
+        for item_id in ids:
+            name = spelling(item_id)
+            self.whole[name].append(item_id)
+            for tail in _tails(name):
+                self._tails[tail].append(item_id)
+
+    def find(self, key: str) -> list[str]:
+        # the key's own leading folders: the table says images/a.jpg, the source is images/
+        shorter = next((self.whole[tail] for tail in _tails(key) if tail in self.whole), [])
+        return [*self.whole.get(key, ()), *self._tails.get(key, ()), *shorter]
 
 
 def join_titles(
-    path: str, ids: Sequence[str], *, id_column: str | None, title_column: str | None
-) -> Joined:
+    path: str, ids: Sequence[str], columns: Columns
+) -> tuple[Mapping[str, Words], tuple[str, ...]]:
     """Read a titles table and join it to the ids of a source.
 
     Parameters
@@ -101,8 +81,14 @@ def join_titles(
         The table.
     ids : sequence of str
         The ids of the source.
-    id_column, title_column : str or None
-        Column names that a user gave; None takes the first usual one.
+    columns : Columns
+        The columns that a user named.
+
+    Returns
+    -------
+    words : Mapping of str to Words
+        By key; the key of a row that names a picture is its id.
+    warnings : tuple of str
 
     Raises
     ------
@@ -112,78 +98,76 @@ def join_titles(
         It has no key or title column, one key has two different titles, or one key fits two
         images.
     """
-    table = read_table(path, (id_column, title_column))
-    key_at = table.column(id_column, KEY_COLUMNS, "--id-column")
-    title_at = table.column(title_column, TITLE_COLUMNS, "--title-column")
-    if title_at is None:
-        raise CatalogError(
-            f"{path} has no title column ({', '.join(TITLE_COLUMNS)}): {table.has()}; "
-            "name one with --title-column."
-        )
-    if key_at is None:
-        raise CatalogError(
-            f"{path} has no key column ({', '.join(KEY_COLUMNS)}): {table.has()}; "
-            "name one with --id-column."
-        )
-    matcher = Matcher(ids)
-    words: dict[str, Words] = {}
-    keys = TitlePerKey(path)
-    unknown: list[str] = []
-    keyless: list[int] = []
-    for row in table.rows:
-        if row.ragged:
-            continue
-        key = row.cells[key_at].strip()
-        if not key:
-            keyless.append(row.line)
-            continue
-        found = matcher.find(key)
-        if len(found) > 1:
-            raise CatalogError(
-                f"{path}, line {row.line}: the key {key!r} fits two images, {found[0]} and "
-                f"{found[1]}; write the whole path of the one that is meant."
-            )
-        title = row.cells[title_at].strip()
-        keys.check(found[0] if found else key, title, row.line)
-        if not found:
+    table = read_table(path, (columns.id, columns.title))
+    key_at = table.needed_column("id", columns.id)
+    title_at = table.needed_column("title", columns.title)
+    products = WordsPerKey(path)
+    unknown = []
+    for row, key, item_id in joined_rows(table, key_at, ids):
+        if item_id is None:
             unknown.append(key)
-        elif found[0] not in words or (title and not words[found[0]].title):
-            words[found[0]] = Words(title, other_cells(table, row, {key_at, title_at}))
-    warnings = []
-    if unknown:
-        warnings.append(
-            f"{path}: {len(unknown)} of {len(table.rows)} rows match no image: "
-            f"{first_few(unknown)}."
-        )
+        words = Words(row.cells[title_at].strip(), other_cells(table, row, {key_at, title_at}))
+        products.add(item_id or key, words, row.line)
+    warnings = [*unknown_warning(table, unknown), *ragged_warning(table)]
+    keyless = [row.line for row in table.rows if not row.ragged and not row.cells[key_at].strip()]
     if keyless:
         warnings.append(
             f"{path}: {len(keyless)} rows have no {table.columns[key_at]!r}: "
             f"line {first_few(keyless)}."
         )
-    return Joined(words, (*warnings, *ragged_warning(table)))
+    return products.words, tuple(warnings)
 
 
-class TitlePerKey:
-    """Watches that one key has one title; an empty title contradicts none."""
+def joined_rows(
+    table: Table, key_at: int, ids: Sequence[str]
+) -> Iterator[tuple[Row, str, str | None]]:
+    """Yield every row that has a key, its key, and the id that the key means, if any.
+
+    Raises
+    ------
+    CatalogError
+        A key fits two images.
+    """
+    matcher = Matcher(ids)
+    for row in table.rows:
+        key = "" if row.ragged else row.cells[key_at].strip()
+        if not key:
+            continue
+        found = matcher.find(key)
+        if len(found) > 1:
+            raise CatalogError(
+                f"{table.path}, line {row.line}: the key {key!r} fits two images, {found[0]} and "
+                f"{found[1]}; write the whole path of the one that is meant."
+            )
+        yield row, key, found[0] if found else None
+
+
+class WordsPerKey:
+    """What a table says of each key: one title, and an empty title contradicts none."""
 
     def __init__(self, path: str) -> None:
+        self.words: dict[str, Words] = {}
         self._path = path
-        self._seen: dict[str, tuple[str, int]] = {}
+        self._lines: dict[str, int] = {}
 
-    def check(self, key: str, title: str, line: int) -> bool:
-        """Return whether the key was there before; raise `CatalogError` on a second title."""
-        before, first_line = self._seen.get(key, ("", 0))
-        if title and before and title != before:
+    def add(self, key: str, words: Words, line: int) -> bool:
+        """Return whether the key was there before; raise `CatalogError` on a second title.
+
+        The first words count, unless they have no title and later ones do.
+        """
+        before = self.words.get(key)
+        if before is None or (words.title and not before.title):
+            self.words[key], self._lines[key] = words, line
+        elif words.title not in ("", before.title):
             raise CatalogError(
-                f"{self._path} has two different titles for {key!r}: {_short(before)!r} in line "
-                f"{first_line} and {_short(title)!r} in line {line}; keep one of them."
+                f"{self._path} has two different titles for {key!r}: {_short(before.title)!r} in "
+                f"line {self._lines[key]} and {_short(words.title)!r} in line {line}; keep one of "
+                "them."
             )
-        if title or not first_line:
-            self._seen[key] = (title, line)
-        return first_line > 0
+        return before is not None
 
 
-def other_cells(table: Table, row: Row, taken: set[int]) -> dict[str, str]:
+def other_cells(table: Table, row: Row, taken: Collection[int | None]) -> dict[str, str]:
     """Return the cells of the columns that are not in `taken`, by column name."""
     return {
         name: cell
@@ -192,16 +176,24 @@ def other_cells(table: Table, row: Row, taken: set[int]) -> dict[str, str]:
     }
 
 
-def ragged_warning(table: Table) -> tuple[str, ...]:
-    """Say which lines could not be taken apart, if any."""
-    lines = table.ragged_lines()
+def unknown_warning(table: Table, keys: Sequence[str]) -> tuple[str, ...]:
+    """Say which keys name no image, if any."""
+    if not keys:
+        return ()
+    shown = first_few(keys)
+    return (f"{table.path}: {len(keys)} of {len(table.rows)} rows match no image: {shown}.",)
+
+
+def ragged_warning(table: Table, what: str = "title") -> tuple[str, ...]:
+    """Say which lines could not be taken apart and gave no title, if any."""
+    lines = [row.line for row in table.rows if row.ragged]
     if not lines:
         return ()
-    said = (
-        f"{table.path}: no title from {len(lines)} line{'s' * (len(lines) > 1)} without the "
+    warning = (
+        f"{table.path}: no {what} from {len(lines)} line{'s' * (len(lines) > 1)} without the "
         f"{len(table.columns)} cells of the header: line {first_few(lines)}."
     )
-    return (said,)
+    return (warning,)
 
 
 def first_few(values: Sequence[object], most: int = 5) -> str:
@@ -222,10 +214,8 @@ def _fold(name: str) -> str:
 
 def _stem(name: str) -> str:
     # Only an image's ending: "shoe.v2" from a table that names no endings is a stem already.
-    for suffix in IMAGE_SUFFIXES:
-        if name.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (twice as fast, for every id)
+    return stem if suffix in IMAGE_SUFFIXES else name
 
 
 def _tails(name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,21 +44,29 @@ COMMANDS = {
 }
 
 
+COMPLETION = "_FASHIONTAG_COMPLETE"
+"""Set by the shell when it asks what could come next; its question is in COMP_WORDS."""
+
+
 def parse(arguments: list[str]) -> int:
     """Run one command line; what typer refuses becomes a sentence and 2."""
-    if not arguments:
-        parse(["--help"])
-        return 2
+    asked = arguments[0] if arguments else "--help"
+    if COMPLETION in os.environ:
+        asked = next((word for word in _completed_words()[1:] if word in COMMANDS), "")
     try:
         # Ctrl-C comes back as the status 130, without a word.
-        status = application(arguments[0])(
-            args=arguments, prog_name="fashiontag", standalone_mode=False
+        status = application(asked)(
+            args=arguments or ["--help"], prog_name="fashiontag", standalone_mode=False
         )
     except typer.TyperException as error:
-        asked = getattr(getattr(error, "ctx", None), "command_path", "fashiontag")
-        complain(f"{error.format_message().strip().rstrip('.')}. See: {asked} --help")
+        command = getattr(getattr(error, "ctx", None), "command_path", "fashiontag")
+        complain(f"{error.format_message().strip().rstrip('.')}. See: {command} --help")
         return 2
     return status if isinstance(status, int) else 0
+
+
+def _completed_words() -> list[str]:
+    return (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or "").split()
 
 
 def application(asked: str) -> typer.Typer:
@@ -65,7 +74,6 @@ def application(asked: str) -> typer.Typer:
     app = typer.Typer(
         name="fashiontag",
         help="Photos and titles of fashion products in, catalogue tags and a searchable index out.",
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # the decorated help takes 0.1 s more, for a Markdown parser
         context_settings={"help_option_names": ["-h", "--help"]},

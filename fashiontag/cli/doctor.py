@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path  # noqa: TC003
 
 from fashiontag import __version__
 from fashiontag.cli import options, output
@@ -22,13 +23,9 @@ LIBRARIES = (
 )
 
 
-def doctor(
-    workspace: options.Workspace = options.DEFAULT_WORKSPACE,
-    as_json: options.Json = False,
-    debug: options.Debug = False,
-) -> None:
+@options.command
+def doctor(*, place: options.Place) -> None:
     """Show versions, devices, what FAISS runs on, models and what the workspace holds."""
-    del debug
     with output.talk.status("looking around…"):
         facts = {
             "fashiontag": {"version": __version__, "python": platform.python_version()},
@@ -36,11 +33,12 @@ def doctor(
             "devices": _devices(),
             "faiss": _faiss(),
             "models": _models(),
-            "workspace": _workspace(workspace),
+            "workspace": _workspace(place.workspace),
         }
-    if as_json:
-        output.document(facts)
-        return
+    output.show(facts, lambda: _draw(facts))
+
+
+def _draw(facts: dict[str, dict[str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -85,7 +83,7 @@ def _models() -> dict[str, str]:
     return {model.name: model.description for model in known_models()}
 
 
-def _workspace(workspace: options.Workspace) -> dict[str, str]:
+def _workspace(workspace: Path) -> dict[str, str]:
     from fashiontag.vectors import VectorStore
 
     if not workspace.is_dir():

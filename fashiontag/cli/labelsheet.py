@@ -21,14 +21,9 @@ def show(file: str | None = None) -> None:
 
 
 def _show(space: LabelSpace) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("group")
-    table.add_column("takes")
-    table.add_column("labels (in italics: only a title can tell)")
+    table = output.table("group", "takes", "labels (in italics: only a title can tell)")
     for group in space.groups:
         names = Text()
         for number, label in enumerate(group.labels):

@@ -1,73 +1,213 @@
-"""Options that several commands share, declared once so that they mean the same everywhere."""
+"""Options that several commands share, declared once, and what they open.
+
+A command takes a bundle as one parameter (``source: Source``); `command` spreads it on the command
+line and puts it together again.
+"""
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Callable  # noqa: TC003 - read at run time, as all annotations here
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) "
-        "with a path column, or hf:NAME.",
+from fashiontag.cli import output
+
+if TYPE_CHECKING:
+    from fashiontag.catalog import Catalog
+    from fashiontag.encoders import LazyEncoder
+    from fashiontag.workspace import Workspace
+    from fashiontag.workspace.embed import EmbedOptions
+
+SOURCE_HELP = (
+    "A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) with a path "
+    "column, or hf:NAME."
+)
+SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="NAME|FILE",
+        help="A shipped label file's name, or a path; default: fashion.",
     ),
 ]
-Titles = Annotated[
+ProbeOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A table of titles, joined by file name, stem or id."),
-]
-PathColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The column of a SOURCE table with the paths.")
-]
-IdColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The column of --titles to join by.")
-]
-TitleColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
-]
-Labels = Annotated[
-    str | None,
     typer.Option(
-        metavar="NAME|FILE", help="A shipped label file's name, or a path; default: fashion."
+        "--probe",
+        metavar="DIR",
+        help="A folder of `fashiontag probe-train`: it judges the labels that it knows.",
     ),
 ]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="An open_clip model: ARCH/WEIGHTS, hf-hub:ORG/NAME, local-dir:PATH or a short name "
-        "that `fashiontag doctor` lists; default: the embedded one.",
-    ),
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Also write a page of pictures to look at."),
 ]
-Workspace = Annotated[
-    Path, typer.Option(metavar="DIR", help="Where vectors and the index are kept.")
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto for the best there is.")]
-BatchSize = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Pictures per forward pass.")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Threads that read and decode; default: one a core."),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
-AllowPickle = Annotated[
-    bool,
-    typer.Option("--allow-pickle", help="Accept a model that offers only pickled weights."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Debug = Annotated[
-    bool, typer.Option("--debug", help="Show a traceback instead of one sentence.", hidden=False)
-]
-
-DEFAULT_WORKSPACE = Path(".fashiontag")
+PathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")]
 
 
-def go_offline(offline: bool) -> None:
-    """Keep every library off the network; they read this when they are first imported."""
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+@dataclass(frozen=True)
+class Columns:
+    """What belongs to a source: its titles, and how its tables are read."""
+
+    titles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A table of titles, joined by file name, stem or id."),
+    ] = None
+    path_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column of a SOURCE table with the paths."),
+    ] = None
+    id_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of --titles to join by.")
+    ] = None
+    title_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
+    ] = None
+
+    def read(self, source: str) -> Catalog:
+        """List a source's items and join their titles; what is odd about it is said."""
+        from fashiontag import catalog as rooms
+
+        names = rooms.Columns(self.path_column, self.id_column, self.title_column)
+        catalog = rooms.read_catalog(source, self.titles, names)
+        for warning in catalog.warnings:
+            output.warn(warning)
+        return catalog
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where vectors and the index are."""
+
+    workspace: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where vectors and the index are kept.")
+    ] = Path(".fashiontag")
+
+
+@dataclass(frozen=True)
+class Model(Place):
+    """Which model, on what, and where its vectors are."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="An open_clip model: ARCH/WEIGHTS, hf-hub:ORG/NAME, local-dir:PATH or a short "
+            "name that `fashiontag doctor` lists; default: the embedded one.",
+        ),
+    ] = None
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto for the best there is.")
+    ] = "auto"
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Accept a model that offers only pickled weights."),
+    ] = False
+
+    def resolve(self, name: str | None = None) -> LazyEncoder:
+        """Find the model, or the one that is named."""
+        if self.offline:  # libraries read this when they are first imported
+            os.environ["HF_HUB_OFFLINE"] = "1"
+        from fashiontag import encoders
+
+        return encoders.resolve(
+            self.model or name,
+            device=self.device,
+            offline=self.offline,
+            allow_pickle=self.allow_pickle,
+            announce=output.say,
+        )
+
+    def open(self) -> Workspace:
+        """Open the workspace with the model, creating it if need be."""
+        from fashiontag.workspace import Workspace
+
+        return Workspace.open(self.workspace, self.resolve())
+
+    def open_indexed(self) -> Workspace:
+        """Open a workspace that can be searched, with the model that it was indexed with."""
+        from fashiontag.workspace import Workspace, indexed_model
+
+        name = self.model or indexed_model(self.workspace)
+        return Workspace.indexed(self.workspace, self.resolve(name))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How fast pictures are read and encoded."""
+
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Pictures per forward pass.")
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Threads that read and decode; default: one a core."),
+    ] = None
+
+    def embed_options(self, progress: Callable[[int], None]) -> EmbedOptions:
+        """Return the same for the workflows."""
+        from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions
+
+        return EmbedOptions(self.batch_size or BATCH_SIZE, self.workers, progress)
+
+
+@dataclass(frozen=True)
+class _Everywhere:
+    """What every command takes."""
+
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on standard output.")
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")
+    ] = False
+    debug: Annotated[  # read by `main`, before anything can fail
+        bool, typer.Option("--debug", help="Show a traceback instead of one sentence.")
+    ] = False
+
+
+def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Make a function a command: bundles become options, beside those that every command has."""
+    hints = get_type_hints(function, include_extras=True)
+    bundles = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    parameters = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in bundles
+    ]
+    for bundle in (*bundles.values(), _Everywhere):
+        kinds = get_type_hints(bundle, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                option.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=option.default,
+                annotation=kinds[option.name],
+            )
+            for option in fields(bundle)
+        ]
+    # What the function itself asks for stays first on the page of help.
+    parameters.sort(key=lambda parameter: parameter.kind)
+
+    @wraps(function)
+    def run(**given: Any) -> int | None:  # noqa: ANN401
+        def collect(bundle: Any) -> Any:  # noqa: ANN401
+            return bundle(**{option.name: given.pop(option.name) for option in fields(bundle)})
+
+        everywhere = collect(_Everywhere)
+        output.configure(as_json=everywhere.as_json, quiet=everywhere.quiet)
+        collected = {name: collect(bundle) for name, bundle in bundles.items()}
+        return function(**given, **collected)
+
+    shown: Any = run
+    shown.__signature__ = inspect.Signature(parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run

@@ -1,19 +1,31 @@
-"""The one place that prints: results to standard output, talk and progress to standard error."""
+"""The one place that prints: results to standard output, talk and progress to standard error.
+
+How a result is shown (one JSON document, a table for people, next to nothing) is decided here:
+commands hand over what they have and a way to draw it.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from fashiontag.datamodels import Hit, Item
 
 LOG_EVERY = 10.0
 """Seconds between progress lines where standard error is a file and no bar can be drawn."""
@@ -36,16 +48,41 @@ def notice_interrupts() -> None:
 
 results = Console(highlight=False, soft_wrap=False)
 talk = Console(stderr=True, highlight=False)
+_mode = {"json": False, "quiet": False}
 
 
-def say(sentence: str) -> None:
+def configure(*, as_json: bool, quiet: bool) -> None:
+    """Say how this command's results are to be shown."""
+    _mode.update(json=as_json, quiet=quiet)
+
+
+def wants_json() -> bool:
+    """Whether standard output is to hold one JSON document and nothing else."""
+    return _mode["json"]
+
+
+def show(result: Any, draw: Callable[[], None], *, report: bool = False) -> None:  # noqa: ANN401
+    """Show a command's result: as JSON from its own fields, or drawn for people.
+
+    A ``report`` only tells of work whose result is elsewhere; a quiet run leaves it out.
+    """
+    if wants_json():
+        document(result)
+    elif not (report and _mode["quiet"]):
+        draw()
+
+
+def say(sentence: str, *, style: str = "") -> None:
     """Tell the user something that is no result."""
-    talk.print(sentence, markup=False, soft_wrap=True)
+    if not _mode["quiet"]:
+        talk.print(sentence, markup=False, soft_wrap=True, style=style)
 
 
 def warn(sentence: str) -> None:
     """Tell the user something that may be wrong with the input."""
-    talk.print(f"[yellow]warning:[/] {_plain(sentence)}", soft_wrap=True)
+    from rich.markup import escape
+
+    talk.print(f"[yellow]warning:[/] {escape(sentence)}", soft_wrap=True)
 
 
 def line(text: str) -> None:
@@ -55,13 +92,58 @@ def line(text: str) -> None:
 
 def document(value: Any) -> None:  # noqa: ANN401
     """Print the one JSON document of ``--json``."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """Return strict JSON's form of a result: null for what is undefined or infinite."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, float):
+        return round(value, 5) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value
 
-    return escape(text)
+
+def gallery(
+    page: Path, *, title: str, note: str, hits: Sequence[Hit], items: Sequence[Item] | None = None
+) -> None:
+    """Write a page of pictures; those of `items` where hits are made of items of a catalogue."""
+    from fashiontag.catalog import load_image
+    from fashiontag.sinks.contactsheet import write_gallery
+    from fashiontag.sinks.pages import picture_of
+
+    images = (picture_of(shown, load_image) for shown in (items or hits))
+    write_gallery(page, title=title, note=note, hits=hits, images=images)
+
+
+def table(*columns: str) -> Table:
+    """Return an empty table in the one style of the house; a leading ">" sets a column right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        right = name.startswith(">")
+        made.add_column(
+            name.lstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right
+        )
+    return made
+
+
+def joined(parts: Sequence[tuple[str, str]]) -> Text:
+    """Return pairs of a name and a dim figure on one line: ``shirt .98 · navy .78``."""
+    from rich.text import Text
+
+    text = Text()
+    for number, (name, figure) in enumerate(parts):
+        text.append(" · " if number else "", style="dim")
+        text.append(name)
+        text.append(f" {figure}" if figure else "", style="dim")
+    return text
 
 
 @contextmanager
@@ -82,7 +164,7 @@ def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]
     callable
         Takes the number of items that have just been done.
     """
-    if not talk.is_terminal:
+    if not talk.is_terminal or _mode["quiet"]:
         yield _stopping(_log_lines(what, total, unit))
         return
     from rich.progress import (

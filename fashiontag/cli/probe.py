@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from PIL import Image
+    from collections.abc import Iterable
 
     from fashiontag.catalog import Catalog
-    from fashiontag.catalog.annotations import Unlabeled
-    from fashiontag.datamodels import Encoder
+    from fashiontag.catalog.annotations import Annotations
     from fashiontag.heads.artefact import Training
-    from fashiontag.heads.fusion import FusionName
-    from fashiontag.heads.linear import HeadName
     from fashiontag.labels import LabelSpace
-    from fashiontag.vectors import VectorStore
     from fashiontag.workflows.probereport import ProbeReport
+    from fashiontag.workspace import Workspace
 
-Table = Annotated[
+TableArgument = Annotated[
     str,
     typer.Argument(
         metavar="LABELS",
@@ -35,31 +30,60 @@ Table = Annotated[
         "column per attribute, or 0/1 columns.",
     ),
 ]
-Images = Annotated[
+ImagesOption = Annotated[
     str, typer.Option("--images", metavar="SOURCE", help="The pictures, as in `tag`.")
-]
-KeyColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The column of LABELS to join by.")
-]
-Columns = Annotated[
-    str | None,
-    typer.Option("--groups", metavar="A,B", help="Use only these columns or groups of LABELS."),
-]
-Gaps = Annotated[
-    str,
-    typer.Option(
-        metavar="group|negative|unknown",
-        help="What a blank means: its group isn't known (unless another label of it is given), "
-        "the label doesn't hold, or nothing at all.",
-    ),
 ]
 DEFAULT_OUT = Path("probe")
 
 
+@dataclass(frozen=True)
+class Labelling:
+    """How a table of labels is read."""
+
+    unlabeled: Annotated[
+        Literal["group", "negative", "unknown"],
+        typer.Option(
+            metavar="group|negative|unknown",
+            help="What a blank means: its group isn't known (unless another label of it is given), "
+            "the label doesn't hold, or nothing at all.",
+        ),
+    ] = "group"
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Use only these columns or groups of LABELS."),
+    ] = None
+    key_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of LABELS to join by.")
+    ] = None
+
+    def read(
+        self,
+        table: str,
+        catalog: Catalog,
+        space: LabelSpace | None,
+        like: LabelSpace | None = None,
+    ) -> Annotations:
+        """Read what a table says of a catalogue's items; what is odd about it is said."""
+        from fashiontag.catalog.annotations import read_annotations
+
+        annotations = read_annotations(
+            table,
+            [item.id for item in catalog.items],
+            space,
+            unlabeled=self.unlabeled,
+            id_column=self.key_column,
+            groups=tuple(name.strip() for name in (self.groups or "").split(",") if name.strip()),
+            like=like,
+        )
+        _warn(annotations.warnings)
+        return annotations
+
+
+@options.command
 def probe_train(
-    table: Table,
-    images: Images,
-    titles: options.Titles = None,
+    table: TableArgument,
+    *,
+    images: ImagesOption,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -87,291 +111,122 @@ def probe_train(
             help="Promise this precision: tag then says publish, review or abstain.",
         ),
     ] = None,
-    fusion: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="heads, concat, add, average, product, gated, bilinear, image or title.",
-        ),
-    ] = "heads",
-    head: Annotated[str, typer.Option(metavar="NAME", help="ridge, logistic or gda.")] = "ridge",
-    unlabeled: Gaps = "group",
-    groups: Columns = None,
-    key_column: KeyColumn = None,
-    path_column: options.PathColumn = None,
-    id_column: options.IdColumn = None,
-    title_column: options.TitleColumn = None,
-    model: options.Model = None,
-    workspace: options.Workspace = options.DEFAULT_WORKSPACE,
-    device: options.Device = "auto",
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    offline: options.Offline = False,
-    allow_pickle: options.AllowPickle = False,
-    as_json: options.Json = False,
-    debug: options.Debug = False,
+    labelling: Labelling,
+    columns: options.Columns,
+    model: options.Model,
+    effort: options.Effort,
 ) -> None:
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
-    del debug
     from fashiontag.heads.artefact import Probe, check_target
-    from fashiontag.heads.fusion import FUSIONS
-    from fashiontag.heads.linear import SETTINGS
     from fashiontag.labels import load_labels
     from fashiontag.workflows import probe as workflow
 
-    _one_of("--fusion", fusion, FUSIONS)
-    _one_of("--head", head, tuple(SETTINGS))
     target = out or append or DEFAULT_OUT
     check_target(target)
-    old = Probe.load(append) if append else None
-    space = load_labels(labels) if labels else None
-    with _Session(images, titles, path_column, id_column, title_column, workspace) as session:
-        session.encoder = _resolve(model, device, offline=offline, allow_pickle=allow_pickle)
-        if old is not None:
-            old.manifest.check_encoder(session.encoder, f"The probe {append}")
-        training = session.gather(
-            table, space, unlabeled, groups, key_column, batch_size=batch_size, workers=workers
-        )
+    catalog = columns.read(images)
+    with model.open() as workspace:
+        old = Probe.load(append, workspace.encoder) if append else None
+        annotations = labelling.read(table, catalog, load_labels(labels) if labels else None)
+        training = _gather(workspace, catalog, annotations, effort)
         if old is not None:
             training = workflow.combined(old.training, training)
         trained = workflow.train_probe(
-            training,
-            session.encoder,
-            session.store,
-            fusion=cast("FusionName", fusion),
-            head=cast("HeadName", head),
-            shots=shots,
-            seed=seed,
-            precision=auto_precision,
+            workspace, training, shots=shots, seed=seed, precision=auto_precision
         )
-        for warning in trained.warnings:
-            output.warn(warning)
-        trained.probe.save(target)
-        report = _write_report(trained.report, target, session.catalog)
-    if as_json:
-        output.document({"probe": str(target), "warnings": trained.warnings, **report})
+    _warn(trained.warnings)
+    trained.probe.save(target)
+    report = _write_report(trained.report, target, catalog)
+    if output.wants_json():
+        output.document({"probe": target, "warnings": trained.warnings, **report})
         return
-    _show(trained.report, promised=auto_precision)
+    _draw(trained.report, promised=auto_precision)
     output.say(
         f"{len(trained.probe.training.ids):,} products, {trained.probe.space.size} labels, fitted "
         f"in {trained.seconds:.1f} s → {target} (report.html shows it)"
     )
 
 
+@options.command
 def probe_eval(
     probe: Annotated[
         Path, typer.Argument(metavar="PROBE", help="A folder of `fashiontag probe-train`.")
     ],
-    table: Table,
-    images: Images,
-    titles: options.Titles = None,
+    table: TableArgument,
+    *,
+    images: ImagesOption,
     html: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write report.json and report.html.")
     ] = None,
-    unlabeled: Gaps = "group",
-    groups: Columns = None,
-    key_column: KeyColumn = None,
-    path_column: options.PathColumn = None,
-    id_column: options.IdColumn = None,
-    title_column: options.TitleColumn = None,
-    model: options.Model = None,
-    workspace: options.Workspace = options.DEFAULT_WORKSPACE,
-    device: options.Device = "auto",
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    offline: options.Offline = False,
-    allow_pickle: options.AllowPickle = False,
-    as_json: options.Json = False,
-    debug: options.Debug = False,
+    labelling: Labelling,
+    columns: options.Columns,
+    model: options.Model,
+    effort: options.Effort,
 ) -> None:
     """Compare a probe with labelled products that it wasn't trained on."""
-    del debug
     from fashiontag.heads.artefact import Probe
     from fashiontag.workflows import probe as workflow
 
-    loaded = Probe.load(probe)
-    with _Session(images, titles, path_column, id_column, title_column, workspace) as session:
-        session.encoder = _resolve(model, device, offline=offline, allow_pickle=allow_pickle)
-        loaded.manifest.check_encoder(session.encoder, f"The probe {probe}")
-        held_out = session.gather(
-            table,
-            None,
-            unlabeled,
-            groups,
-            key_column,
-            batch_size=batch_size,
-            workers=workers,
-            like=loaded.space,
-        )
-        told, warnings = workflow.evaluate_probe(loaded, held_out)
-        for warning in warnings:
-            output.warn(warning)
-        report = _document(told)
-        if html is not None:
-            html.mkdir(parents=True, exist_ok=True)
-            report = _write_report(told, html, session.catalog)
-    if as_json:
-        output.document({"probe": str(probe), "warnings": warnings, **report})
-    else:
-        _show(told, promised=loaded.classifier.precision)
-
-
-class _Session:
-    """The catalogue, store and encoder that both commands read labelled products with."""
-
-    encoder: Encoder
-    store: VectorStore
-
-    def __init__(
-        self,
-        images: str,
-        titles: Path | None,
-        path_column: str | None,
-        id_column: str | None,
-        title_column: str | None,
-        workspace: Path,
-    ) -> None:
-        from fashiontag.catalog import read_catalog
-
-        self.catalog = read_catalog(
-            images,
-            titles,
-            path_column=path_column,
-            id_column=id_column,
-            title_column=title_column,
-        )
-        for warning in self.catalog.warnings:
-            output.warn(warning)
-        self._workspace = workspace
-
-    def __enter__(self) -> _Session:
-        from fashiontag.vectors import VectorStore
-
-        self.store = VectorStore.open(self._workspace)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.store.close()
-
-    def gather(
-        self,
-        table: str,
-        space: LabelSpace | None,
-        unlabeled: str,
-        groups: str | None,
-        key_column: str | None,
-        *,
-        batch_size: int | None,
-        workers: int | None,
-        like: LabelSpace | None = None,
-    ) -> Training:
-        """Read the labels and embed the labelled products; say what is odd about them."""
-        from fashiontag.catalog.annotations import read_annotations
-        from fashiontag.workflows import probe as workflow
-        from fashiontag.workflows.embed import BATCH_SIZE
-
-        _one_of("--unlabeled", unlabeled, ("group", "negative", "unknown"))
-        annotations = read_annotations(
-            table,
-            [item.id for item in self.catalog.items],
-            space,
-            unlabeled=cast("Unlabeled", unlabeled),
-            id_column=key_column,
-            groups=tuple(name.strip() for name in groups.split(",")) if groups else (),
-            like=like,
-        )
-        for warning in annotations.warnings:
-            output.warn(warning)
-        with output.progress("Embedding", len(annotations.rows), "images") as advance:
-            training, said = workflow.gather(
-                self.catalog,
-                annotations,
-                self.encoder,
-                self.store,
-                batch_size=batch_size or BATCH_SIZE,
-                workers=workers,
-                progress=advance,
-            )
-        for warning in said:
-            output.warn(warning)
-        return training
-
-
-def _resolve(model: str | None, device: str, *, offline: bool, allow_pickle: bool) -> Encoder:
-    from fashiontag.encoders import resolve
-
-    options.go_offline(offline)
-    return resolve(
-        model, device=device, offline=offline, allow_pickle=allow_pickle, announce=output.say
+    catalog = columns.read(images)
+    with model.open() as workspace:
+        loaded = Probe.load(probe, workspace.encoder)
+        annotations = labelling.read(table, catalog, None, like=loaded.space)
+        held_out = _gather(workspace, catalog, annotations, effort)
+    report, warnings = workflow.evaluate_probe(loaded, held_out)
+    _warn(warnings)
+    facts = output.plain(report)
+    if html is not None:
+        html.mkdir(parents=True, exist_ok=True)
+        facts = _write_report(report, html, catalog)
+    output.show(
+        {"probe": probe, "warnings": warnings, **facts},
+        lambda: _draw(report, promised=loaded.classifier.precision),
     )
 
 
-def _one_of(option: str, given: str, known: tuple[str, ...]) -> None:
-    from fashiontag.errors import UsageError
+def _gather(
+    workspace: Workspace, catalog: Catalog, annotations: Annotations, effort: options.Effort
+) -> Training:
+    from fashiontag.workflows import probe as workflow
 
-    if given not in known:
-        raise UsageError(f"{option} is {given!r}; give one of {', '.join(known)}.")
+    with output.progress("Embedding", len(annotations.rows), "images") as advance:
+        training, warnings = workflow.gather(
+            workspace, catalog, annotations, effort.embed_options(advance)
+        )
+    _warn(warnings)
+    return training
 
 
-def _document(report: ProbeReport) -> dict[str, Any]:
-    """Return a report as strict JSON: what is undefined or infinite is null."""
-    return cast("dict[str, Any]", _finite(asdict(report)))
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return round(value, 5) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        output.warn(warning)
 
 
 def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[str, Any]:
+    from fashiontag.catalog import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
-    document = _document(report)
-    text = json.dumps(document, ensure_ascii=False, indent=1)
+    facts: dict[str, Any] = output.plain(report)
+    text = json.dumps(facts, ensure_ascii=False, indent=1)
     (folder / "report.json").write_text(text + "\n", "utf-8")
-    write_probe_report(folder / "report.html", document, _pictures(catalog, document["mistakes"]))
-    return document
+    write_probe_report(folder / "report.html", facts, catalog.items, load_image)
+    return facts
 
 
-def _pictures(catalog: Catalog, mistakes: list[Mapping[str, Any]]) -> dict[str, Image.Image]:
-    from fashiontag.catalog import load_image
-    from fashiontag.errors import ImageError
-
-    wanted = {one["id"] for one in mistakes}
-    found: dict[str, Image.Image] = {}
-    for item in catalog.items:
-        if item.id in wanted:
-            try:
-                found[item.id] = load_image(item.image.read(), at_least=288)
-            except ImageError:  # gone since it was encoded
-                continue
-    return found
-
-
-def _show(report: ProbeReport, *, promised: float | None) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
-
-    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("group", "n", "image", "title", "both", "F1", "top-1", "calib."):
-        grid.add_column(name, justify="left" if name == "group" else "right", no_wrap=True)
+def _draw(report: ProbeReport, *, promised: float | None) -> None:
+    grid = output.table("group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib.")
     if promised is not None:
         grid.add_column("published", justify="right", no_wrap=True)
         grid.add_column("right", justify="right", no_wrap=True)
-    for one in report.groups:
+    grid.padding = (0, 1, 0, 0)
+    for group in report.groups:
+        figures = (group.image, group.title, group.fused, group.macro_f1, group.top1)
         cells = [
-            one.group,
-            f"{one.products:,}",
-            *(_figure(value) for value in (one.image, one.title, one.fused, one.macro_f1)),
-            *(_figure(value) for value in (one.top1, one.calibration)),
+            group.group,
+            f"{group.products:,}",
+            *map(_figure, (*figures, group.calibration)),
         ]
         if promised is not None:
-            cells += [f"{one.published:.0%}", _figure(one.precision)]
+            cells += [f"{group.published:.0%}", _figure(group.precision)]
         grid.add_row(*cells)
     output.results.print(grid)
     output.results.print(
@@ -379,19 +234,18 @@ def _show(report: ProbeReport, *, promised: float | None) -> None:
         "of what is given (means of labels); calibration error of the best label.",
         style="dim",
     )
-    if promised is not None:
-        out = [
-            f"{one.group}={one.label}"
-            for one in report.labels
-            if not math.isfinite(one.promise) and one.support
-        ]
-        if out:
-            output.results.print(
-                f"{len(out)} of {len(report.labels)} labels can't be promised, for want of sure "
-                f"enough support: {', '.join(out[:8])}{', …' if len(out) > 8 else ''}",
-                style="dim",
-                markup=False,
-            )
+    out = [
+        f"{label.group}={label.label}"
+        for label in report.labels
+        if promised is not None and not math.isfinite(label.promise) and label.support
+    ]
+    if out:
+        output.results.print(
+            f"{len(out)} of {len(report.labels)} labels can't be promised, for want of sure "
+            f"enough support: {', '.join(out[:8])}{', …' if len(out) > 8 else ''}",
+            style="dim",
+            markup=False,
+        )
 
 
 def _figure(value: float) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from functools import partial
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from PIL import Image
     from rich.console import RenderableType
 
-    from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
     from fashiontag.workflows.search import SearchResult
 
@@ -33,10 +32,12 @@ LINES = 7
 """Lines of a picture in the terminal."""
 
 
+@options.command
 def search(
     query: Annotated[
         str | None, typer.Argument(metavar="[QUERY]", help="What to look for, in words.")
     ] = None,
+    *,
     image: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")
     ] = None,
@@ -67,10 +68,8 @@ def search(
             help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
         ),
     ] = None,
-    paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a gallery to look at.")
-    ] = None,
+    paths: options.PathsOption = False,
+    html: options.HtmlOption = None,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
     ] = False,
@@ -81,78 +80,51 @@ def search(
             help="Leave a process behind for 5 minutes that answers the next search at once.",
         ),
     ] = True,
-    model: options.Model = None,
-    workspace: options.Workspace = options.DEFAULT_WORKSPACE,
-    device: options.Device = "auto",
-    offline: options.Offline = False,
-    allow_pickle: options.AllowPickle = False,
-    as_json: options.Json = False,
-    debug: options.Debug = False,
+    model: options.Model,
 ) -> None:
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
-    del debug
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
-    from fashiontag.errors import QueryError, UsageError
+    from fashiontag.errors import UsageError
     from fashiontag.workflows import search as workflow
+    from fashiontag.workspace import Workspace, indexed_model
 
-    if paths and as_json:
+    if paths and output.wants_json():
         raise UsageError("--paths and --json were both given; give the one that is wanted.")
-    if not (query or "").strip() and image is None:  # said before the index is looked for
-        raise QueryError("There is nothing to search for; give words, --image FILE, or both.")
+    asked = workflow.Query(query or "", image, minus or "")
     floor = _floor(min_score)
     draw = _drawing() if pictures else None
-    options.go_offline(offline)
-    if model is None:
-        model = workflow.indexed_model(workspace)
-        if daemon:
-            process.start(model)
-    encoder = encoder_of(model, device=device, offline=offline, allow_pickle=allow_pickle)
-    result = workflow.search(
-        workspace,
-        encoder,
-        query=query,
-        image=image,
-        minus=minus,
-        where=where,
-        k=k,
-        fold=fold,
-        min_score=floor,
-        image_weight=image_weight,
-    )
+    name = model.model or indexed_model(model.workspace)
+    if daemon and model.model is None:
+        process.start(name)
+    with Workspace.indexed(model.workspace, encoder_of(model, name)) as workspace:
+        result = workflow.search(
+            workspace,
+            asked,
+            where=where,
+            k=k,
+            fold=fold,
+            min_score=floor,
+            image_weight=image_weight,
+        )
     if html is not None:
-        from fashiontag.sinks.contactsheet import write_gallery
-
-        images = [picture_of(hit) for hit in result.hits]
-        write_gallery(html, title=result.query, note=result.note, hits=result.hits, images=images)
-    if as_json:
-        output.document(_as_document(result))
-        return
-    if result.note:
-        output.say(result.note)
-    if paths:
-        for hit in result.hits:
-            output.line(hit.path)
-    elif result.hits:
-        _show(result, draw)
-    if html is not None:
+        output.gallery(html, title=result.query, note=result.note, hits=result.hits)
+    output.show(result, lambda: _draw(result, draw, paths=paths))
+    if html is not None and not output.wants_json():
         output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
 
 
 _kept: dict[tuple[object, ...], LazyEncoder] = {}
 
 
-def encoder_of(
-    model: str, *, device: str = "auto", offline: bool = False, allow_pickle: bool = False
-) -> LazyEncoder:
+def encoder_of(model: options.Model, name: str) -> LazyEncoder:
     """Return a model, the one of the last call if its files are what they were."""
-    from fashiontag.encoders import resolve
-
-    encoder = resolve(
-        model, device=device, offline=offline, allow_pickle=allow_pickle, announce=output.say
-    )
-    facts = encoder.files.weights.stat()
-    key = (encoder.files.weights, facts.st_mtime_ns, facts.st_size, str(encoder.files), device)
+    encoder = model.resolve(name)
+    files = getattr(encoder, "files", None)
+    if files is None:  # an encoder of some other kind
+        return encoder
+    facts = files.weights.stat()
+    key = (files.weights, facts.st_mtime_ns, facts.st_size, str(files), model.device)
     if key not in _kept:
         _kept.clear()
         _kept[key] = encoder
@@ -170,17 +142,6 @@ def _floor(text: str | None) -> float | Literal["auto"] | None:
         return float(text)
     except ValueError:
         raise UsageError(f"--min-score is {text!r}; give a cosine from -1 to 1, or auto.") from None
-
-
-def picture_of(hit: Hit) -> Image.Image | None:
-    """Return a hit's picture for a gallery, None where it can't be read."""
-    from fashiontag.catalog import load_image
-    from fashiontag.errors import ImageError
-
-    try:
-        return load_image(Path(hit.path).read_bytes(), at_least=320)
-    except (ImageError, OSError):  # moved since it was indexed, or a row of a data set
-        return None
 
 
 def _drawing() -> Callable[[Image.Image], RenderableType] | None:
@@ -204,48 +165,43 @@ def _drawing() -> Callable[[Image.Image], RenderableType] | None:
     return partial(renderable.Image, height=LINES)
 
 
-def _show(result: SearchResult, draw: Callable[[Image.Image], RenderableType] | None) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _draw(
+    result: SearchResult,
+    picture: Callable[[Image.Image], RenderableType] | None,
+    *,
+    paths: bool,
+) -> None:
     from rich.text import Text
 
+    from fashiontag.catalog import load_image
+    from fashiontag.sinks.pages import picture_of
+
+    if result.note:
+        output.say(result.note)
+    if paths:
+        for hit in result.hits:
+            output.line(hit.path)
+    if paths or not result.hits:
+        return
     best = max(hit.score for hit in result.hits)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", justify="right")
-    table.add_column("score", no_wrap=True)
-    if draw is not None:
+    table = output.table(">", "score")
+    if picture is not None:
         table.add_column("")
     table.add_column("picture", overflow="fold", max_width=30)
     table.add_column("title", max_width=40)
     table.add_column("tags")
     for hit in result.hits:
         filled = round(BAR * max(hit.score, 0) / best) if best > 0 else 0
-        score = Text(f"{hit.score:.2f} ").append("━" * filled, style="cyan")
-        more = f"  (+{hit.folded} alike)" if hit.folded else ""
-        labels = Text(" · ".join(tag.split("=", 1)[1] for tag in hit.tags), style="dim")
-        name = Text(hit.id).append(more, style="dim")
-        cells: list[RenderableType] = [str(hit.rank), score, name, Text(hit.title), labels]
-        if draw is not None:
-            picture = picture_of(hit)
-            cells.insert(2, "" if picture is None else draw(picture))
+        cells: list[RenderableType] = [
+            str(hit.rank),
+            Text(f"{hit.score:.2f} ").append("━" * filled, style="cyan"),
+            Text(hit.id).append(f"  (+{hit.folded} alike)" if hit.folded else "", style="dim"),
+            Text(hit.title),
+            Text(" · ".join(tag.split("=", 1)[1] for tag in hit.tags), style="dim"),
+        ]
+        if picture is not None:
+            image = picture_of(hit, load_image)
+            cells.insert(2, "" if image is None else picture(image))
         table.add_row(*cells)
+    table.columns[1].no_wrap = True
     output.results.print(table)
-
-
-def _as_document(result: SearchResult) -> dict[str, object]:
-    return {
-        "query": result.query,
-        "hits": [
-            {
-                "rank": hit.rank,
-                "score": round(hit.score, 4),
-                "id": hit.id,
-                "path": hit.path,
-                "title": hit.title,
-                "tags": list(hit.tags),
-                "folded": hit.folded,
-            }
-            for hit in result.hits
-        ],
-        "note": result.note,
-    }

@@ -11,6 +11,7 @@ import numpy as np
 
 from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
 from fashiontag.encoders import registry, text_numpy
+from fashiontag.encoders.files import Access
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.encoders.registry import KnownModel
 from fashiontag.errors import UsageError
@@ -63,7 +64,7 @@ def resolve(
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise UsageError(f"There is no device {device!r}; give auto, cpu, mps, cuda or cuda:N.")
-    files = registry.locate(name, offline=offline, allow_pickle=allow_pickle, announce=announce)
+    files = registry.locate(name, Access(offline, allow_pickle, announce))
     return LazyEncoder(files, device)
 
 
@@ -116,7 +117,7 @@ class LazyEncoder:
         return int(self.files.config["model_cfg"]["embed_dim"])
 
     @property
-    def folder(self) -> Path | None:
+    def folder(self) -> Path:
         """Where the model's own files are."""
         return self.files.folder
 
@@ -167,18 +168,15 @@ class LazyEncoder:
             return EncodedTexts(empty, np.empty(0, dtype=np.int64))
         # By their number alone, not by what happens to be loaded: a run that was stopped and
         # repeated must take the same way, for the two differ in the last digit.
-        if len(texts) <= FEW_TEXTS and self._fits_numpy:
-            return self._text_tower.encode_texts(texts)
-        return self._model().encode_texts(texts)
+        tower = self._text_tower if len(texts) <= FEW_TEXTS else None
+        return (tower or self._model()).encode_texts(texts)
 
     @cached_property
-    def _fits_numpy(self) -> bool:
+    def _text_tower(self) -> text_numpy.TextTower | None:
+        """The text tower without torch, where the model allows that."""
         # A processor that was asked for by name is used.
-        return self.device in {"auto", "cpu"} and text_numpy.fits(self.files)
-
-    @cached_property
-    def _text_tower(self) -> text_numpy.TextTower:
-        return text_numpy.TextTower(self.files)
+        usable = self.device in {"auto", "cpu"} and text_numpy.fits(self.files)
+        return text_numpy.TextTower(self.files) if usable else None
 
     def _model(self) -> OpenClipModel:
         with self._lock:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.encoders import preprocess, transformers_clip
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
 CONFIG = "open_clip_config.json"
 # In order of preference. `model.safetensors` last: beside the first two it usually holds the same
@@ -48,8 +49,24 @@ VOCABULARIES = TOKENIZER_FILES[:1] + TOKENIZER_FILES[4:9]
 # tokenizer would silently be fed with the wrong ids (open_clip#1118).
 BPE_TOKENS = 49_408
 
+_NEEDED = {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}
+
 _WHOLE_FILE = 64 * 2**20  # hashed in full up to here (45 ms); above, a sample of every tensor
 _BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What may be done to get at a model; attributes as the parameters of `resolve`."""
+
+    offline: bool = False
+    allow_pickle: bool = False
+    announce: Callable[[str], None] | None = None
+
+    def say(self, sentence: str) -> None:
+        """Announce something."""
+        if self.announce is not None:
+            self.announce(sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +81,6 @@ class ModelFiles:
         ``model_cfg`` and ``preprocess_cfg``, complete and checked by `checked_config`.
     weights : Path
         A safetensors file, or a pickled one that was allowed.
-    folder : Path or None
-        Where statistics and a self-test may stand beside the weights.
     tokenizer : Path or None
         The folder of the Hugging Face tokenizer; None means open_clip's byte-pair one.
     """
@@ -73,8 +88,12 @@ class ModelFiles:
     name: str
     config: Mapping[str, Any]
     weights: Path
-    folder: Path | None
     tokenizer: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where statistics and a self-test may stand beside the weights."""
+        return self.weights.parent
 
     def fingerprint(self) -> str:
         """Digest weights, configuration, tokenizer and our preprocessing, wherever they lie."""
@@ -104,13 +123,13 @@ def from_folder(folder: Path, name: str, *, allow_pickle: bool) -> ModelFiles:
     config = read_config(folder)
     weights = _choose_weights(folder, allow_pickle=allow_pickle)
     if tokenizer_name(config) is None:
-        return ModelFiles(name, config, weights, folder)
+        return ModelFiles(name, config, weights)
     if not any((folder / part).is_file() for part in VOCABULARIES):
         raise ModelError(
             f"{folder} names the tokenizer {tokenizer_name(config)} but holds none of"
             f" {', '.join(VOCABULARIES)}; copy that tokenizer's files beside the weights."
         )
-    return ModelFiles(name, config, weights, folder, folder)
+    return ModelFiles(name, config, weights, folder)
 
 
 def tokenizer_name(config: Mapping[str, Any]) -> str | None:
@@ -151,18 +170,19 @@ def checked_config(config: object, where: str) -> dict[str, Any]:
     model = config.get("model_cfg") if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(model, dict):
         raise ModelError(f"{where} has no model_cfg; it is no open_clip configuration.")
-    missing = [
-        key
-        for key, kind in (("embed_dim", int), ("vision_cfg", dict), ("text_cfg", dict))
-        if not isinstance(model.get(key), kind)
-    ]
+    missing = [key for key, kind in _NEEDED.items() if not isinstance(model.get(key), kind)]
     if missing:
         raise ModelError(f"{where} lacks {', '.join(missing)} in model_cfg; copy the whole file.")
     timm = str(model["vision_cfg"].get("timm_model_name") or "")
     if ":" in timm:
         raise ModelError(f"{where} takes its image tower from elsewhere ({timm}); write its name.")
     text = model["text_cfg"]
-    if not (text.get("hf_tokenizer_name") or text.get("hf_model_name")):
+    if text.get("hf_model_name") and not text.get("hf_tokenizer_name"):
+        raise ModelError(
+            f"{where} has the text tower {text['hf_model_name']} and names no tokenizer; add"
+            " hf_tokenizer_name to text_cfg."
+        )
+    if not text.get("hf_tokenizer_name"):
         extra = (text.get("tokenizer_kwargs") or {}).get("additional_special_tokens") or ()
         tokens = text.get("vocab_size", BPE_TOKENS)
         if tokens != BPE_TOKENS + len(extra):
@@ -170,11 +190,6 @@ def checked_config(config: object, where: str) -> dict[str, Any]:
                 f"{where} has a vocabulary of {tokens} tokens and names no tokenizer; open_clip's"
                 f" own has {BPE_TOKENS}: add hf_tokenizer_name to text_cfg."
             )
-    elif not text.get("hf_tokenizer_name"):
-        raise ModelError(
-            f"{where} has the text tower {text['hf_model_name']} and names no tokenizer; add"
-            " hf_tokenizer_name to text_cfg."
-        )
     preprocess.Preprocess.from_config(config, where)
     return {"model_cfg": model, "preprocess_cfg": dict(config["preprocess_cfg"])}
 
@@ -205,6 +220,13 @@ def safetensors_header(path: Path) -> dict[str, Any]:
             " downloaded by half; delete it and get it again."
         )
     return header  # type: ignore[no-any-return]
+
+
+def open_clip_folder() -> Path:
+    """Return where open_clip is installed, without importing it: that would import torch."""
+    package = importlib.util.find_spec("open_clip")
+    assert package is not None
+    return Path(str(package.origin)).parent
 
 
 def is_described(folder: Path) -> bool:
@@ -250,6 +272,11 @@ def refuse_pickle(where: str, name: str) -> ModelError:
         f"{where} offers its weights only as a pickle ({name}), which can run code when it is read;"
         " take a model with safetensors, or pass --allow-pickle if you trust its source."
     )
+
+
+def reason(error: Exception) -> str:
+    """Return an error's first line, or its type's name, to be put in a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".:")
 
 
 def _weights_digest(path: Path) -> bytes:

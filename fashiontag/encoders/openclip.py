@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fashiontag.encoders import selftest, transformers_clip
+from fashiontag.encoders.files import reason
 from fashiontag.encoders.selftest import SelfTest
 from fashiontag.encoders.tokens import Tokens, check_unit, encode_by_windows
 from fashiontag.errors import ModelError, UsageError
@@ -62,7 +63,7 @@ class OpenClipModel:
             raise
         except Exception as error:  # open_clip, timm, torch and transformers raise what they like
             raise ModelError(
-                f"{self.name} can't be loaded from {files.weights}: {_first_line(error)}; its"
+                f"{self.name} can't be loaded from {files.weights}: {reason(error)}; its"
                 " weights and its configuration don't belong together, or one of them is damaged."
             ) from error
         self._model.eval().requires_grad_(requires_grad=False)
@@ -126,23 +127,23 @@ def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> Tokens:
     options = dict(text.get("tokenizer_kwargs") or {})
     options.pop("trust_remote_code", None)  # a configuration must not run code
     if folder is None:
-        ours = tokenizer.SimpleTokenizer(context_length=length, **options)
-        special = frozenset(ours.all_special_ids)
+        given: Any = tokenizer.SimpleTokenizer(context_length=length, **options)
+        special = frozenset(given.all_special_ids)
 
         def encode(text: str) -> list[int]:
             # A title that spells "<end_of_text>" must not end there.
-            return [token for token in ours.encode(text) if token not in special]
+            return [token for token in given.encode(text) if token not in special]
 
-        tokens = Tokens(encode, (ours.sot_token_id,), (ours.eot_token_id,), 0, length)
+        tokens = Tokens(encode, (given.sot_token_id,), (given.eot_token_id,), 0, length)
     else:
         mode = text.get("tokenizer_mode")
-        ours = tokenizer.HFTokenizer(
+        given = tokenizer.HFTokenizer(
             str(folder), context_length=length, tokenizer_mode=mode, **options
         )
-        tokens = _hugging_face_tokens(ours, length, clips=mode == "clips")
+        tokens = _hugging_face_tokens(given, length, clips=mode == "clips")
     sample = "a red dress"
     windows = tokens.windows(sample)
-    if len(windows) == 1 and tokens.row(windows[0], length) != ours([sample])[0].tolist():
+    if len(windows) == 1 and tokens.row(windows[0], length) != given([sample])[0].tolist():
         raise ModelError(
             f"The tokenizer {text.get('hf_tokenizer_name') or 'of open_clip'} lays its rows out in"
             " a way that fashiontag doesn't know; please report it with the model's name."
@@ -150,13 +151,13 @@ def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> Tokens:
     return tokens
 
 
-def _hugging_face_tokens(ours: Any, length: int, *, clips: bool) -> Tokens:  # noqa: ANN401
-    plain = ours.tokenizer
+def _hugging_face_tokens(given: Any, length: int, *, clips: bool) -> Tokens:  # noqa: ANN401
+    plain = given.tokenizer
     markers = {plain.bos_token_id, plain.eos_token_id, plain.cls_token_id, plain.sep_token_id}
     markers = markers - {plain.unk_token_id}
 
     def encode(text: str) -> list[int]:
-        ids = plain(ours.clean_fn(text), add_special_tokens=False, verbose=False).input_ids
+        ids = plain(given.clean_fn(text), add_special_tokens=False, verbose=False).input_ids
         return [token for token in ids if token not in markers]
 
     if clips:
@@ -165,7 +166,7 @@ def _hugging_face_tokens(ours: Any, length: int, *, clips: bool) -> Tokens:  # n
     inner, outer = encode("dress"), plain("dress").input_ids
     at = next(n for n in range(len(outer)) if outer[n : n + len(inner)] == inner)
     end = outer[at + len(inner) :]
-    if ours.strip_sep_token:
+    if given.strip_sep_token:
         end = [0 if token == plain.sep_token_id else token for token in end]
     return Tokens(encode, tuple(outer[:at]), tuple(end), plain.pad_token_id, length)
 
@@ -287,8 +288,3 @@ def _device(wanted: str) -> torch.device:
             " take what there is."
         )
     return torch.device(wanted)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0][:200] if lines else type(error).__name__).rstrip(".:")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.encoders import files, hub
+from fashiontag.encoders import files
 from fashiontag.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 EMBEDDED = "mini"
 EMBEDDED_FOLDER = Path(__file__).parent / "mini"
@@ -52,6 +51,8 @@ class KnownModel:
         """Whether the model can be used without a network."""
         if self.source == "embedded":
             return (EMBEDDED_FOLDER / files.CONFIG).is_file()
+        from fashiontag.encoders import hub
+
         repo = self.source.removeprefix("hf-hub:")
         try:
             return hub.cached(repo, files.SAFE_WEIGHTS, configured=True) is not None
@@ -85,14 +86,8 @@ KNOWN = (
 )
 
 
-def locate(
-    name: str | None,
-    *,
-    offline: bool,
-    allow_pickle: bool,
-    announce: Callable[[str], None] | None,
-) -> files.ModelFiles:
-    """Find a model's files, downloading them if need be; parameters as in `resolve`.
+def locate(name: str | None, access: files.Access) -> files.ModelFiles:
+    """Find a model's files, downloading them if need be; the name as in `resolve`.
 
     Raises
     ------
@@ -108,31 +103,23 @@ def locate(
     source = short.get(name, name)
     if source.startswith("local-dir:") and source != "local-dir:":
         folder = Path(source.removeprefix("local-dir:")).expanduser()
-        return files.from_folder(folder, name, allow_pickle=allow_pickle)
+        return files.from_folder(folder, name, allow_pickle=access.allow_pickle)
     if source.startswith("hf-hub:"):
         repo, part, config = source.removeprefix("hf-hub:"), None, None
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
             raise UsageError(f"{name!r} is no model of the hub; write hf-hub:ORG/NAME.")
     else:
         repo, part, config = _builtin(source)
-    weights = hub.fetch(
-        repo,
-        part,
-        name=name,
-        configured=config is None,
-        offline=offline,
-        allow_pickle=allow_pickle,
-        announce=announce,
-    )
+    from fashiontag.encoders import hub  # huggingface_hub: the embedded model does without
+
+    weights = hub.fetch(repo, part, name=name, configured=config is None, access=access)
     if config is None:
         config = files.read_config(weights.parent)
     else:
         config = files.checked_config(config, name)
     tokenizer = files.tokenizer_name(config)
-    if tokenizer is None:
-        return files.ModelFiles(name, config, weights, weights.parent)
-    place = hub.fetch_tokenizer(tokenizer, name=name, offline=offline, announce=announce)
-    return files.ModelFiles(name, config, weights, weights.parent, place)
+    place = hub.fetch_tokenizer(tokenizer, name=name, access=access) if tokenizer else None
+    return files.ModelFiles(name, config, weights, place)
 
 
 def _builtin(name: str) -> tuple[str, str | None, dict[str, Any]]:
@@ -159,23 +146,14 @@ def _builtin(name: str) -> tuple[str, str | None, dict[str, Any]]:
     model["quick_gelu"] = bool(entry.get("quick_gelu") or model.get("quick_gelu"))
     keys = ("mean", "std", "interpolation", "resize_mode")
     repo, _, part = entry["hf_hub"].rpartition("/")
-    return (
-        repo,
-        part or None,
-        {
-            "model_cfg": model,
-            "preprocess_cfg": {key: entry[key] for key in keys},
-        },
-    )
+    config = {"model_cfg": model, "preprocess_cfg": {key: entry[key] for key in keys}}
+    return repo, part or None, config
 
 
 def _architectures() -> dict[str, Path]:
     """Return open_clip's architectures and their files, without importing it."""
-    spec = importlib.util.find_spec("open_clip")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    folder = Path(spec.submodule_search_locations[0]) / "model_configs"
-    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+    configs = files.open_clip_folder() / "model_configs"
+    return {path.stem: path for path in sorted(configs.glob("*.json"))}
 
 
 def _unknown(name: str, architectures: Iterable[str]) -> UsageError:

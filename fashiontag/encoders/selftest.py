@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from fashiontag.encoders.files import reason
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -24,15 +25,14 @@ _COSINE = 0.999  # half precision and other processors stay above 0.9999
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """The texts, and the vectors wanted of them (n, d) and of `picture` (d,)."""
+    """n texts, and the vectors wanted of them and, in the last row, of `picture`: (n + 1, d)."""
 
     path: Path
     texts: tuple[str, ...]
     vectors: NDArray[np.float64]
-    image: NDArray[np.float64]
 
     @classmethod
-    def of(cls, folder: Path | None) -> Self | None:
+    def of(cls, folder: Path) -> Self | None:
         """Read a folder's self-test, None where it has none.
 
         Raises
@@ -40,17 +40,16 @@ class SelfTest:
         ModelError
             If the file can't be understood.
         """
-        path = folder / FILE_NAME if folder else None
-        if path is None or not path.is_file():
+        path = folder / FILE_NAME
+        if not path.is_file():
             return None
         try:
             wanted = json.loads(path.read_text(encoding="utf-8"))
             texts, image = dict(wanted["texts"]), wanted["image"]["vector"]
             vectors = np.array([*texts.values(), image], dtype=np.float64)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ModelError(f"{path} is no self-test ({reason}); delete it.") from None
-        return cls(path, tuple(texts), vectors[:-1], vectors[-1])
+            raise ModelError(f"{path} is no self-test ({reason(error)}); delete it.") from None
+        return cls(path, tuple(texts), vectors)
 
     def check(self, model: str, texts: Vectors, image: Vectors | None = None) -> None:
         """Raise ModelError unless vectors of the texts, and of the picture, are those wanted.
@@ -63,7 +62,7 @@ class SelfTest:
         image : ndarray of shape (1, d), optional
         """
         got = texts if image is None else np.concatenate([texts, image])
-        target = self.vectors if image is None else np.concatenate([self.vectors, [self.image]])
+        target = self.vectors[: len(got)]
         if got.shape != target.shape:
             raise ModelError(
                 f"{self.path} holds vectors of length {target.shape[1]}, {model} gives"

@@ -8,7 +8,7 @@ import numpy as np
 
 from fashiontag.encoders.files import BPE_TOKENS, safetensors_header
 from fashiontag.encoders.selftest import SelfTest
-from fashiontag.encoders.tokens import END, START, BytePairs, Tokens, check_unit, encode_by_windows
+from fashiontag.encoders.tokens import END, START, BytePairs, Tokens, encode_by_windows, unit
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ class TextTower:
             rows = np.flatnonzero(lengths == length)
             for some in np.array_split(rows, -(-len(rows) * length // _BATCH_TOKENS)):
                 vectors[some] = self._forward(np.array([windows[row] for row in some]))
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        check_unit(vectors, self.name, "text")
-        return vectors
+        return unit(vectors, self.name)
 
     def _embed(self, tokens: NDArray[np.int64]) -> Floats:
         """Return the embeddings of tokens: a few are read one by one, for many the whole table."""
@@ -129,34 +127,32 @@ class TextTower:
         mask = np.triu(np.full((length, length), -np.inf, dtype=np.float32), 1)
         for layer in range(self._layers):
             block = f"transformer.resblocks.{layer}."
-            normed = self._norm(hidden, block + "ln_1")
-            mixed = normed @ weights[block + "attn.in_proj_weight"].T
-            mixed += weights[block + "attn.in_proj_bias"]
+            mixed = self._linear(self._norm(hidden, block + "ln_1."), block + "attn.in_proj_")
             parts = mixed.reshape(count, length, 3, self._heads, -1).transpose(2, 0, 3, 1, 4)
             query, key, value = parts
-            says = query @ key.swapaxes(-1, -2)
-            says /= np.sqrt(np.float32(key.shape[-1]))
-            says += mask
-            says -= says.max(axis=-1, keepdims=True)
-            np.exp(says, out=says)
-            says /= says.sum(axis=-1, keepdims=True)
-            heard = (says @ value).swapaxes(1, 2).reshape(count * length, -1)
-            hidden += self._linear(heard, block + "attn.out_proj")
-            wide = _gelu(self._linear(self._norm(hidden, block + "ln_2"), block + "mlp.c_fc"))
-            hidden += self._linear(wide, block + "mlp.c_proj")
-        ends = self._norm(hidden.reshape(count, length, -1)[:, -1], "ln_final")
+            attention = query @ key.swapaxes(-1, -2)
+            attention /= np.sqrt(np.float32(key.shape[-1]))
+            attention += mask
+            attention -= attention.max(axis=-1, keepdims=True)
+            np.exp(attention, out=attention)
+            attention /= attention.sum(axis=-1, keepdims=True)
+            attended = (attention @ value).swapaxes(1, 2).reshape(count * length, -1)
+            hidden += self._linear(attended, block + "attn.out_proj.")
+            wide = _gelu(self._linear(self._norm(hidden, block + "ln_2."), block + "mlp.c_fc."))
+            hidden += self._linear(wide, block + "mlp.c_proj.")
+        ends = self._norm(hidden.reshape(count, length, -1)[:, -1], "ln_final.")
         return np.asarray(ends @ weights["text_projection"])
 
     def _linear(self, rows: Floats, name: str) -> Floats:
-        found = rows @ self._weights[name + ".weight"].T
-        found += self._weights[name + ".bias"]
+        found = rows @ self._weights[name + "weight"].T
+        found += self._weights[name + "bias"]
         return found
 
     def _norm(self, rows: Floats, name: str) -> Floats:
         rows = rows - rows.mean(axis=-1, keepdims=True)
         rows /= np.sqrt((rows * rows).mean(axis=-1, keepdims=True) + np.float32(1e-5))
-        rows *= self._weights[name + ".weight"]
-        rows += self._weights[name + ".bias"]
+        rows *= self._weights[name + "weight"]
+        rows += self._weights[name + "bias"]
         return rows
 
 
@@ -195,24 +191,23 @@ def _prefix(header: Mapping[str, Any]) -> str:
 def _shapes(sizes: Mapping[str, Any], dim: int) -> dict[str, list[int]]:
     width = sizes["width"]
     wide = int(width * sizes.get("mlp_ratio", _PLAIN["mlp_ratio"]))
-    shapes = {
+    in_layer = {
+        "ln_1.": [width],
+        "attn.in_proj_": [3 * width, width],
+        "attn.out_proj.": [width, width],
+        "ln_2.": [width],
+        "mlp.c_fc.": [wide, width],
+        "mlp.c_proj.": [width, wide],
+    }
+    modules = {"ln_final.": [width]} | {
+        f"transformer.resblocks.{layer}.{name}": shape
+        for layer in range(sizes["layers"])
+        for name, shape in in_layer.items()
+    }
+    return {
         _EMBEDDING: [sizes["vocab_size"], width],
         "positional_embedding": [sizes["context_length"], width],
-        "ln_final.weight": [width],
-        "ln_final.bias": [width],
         "text_projection": [width, dim],
+        **{name + "weight": shape for name, shape in modules.items()},
+        **{name + "bias": shape[:1] for name, shape in modules.items()},
     }
-    for layer in range(sizes["layers"]):
-        block = f"transformer.resblocks.{layer}."
-        shapes |= {block + f"ln_{n}.{what}": [width] for n in (1, 2) for what in ("weight", "bias")}
-        for name, rows, columns in (
-            ("attn.out_proj", width, width),
-            ("mlp.c_fc", wide, width),
-            ("mlp.c_proj", width, wide),
-        ):
-            shapes |= {f"{block}{name}.weight": [rows, columns], f"{block}{name}.bias": [rows]}
-        shapes |= {
-            block + "attn.in_proj_weight": [3 * width, width],
-            block + "attn.in_proj_bias": [3 * width],
-        }
-    return shapes

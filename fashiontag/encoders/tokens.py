@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fashiontag.datamodels import EncodedTexts
+from fashiontag.encoders.files import open_clip_folder
 from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -72,10 +71,15 @@ def encode_by_windows(
     counts = np.array([len(windows) for windows in cut], dtype=np.int64)
     vectors = encode([window for windows in cut for window in windows])
     if len(vectors) > len(texts):
-        vectors = np.add.reduceat(vectors, np.cumsum(counts) - counts, axis=0)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        check_unit(vectors, model, "text")
+        vectors = unit(np.add.reduceat(vectors, np.cumsum(counts) - counts, axis=0), model)
     return EncodedTexts(vectors, counts)
+
+
+def unit(rows: Vectors, model: str) -> Vectors:
+    """Make the vectors of texts unit length, in place; raise ModelError where that can't be."""
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    check_unit(rows, model, "text")
+    return rows
 
 
 def check_unit(rows: NDArray[np.float32], model: str, what: str) -> None:
@@ -99,9 +103,7 @@ class BytePairs:
     """open_clip's own tokenizer, read from its vocabulary in a fiftieth of torch's import."""
 
     def __init__(self) -> None:
-        package = importlib.util.find_spec("open_clip")
-        (folder, *_) = package.submodule_search_locations or [""] if package else [""]
-        with gzip.open(Path(folder) / "bpe_simple_vocab_16e6.txt.gz") as file:
+        with gzip.open(open_clip_folder() / "bpe_simple_vocab_16e6.txt.gz") as file:
             # The first 0.5 of 3.2 MB: the rest is not used, and would take as long again.
             text = file.read(2**20).decode(errors="ignore")
         merges = text.split("\n", _MERGES + 1)[1 : _MERGES + 1]
@@ -128,7 +130,7 @@ class BytePairs:
         symbols = [self._signs[byte] for byte in word.encode()]
         symbols[-1] += "</w>"
         while len(symbols) > 1:
-            ranks = [self._ranks.get(f"{one} {two}", _MERGES) for one, two in pairwise(symbols)]
+            ranks = [self._ranks.get(" ".join(pair), _MERGES) for pair in pairwise(symbols)]
             best = min(ranks)
             if best == _MERGES:
                 break

@@ -7,7 +7,6 @@ compute the same; the test compares them.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.errors import ModelError
@@ -21,31 +20,27 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 PICTURES = "preprocessor_config.json"
 
-_LAYER = re.compile(r"(text|vision)_model\.encoder\.layers\.(\d+)\.(.+)")
-_IN_LAYER = {
-    "layer_norm1": "ln_1",
-    "layer_norm2": "ln_2",
-    "self_attn.out_proj": "attn.out_proj",
-    "mlp.fc1": "mlp.c_fc",
-    "mlp.fc2": "mlp.c_proj",
-}
-_OUTSIDE = {
-    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
-    "text_model.embeddings.position_embedding.weight": "positional_embedding",
-    "text_model.final_layer_norm.weight": "ln_final.weight",
-    "text_model.final_layer_norm.bias": "ln_final.bias",
-    "vision_model.embeddings.class_embedding": "visual.class_embedding",
-    "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
-    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
-    "vision_model.pre_layrnorm.weight": "visual.ln_pre.weight",  # their spelling
-    "vision_model.pre_layrnorm.bias": "visual.ln_pre.bias",
-    "vision_model.post_layernorm.weight": "visual.ln_post.weight",
-    "vision_model.post_layernorm.bias": "visual.ln_post.bias",
-}
-_PROJECTIONS = {
-    "text_projection.weight": "text_projection",
-    "visual_projection.weight": "visual.proj",
-}
+# Of transformers and of open_clip, for parts of a tensor's name, replaced in this order.
+_NAMES = (
+    ("text_model.embeddings.position_embedding.weight", "positional_embedding"),
+    ("text_model.embeddings.", ""),
+    ("text_model.final_layer_norm", "ln_final"),
+    ("text_model.encoder.layers", "transformer.resblocks"),
+    ("text_projection.weight", "text_projection"),
+    ("vision_model.embeddings.position_embedding.weight", "visual.positional_embedding"),
+    ("vision_model.embeddings.patch_embedding", "visual.conv1"),
+    ("vision_model.embeddings.", "visual."),
+    ("vision_model.pre_layrnorm", "visual.ln_pre"),  # their spelling
+    ("vision_model.post_layernorm", "visual.ln_post"),
+    ("vision_model.encoder.layers", "visual.transformer.resblocks"),
+    ("visual_projection.weight", "visual.proj"),
+    (".layer_norm", ".ln_"),
+    (".self_attn.q_proj.", ".attn.in_proj_"),  # with keys and values behind, see `rename`
+    (".self_attn.", ".attn."),
+    (".mlp.fc1", ".mlp.c_fc"),
+    (".mlp.fc2", ".mlp.c_proj"),
+)
+_DROPPED = (".position_ids", ".k_proj.weight", ".k_proj.bias", ".v_proj.weight", ".v_proj.bias")
 
 
 def is_clip(folder: Path) -> bool:
@@ -125,20 +120,15 @@ def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     out: dict[str, Tensor] = {}
     for key, value in state.items():
-        layer = _LAYER.fullmatch(key)
-        if layer:
-            tower = "visual." if layer[1] == "vision" else ""
-            place = f"{tower}transformer.resblocks.{layer[2]}"
-            module, kind = layer[3].rsplit(".", 1)
-            if module == "self_attn.q_proj":
-                parts = [state[key.replace("q_proj", f"{part}_proj")] for part in "qkv"]
-                out[f"{place}.attn.in_proj_{kind}"] = torch.cat(parts)
-            elif module not in {"self_attn.k_proj", "self_attn.v_proj"}:
-                out[f"{place}.{_IN_LAYER.get(module, module)}.{kind}"] = value
-        elif key in _PROJECTIONS:
-            out[_PROJECTIONS[key]] = value.T.contiguous()
-        elif not key.endswith("position_ids"):
-            out[_OUTSIDE.get(key, key)] = value
+        name, tensor = key, value
+        for theirs, ours in _NAMES:
+            name = name.replace(theirs, ours)
+        if ".q_proj." in key:
+            tensor = torch.cat([state[key.replace(".q_", f".{part}_")] for part in "qkv"])
+        elif key in {"text_projection.weight", "visual_projection.weight"}:
+            tensor = value.T.contiguous()
+        if not key.endswith(_DROPPED):
+            out[name] = tensor
     return out
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fashiontag.datamodels import Encoder
     from fashiontag.heads.zeroshot import Scores, ZeroShot
 
     Floats = NDArray[np.float32]
@@ -428,8 +429,8 @@ class Probe:
         self.manifest.save(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> Probe:
-        """Read a probe.
+    def load(cls, folder: Path, encoder: Encoder) -> Probe:
+        """Read a probe that was trained with this encoder.
 
         Raises
         ------
@@ -437,6 +438,8 @@ class Probe:
             There is no such folder.
         CatalogError
             It holds no probe, or a damaged one.
+        ForeignEncoderError
+            It was trained with another model.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -446,6 +449,7 @@ class Probe:
                 f"There is no probe {folder}; give a folder that `fashiontag probe-train` wrote."
             )
         manifest = Manifest.load(folder, KIND)
+        manifest.check_encoder(encoder, f"The probe {folder}")
         try:
             arrays = load_file(folder / "probe.safetensors")
             content = json.loads((folder / "probe.json").read_text("utf-8"))

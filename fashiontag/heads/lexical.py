@@ -6,11 +6,11 @@ benchmark and, next to the embeddings, a head of its own.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from fashiontag.words import split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,23 +19,8 @@ if TYPE_CHECKING:
 
     from fashiontag.labels import Group, LabelSpace
 
-_APOSTROPHE = re.compile(r"['’ʼ`´]")
-_TOKEN = re.compile(r"[^\W_]+")
-
 BESIDE = 0.5
 """Evidence for a label of an exclusive group that the title names beside the one that decides."""
-
-
-def tokens(text: str) -> list[str]:
-    """Split a text into lower-case words; apostrophes vanish, hyphens separate.
-
-    Examples
-    --------
-    >>> tokens("Women's T-Shirt")
-    ['womens', 't', 'shirt']
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return _TOKEN.findall(_APOSTROPHE.sub("", folded))
 
 
 def _plurals(word: str) -> tuple[str, ...]:
@@ -54,7 +39,7 @@ def _plurals(word: str) -> tuple[str, ...]:
 
 def _spellings(term: str) -> set[tuple[str, ...]]:
     """Return the token sequences that count as this term: "t-shirt", "tshirts", "T shirt"."""
-    words = tokens(term)
+    words = split(term)
     if not words:
         return set()
     found = {(*words[:-1], last) for last in _plurals(words[-1])}
@@ -139,7 +124,7 @@ class TitleMatcher:
         """
         scores = np.zeros((len(texts), self.space.size), np.float32)
         for row, text in enumerate(texts):
-            words = tokens(text)
+            words = split(text)
             starts: dict[_GroupMatcher, list[int]] = {}
             for at, word in enumerate(words):
                 for group in self._begun.get(word, ()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.heads.lexical import tokens
+from fashiontag.words import split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,10 @@ class Vocabulary:
     @classmethod
     def fit(cls, texts: Sequence[str], most: int = MOST) -> Vocabulary:
         """Take the most frequent words of the titles; "" is no title."""
-        told = [text for text in texts if tokens(text)]
-        if not told or most < 1:
+        titled = [text for text in texts if split(text)]
+        if not titled or most < 1:
             return cls((), np.zeros(0, np.float32))
-        vectorizer = _vectorizer(max_features=most).fit(told)
+        vectorizer = _vectorizer(max_features=most).fit(titled)
         return cls(tuple(vectorizer.get_feature_names_out()), vectorizer.idf_.astype(np.float32))
 
     def transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -54,4 +54,4 @@ def _vectorizer(**options: Any) -> TfidfVectorizer:  # noqa: ANN401
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     # Binary: a word said twice in a title is said no louder.
-    return TfidfVectorizer(analyzer=tokens, binary=True, dtype=np.float32, **options)
+    return TfidfVectorizer(analyzer=split, binary=True, dtype=np.float32, **options)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from fashiontag.errors import StoreError
-from fashiontag.index.words import Titles, split
+from fashiontag.index.words import Titles
+from fashiontag.words import split, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Operator = Literal["=", "<", "<=", ">", ">="]
 
 DATABASE = "index.sqlite"
-FORMAT = 3
+FORMAT = 4
 PATIENCE = 60
 """Seconds that a writer waits for another."""
 
@@ -48,15 +49,10 @@ CREATE TABLE items (
 CREATE TABLE vals (
     val INTEGER PRIMARY KEY, name TEXT NOT NULL, value TEXT NOT NULL, numeric REAL,
     UNIQUE (name, value));
-CREATE INDEX vals_by_number ON vals (name, numeric) WHERE numeric IS NOT NULL;
 CREATE TABLE facets (
     val INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (val, number)) WITHOUT ROWID;
 CREATE TABLE state (generation INTEGER NOT NULL);
-INSERT INTO state VALUES (0)
-"""
-_SCHEMA_3 = """
-DROP TABLE IF EXISTS placed;
-DROP TABLE IF EXISTS kept;
+INSERT INTO state VALUES (0);
 CREATE TABLE vocabulary (word INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE words (number INTEGER PRIMARY KEY, said BLOB NOT NULL);
 CREATE TABLE kept (name TEXT PRIMARY KEY, generation INTEGER NOT NULL, data BLOB NOT NULL)
@@ -64,7 +60,7 @@ CREATE TABLE kept (name TEXT PRIMARY KEY, generation INTEGER NOT NULL, data BLOB
 _STAGED = """
 CREATE TEMP TABLE staged (
     id TEXT PRIMARY KEY, path TEXT, title TEXT, tags TEXT, fields TEXT, image_key TEXT,
-    text_key TEXT, words TEXT) WITHOUT ROWID
+    text_key TEXT, family INTEGER, words TEXT) WITHOUT ROWID
 """
 _STAGE = 1000  # entries per statement while staging
 
@@ -194,27 +190,31 @@ class Index:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            database.create_function("family_of", 2, _family, deterministic=True)
             # One short transaction creates and later ones replace: no need for a write-ahead log.
-            if database.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
                 database.execute("BEGIN IMMEDIATE")
                 version = database.execute("PRAGMA user_version").fetchone()[0]
-                for statement in _SCHEMA.split(";") if version == 0 else ():
-                    database.execute(statement)
-                if version < FORMAT:
-                    _third_format(database, version)
+                if version == 0:
+                    for statement in _SCHEMA.split(";"):
+                        database.execute(statement)
                     database.execute(f"PRAGMA user_version = {FORMAT}")
                 database.execute("COMMIT")
-            version = database.execute("PRAGMA user_version").fetchone()[0]
+                version = database.execute("PRAGMA user_version").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
                 f"The index in {workspace} can't be opened ({error}); {_way_out(error)}."
             ) from error
         if version != FORMAT:
             database.close()
+            way = (
+                f"delete {DATABASE} there and run fashiontag index again"
+                if version < FORMAT
+                else "update fashiontag"
+            )
             raise StoreError(
                 f"The index in {workspace} has format {version}, this fashiontag reads {FORMAT}; "
-                "update fashiontag or name another workspace with --workspace."
+                f"{way} or name another workspace with --workspace."
             )
         return cls(workspace, database)
 
@@ -273,7 +273,7 @@ class Index:
         while block := list(islice(stream, _STAGE)):  # outside: what they raise is theirs
             with self._writing("DEFERRED"):  # locks nothing but the temporary file
                 self._database.executemany(
-                    "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_as_row, block)
+                    "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_as_row, block)
                 )
         with self._writing():
             source = self._source(root, fingerprint, model, labels)
@@ -363,14 +363,14 @@ class Index:
         )
         self._database.executemany(
             "UPDATE items SET (path, title, tags, fields, image_key, text_key, family) ="
-            " (SELECT path, title, tags, fields, image_key, text_key, family_of(title, tags)"
+            " (SELECT path, title, tags, fields, image_key, text_key, family"
             " FROM staged WHERE staged.id = items.id) WHERE number = ?",
             [(number,) for number, *_ in changed],
         )
         last = run("SELECT coalesce(max(number), 0) FROM items").fetchone()[0]
         new = run(
             "INSERT INTO items (source, id, path, title, tags, fields, image_key, text_key, family)"
-            " SELECT ?, id, path, title, tags, fields, image_key, text_key, family_of(title, tags)"
+            " SELECT ?, id, path, title, tags, fields, image_key, text_key, family"
             " FROM staged AS s WHERE NOT EXISTS"
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
@@ -600,7 +600,7 @@ class Index:
             while rows := found.fetchmany(_STAGE):  # all at once would take 400 bytes an item
                 block = np.empty((5, len(rows)), dtype="<i8")
                 block[0] = [row[0] for row in rows]
-                block[1] = [row[1] or -row[0] for row in rows]  # no title: a family of its own
+                block[1] = [row[1] or -row[0] for row in rows]  # no style: a family of its own
                 block[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
                 block[3] = find("image", [row[2] or "" for row in rows])
                 block[4] = find("text", [row[3] or "" for row in rows])
@@ -683,22 +683,6 @@ def _way_out(error: OSError | sqlite3.Error) -> str:
     )
 
 
-def _third_format(database: sqlite3.Connection, version: int) -> None:
-    """Keep the words of titles, which format 2 had in a table of SQLite's FTS5, format 1 nowhere.
-
-    From format 1 a title's markup is among its words until it changes.
-    """
-    said = "SELECT number, title FROM items" if version == 1 else "SELECT rowid, text FROM former"
-    if version == 2:
-        database.execute("ALTER TABLE words RENAME TO former")
-    for statement in _SCHEMA_3.split(";"):
-        database.execute(statement)
-    if version:
-        titles = database.execute(said)
-        _Words(database).add((number, " ".join(split(title))) for number, title in titles)
-    database.execute("DROP TABLE IF EXISTS former")
-
-
 def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Iterator[bytes]:
     """Yield the words of each of these items, both in ascending order.
 
@@ -749,25 +733,11 @@ class _Column:
 
 # -- entries --------------------------------------------------------------------------------------
 
-# What sellers vary within one style: with these and digits gone, colourways have one title.
-_COLOUR = re.compile(
-    "aqua|beige|black|blue|brown|bronze|burgundy|camel|charcoal|copper|coral|cream|fuchsia|gold"
-    "|golden|gray|green|grey|indigo|ivory|khaki|lavender|lemon|lime|magenta|maroon|mauve|melange"
-    "|mint|multi|multicolou?r|mustard|navy|nude|ochre|off|olive|orange|peach|pink|plum|purple|red"
-    "|rose|rust|salmon|sand|silver|tan|taupe|teal|turquoise|violet|white|wine|yellow"
-    "|light|dark|bright|pale|deep"
-)
-_WORD = re.compile(r"[^\W\d_]+")
-_CATEGORIES = ("category", "articleType", "audience", "gender")
 
-
-def _family(title: str, tags: str) -> int:
-    """Return what a style's colourways have in common, as 63 bits; of its own without a title."""
-    words = [word for word in _WORD.findall(title.casefold()) if not _COLOUR.fullmatch(word)]
-    if not words:
-        return 0
-    kinds = [tag for tag in json.loads(tags) if tag.split("=", 1)[0] in _CATEGORIES]
-    return _short("\n".join([" ".join(words), *sorted(kinds)]))
+def _family(text: str) -> int:
+    """Return a number that a style's colourways have in common; 0 for a title without a style."""
+    words = style(text)
+    return _short(" ".join(words)) if words else 0
 
 
 def _short(text: str) -> int:
@@ -776,7 +746,7 @@ def _short(text: str) -> int:
     return (int.from_bytes(digest, "big") >> 2) | 1
 
 
-def _as_row(entry: Entry) -> tuple[str | None, ...]:
+def _as_row(entry: Entry) -> tuple[str | int | None, ...]:
     return (
         _text(entry.id),
         _text(entry.path),
@@ -785,6 +755,7 @@ def _as_row(entry: Entry) -> tuple[str | None, ...]:
         _json(dict(entry.fields)),
         entry.image_key,
         entry.text_key,
+        _family(entry.text),
         _text(" ".join(split(entry.text))),
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -23,24 +21,6 @@ all of one's: on val and pool 3 did best over both kinds, 2 and 4 hardly worse, 
 
 BESIDES = 0.2
 """What each further word of a title takes away; .1 and .3 did as well on val and pool."""
-
-_NO_LETTER = re.compile(r"[\W_]")
-_ASCII = re.compile(r"[a-z0-9]+")
-_ACCENTS = frozenset(map(chr, range(0x300, 0x370)))  # combining marks of European letters
-
-
-def split(text: str) -> list[str]:
-    """Return the words of a text, in small letters, those of Europe without accents."""
-    if text.isascii():  # four times as fast, and nearly all titles are
-        return _ASCII.findall(text.lower())
-    apart = unicodedata.normalize("NFD", text.casefold())
-    bare = unicodedata.normalize("NFC", "".join(c for c in apart if c not in _ACCENTS))
-    return _NO_LETTER.sub(_blank, bare).split()
-
-
-def _blank(found: re.Match[str]) -> str:
-    """Keep combining marks: they are the vowels of Hindi and Thai."""
-    return found[0] if unicodedata.category(found[0]).startswith("M") else " "
 
 
 @dataclass(frozen=True, slots=True)

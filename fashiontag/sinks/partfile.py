@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import weakref
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from fashiontag.errors import OutputError
 
@@ -23,11 +23,11 @@ _TOKEN = 8  # hex digits that keep two runs with one target apart
 
 
 class PartFile:
-    """The binary file behind one output; the target changes only with `commit`.
+    """The binary file behind one output; the target changes only when its block has ended well.
 
     The bytes go to ``.NAME.<random>.part`` beside the target. That file is locked while its run
     lives, so the next run tells a killed run's leftovers, which it removes, from those of a
-    neighbour that is still writing.
+    neighbour that is still writing. After an exception the target is as it was.
 
     Parameters
     ----------
@@ -71,18 +71,25 @@ class PartFile:
             msg = f"can't write {str(self._target)!r}: {reason}; name a file that can be written"
             raise OutputError(msg) from error
 
-    def commit(self) -> None:
-        """Flush to the disk and take the target's place."""
+    def write(self, text: str) -> None:
+        r"""Add text in UTF-8; a lone surrogate, from a file name, is spelled out as ``\udcXX``."""
         with self.errors():
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.file.close()
-            self._part.replace(self._target)
-        self._discard.detach()
+            self.file.write(text.encode("utf-8", "backslashreplace"))
 
-    def discard(self) -> None:
-        """Remove what was written and leave the target as it was; nothing after `commit`."""
-        self._discard()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                with self.errors():
+                    self.file.flush()
+                    os.fsync(self.file.fileno())
+                    self.file.close()
+                    self._part.replace(self._target)
+                self._discard.detach()
+        finally:
+            self._discard()
 
 
 def _discard(file: BinaryIO, part: Path) -> None:

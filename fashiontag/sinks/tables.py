@@ -8,26 +8,28 @@ that is no Unicode text (a lone surrogate in Python) is written with ``\udcXX`` 
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import sys
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, TextIO
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from fashiontag.errors import OutputError, UsageError
 from fashiontag.sinks.partfile import PartFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
-    from types import TracebackType
 
-    from fashiontag.datamodels import Tagged, TagScore
+    from fashiontag.datamodels import Item, Tagged, TagScore
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
+_COLUMNS = ("id", "path", "title", "status", "message")  # then come tags and the groups
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ROW_GROUP = 4096  # rows that Parquet holds back: about 10 MB, 30 MB with scores
 
@@ -39,7 +41,7 @@ def open_table(
     scores: bool = False,
     promised: bool = False,
     stream: TextIO | BinaryIO | None = None,
-) -> TableSink:
+) -> AbstractContextManager[TableSink]:
     """Open a table for writing, having made sure that it can be written.
 
     Parameters
@@ -60,8 +62,8 @@ def open_table(
 
     Returns
     -------
-    TableSink
-        A context manager; the file is there once its block has ended without an exception.
+    context manager of TableSink
+        The file is there once the block has ended without an exception.
 
     Raises
     ------
@@ -72,52 +74,52 @@ def open_table(
     """
     layout = _Layout(tuple(groups), scores, promised)
     if out is None:
-        return TableSink(_Delimited(_stream_writer(stream or sys.stdout), layout, ","), None)
+        return nullcontext(_delimited(_stream_writer(stream or sys.stdout), layout, ","))
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
-        msg = (
+        raise UsageError(
             f"{str(out)!r} names no format that can be written; "
             f"end it in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
-        raise UsageError(msg)
-    part = PartFile(out)
-    if suffix == ".parquet":
-        return TableSink(_Parquet(part.file, layout), part)
-    if suffix == ".jsonl":
-        return TableSink(_JsonLines(part.file, layout), part)
-    return TableSink(_Delimited(part.file.write, layout, "," if suffix == ".csv" else "\t"), part)
+    return _whole(PartFile(out), suffix, layout)
+
+
+@contextmanager
+def _whole(part: PartFile, suffix: str, layout: _Layout) -> Iterator[TableSink]:
+    with part:
+        if suffix == ".parquet":
+            yield from _parquet(part, layout)
+        elif suffix == ".jsonl":
+            yield TableSink(lambda tagged: part.write(_json(layout.nested_row(tagged)) + "\n"))
+        else:
+            yield _delimited(part.write, layout, "," if suffix == ".csv" else "\t")
 
 
 class TableSink:
-    """One open table, made by `open_table`; a context manager."""
+    """One open table, made by `open_table`."""
 
-    def __init__(self, rows: _Rows, part: PartFile | None) -> None:
-        self._rows = rows
-        self._part = part
+    def __init__(self, add: Callable[[Tagged], None]) -> None:
+        self._add = add
 
-    def write(self, tagged: Tagged) -> None:
+    def write(self, tagged: Tagged, item: Item) -> None:
         """Add one row."""
-        with self._part.errors() if self._part else contextlib.nullcontext():
-            self._rows.write(tagged)
+        del item
+        self._add(tagged)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._part is None:
-            return
-        try:
-            with self._part.errors() if kind is None else contextlib.suppress(Exception):
-                self._rows.close()
-            if kind is None:
-                self._part.commit()
-        finally:
-            self._part.discard()
+def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    """Write products to label as CSV: id, title, purpose and remark, and ``tags`` to fill in.
+
+    Raises
+    ------
+    OutputError
+        Nothing can be written there.
+    """
+    with PartFile(out) as part:
+        put = _row_writer(part.write, ",")
+        put(("image", "title", "status", "message", "tags"))
+        for image, title, purpose, remark in rows:
+            put((image, _inert(title), purpose, remark, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +130,20 @@ class _Layout:
     scores: bool
     promised: bool
 
-    def text_cells(self, tagged: Tagged) -> list[str]:
-        """Return the row as CSV has it, before its guard against formulas and its encoding."""
+    def text_row(self, tagged: Tagged) -> list[str]:
+        """Return the row as CSV has it, before its guard against formulas."""
         chosen = self._chosen(tagged)
-        cells = [tagged.id, tagged.path, tagged.title, tagged.status, tagged.message]
-        cells += [_joined(chosen), *self._group_cells(chosen).values()]
+        cells = [getattr(tagged, column) for column in _COLUMNS]
+        cells += [_joined(chosen), *self._labels(chosen).values()]
         if self.promised:
             rest = [tag for tag in tagged.tags if tag.decision not in ("publish", "abstain")]
             cells.append(_joined(rest))
         return cells
 
-    def nested_cells(self, tagged: Tagged) -> dict[str, Any]:
+    def nested_row(self, tagged: Tagged) -> dict[str, Any]:
         """Return the row with ``tags`` as a list."""
-        tags = [
+        cells: dict[str, Any] = {column: _text(getattr(tagged, column)) for column in _COLUMNS}
+        cells["tags"] = [
             {
                 "group": _text(tag.group),
                 "label": _text(tag.label),
@@ -151,16 +154,8 @@ class _Layout:
             }
             for tag in tagged.tags
         ]
-        cells: dict[str, Any] = {
-            "id": _text(tagged.id),
-            "path": _text(tagged.path),
-            "title": _text(tagged.title),
-            "status": tagged.status,
-            "message": _text(tagged.message),
-            "tags": tags,
-        }
-        labels = self._group_cells(self._chosen(tagged))
-        cells |= {_text(group): _text(names) for group, names in labels.items()}
+        labels = self._labels(self._chosen(tagged))
+        cells |= {_text(group): _text(joined) for group, joined in labels.items()}
         if self.scores:
             cells["scores"] = {
                 _text(group): {_text(label): _rounded(score) for label, score in scores.items()}
@@ -171,16 +166,16 @@ class _Layout:
     def _chosen(self, tagged: Tagged) -> list[TagScore]:
         return [tag for tag in tagged.tags if not self.promised or tag.decision == "publish"]
 
-    def _group_cells(self, chosen: Sequence[TagScore]) -> dict[str, str]:
-        labels = dict.fromkeys(self.groups, "")
+    def _labels(self, chosen: Sequence[TagScore]) -> dict[str, str]:
+        """Return each group's labels, joined by bars."""
+        labels: dict[str, list[str]] = {group: [] for group in self.groups}
         for tag in chosen:
-            before = labels[tag.group]
-            labels[tag.group] = f"{before}|{tag.label}" if before else tag.label
-        return labels
+            labels[tag.group].append(tag.label)
+        return {group: "|".join(names) for group, names in labels.items()}
 
 
-def _joined(tags: Sequence[TagScore]) -> str:
-    return "|".join([f"{tag.group}={tag.label}" for tag in tags])
+def _joined(tags: Iterable[TagScore]) -> str:
+    return "|".join(f"{tag.group}={tag.label}" for tag in tags)
 
 
 def _text(value: str) -> str:
@@ -191,110 +186,82 @@ def _rounded(score: float) -> float:
     return round(float(score), 4) + 0.0  # + 0.0 makes -0.0 into 0.0
 
 
-class _Rows(Protocol):
-    """One format."""
-
-    def write(self, tagged: Tagged) -> object: ...
-
-    def close(self) -> None:
-        """Write what was held back; the file itself stays open."""
-
-
-class _Delimited:
-    def __init__(self, write: Callable[[bytes], object], layout: _Layout, delimiter: str) -> None:
-        self._write = write
-        self._layout = layout
-        self._line = io.StringIO(newline="")
-        # Python 3.11 quotes a cell for the characters of its line end: with "\n" alone a "\r" in
-        # a title would go out bare, and a reader would take it for the end of the row.
-        self._csv = csv.writer(self._line, delimiter=delimiter, lineterminator="\r\n")
-        last = ("review",) if layout.promised else ()
-        names = ("id", "path", "title", "status", "message", "tags", *layout.groups, *last)
-        self._put(names)
-
-    def write(self, tagged: Tagged) -> None:
-        cells = self._layout.text_cells(tagged)
-        for at in range(2, len(cells)):  # id and path stay what they are
-            if cells[at].startswith(_FORMULA):
-                cells[at] = "'" + cells[at]
-        self._put(cells)
-
-    def _put(self, cells: Sequence[str]) -> None:
-        self._line.seek(0)
-        self._line.truncate()
-        self._csv.writerow(cells)
-        line = self._line.getvalue().removesuffix("\r\n")
-        self._write(line.encode("utf-8", "backslashreplace") + b"\n")
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
-
-class _JsonLines:
-    def __init__(self, file: BinaryIO, layout: _Layout) -> None:
-        self._file = file
-        self._layout = layout
-
-    def write(self, tagged: Tagged) -> None:
-        row = self._layout.nested_cells(tagged)
-        self._file.write(_json(row).encode() + b"\n")
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
-
-class _Parquet:
-    def __init__(self, file: BinaryIO, layout: _Layout) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        self._layout = layout
-        tag = dict.fromkeys(("group", "label", "source", "method", "decision"), pa.string())
-        tag["score"] = pa.float64()
-        fields = dict.fromkeys(("id", "path", "title", "status", "message"), pa.string())
-        fields["tags"] = pa.list_(pa.struct(tag))
-        fields |= {_text(group): pa.string() for group in layout.groups}
-        if layout.scores:
-            fields["scores"] = pa.string()
-        self._schema = pa.schema(fields)
-        self._table = pa.Table
-        self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
-        self._held: list[dict[str, Any]] = []
-
-    def write(self, tagged: Tagged) -> None:
-        row = self._layout.nested_cells(tagged)
-        if self._layout.scores:
-            row["scores"] = _json(row["scores"])
-        self._held.append(row)
-        if len(self._held) >= _ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._writer.write_table(self._table.from_pylist(self._held, schema=self._schema))
-        self._held.clear()
-
-    def close(self) -> None:
-        try:
-            if self._held:
-                self._flush()
-            self._writer.close()
-        finally:
-            self._writer.is_open = False  # or its destructor tries again, after the file is gone
-
-
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _stream_writer(stream: TextIO | BinaryIO) -> Callable[[bytes], object]:
-    """Write bytes to a stream and flush: whoever reads the other end sees rows as they come."""
+def _inert(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _row_writer(
+    write: Callable[[str], object], delimiter: str
+) -> Callable[[Sequence[str]], object]:
+    """Return what writes cells as one line of CSV or TSV."""
+    # Python 3.11 quotes a cell for the characters of its line end: with "\n" alone a "\r" in a
+    # title would go out bare, and a reader would take it for the end of the row.
+    lines = SimpleNamespace(write=lambda line: write(line.removesuffix("\r\n") + "\n"))
+    return csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerow
+
+
+def _delimited(write: Callable[[str], object], layout: _Layout, delimiter: str) -> TableSink:
+    put = _row_writer(write, delimiter)
+    put((*_COLUMNS, "tags", *layout.groups, *(("review",) if layout.promised else ())))
+
+    def add(tagged: Tagged) -> None:
+        key, path, *texts = layout.text_row(tagged)
+        put((key, path, *map(_inert, texts)))  # id and path stay what they are
+
+    return TableSink(add)
+
+
+def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    tag = dict.fromkeys(("group", "label", "source", "method", "decision"), pa.string())
+    fields = dict.fromkeys(_COLUMNS, pa.string())
+    fields["tags"] = pa.list_(pa.struct(tag | {"score": pa.float64()}))
+    fields |= {_text(group): pa.string() for group in layout.groups}
+    if layout.scores:
+        fields["scores"] = pa.string()
+    schema = pa.schema(fields)
+    writer = parquet.ParquetWriter(part.file, schema, compression="zstd")
+    held: list[dict[str, Any]] = []
+
+    def flush() -> None:
+        with part.errors():
+            writer.write_table(pa.Table.from_pylist(held, schema=schema))
+        held.clear()
+
+    def add(tagged: Tagged) -> None:
+        row = layout.nested_row(tagged)
+        if layout.scores:
+            row["scores"] = _json(row["scores"])
+        held.append(row)
+        if len(held) >= _ROW_GROUP:
+            flush()
+
+    try:
+        yield TableSink(add)
+        if held:
+            flush()
+        with part.errors():
+            writer.close()
+    finally:
+        writer.is_open = False  # or its destructor tries again, after the file is gone
+
+
+def _stream_writer(stream: TextIO | BinaryIO) -> Callable[[str], object]:
+    """Write to a stream and flush: whoever reads the other end sees rows as they come."""
     stream.flush()
     raw: Any = getattr(stream, "buffer", stream)
-    text_only = isinstance(raw, io.TextIOBase)
+    is_text = isinstance(raw, io.TextIOBase)
 
-    def write(line: bytes) -> None:
+    def write(line: str) -> None:
         try:
-            raw.write(line.decode() if text_only else line)
+            raw.write(_text(line) if is_text else line.encode("utf-8", "backslashreplace"))
             raw.flush()
         except BrokenPipeError:  # whoever read has seen enough, which is no error
             raise

@@ -1,20 +1,13 @@
 """Vectors on disk, keyed by content and model: crash-safe, memory-mapped."""
 
-from fashiontag.vectors.store import (
-    DATABASE,
-    Kind,
-    Known,
-    Pruned,
-    ShardStatus,
-    StoreStatus,
-    VectorStore,
-)
+from fashiontag.vectors.shard import Kind, Shard
+from fashiontag.vectors.store import Known, Pruned, ShardStatus, StoreStatus, VectorStore
 
 __all__ = [
-    "DATABASE",
     "Kind",
     "Known",
     "Pruned",
+    "Shard",
     "ShardStatus",
     "StoreStatus",
     "VectorStore",

@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fashiontag.index import DATABASE, Index, alike
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.neighbours import mean_of, place
-from fashiontag.workflows.search import check_index, nothing_indexed
+from fashiontag.index import alike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder
     from fashiontag.index import IndexedItem
+    from fashiontag.workspace import Workspace
 
 Kind = Literal["photo", "style"]
 
@@ -50,9 +46,7 @@ class Group:
     scores: tuple[float, ...]
 
 
-def find_duplicates(
-    workspace: Path, encoder: Encoder, *, min_score: float = SAME_STYLE
-) -> list[Group]:
+def find_duplicates(workspace: Workspace, *, min_score: float = SAME_STYLE) -> list[Group]:
     """Return groups of items with one photo, then groups with one style, the largest first.
 
     A photo that several items share counts once in a style. Every picture is compared with every
@@ -60,9 +54,8 @@ def find_duplicates(
 
     Parameters
     ----------
-    workspace : Path
-    encoder : Encoder
-        Only its name and statistics are used.
+    workspace : Workspace
+        Of its encoder only name and statistics are used.
     min_score : float
         Lowest cosine of one style; above 1 only photos are looked for.
 
@@ -73,33 +66,30 @@ def find_duplicates(
     ForeignEncoderError
         If what is indexed was encoded by another model.
     """
-    if not (workspace / DATABASE).is_file():
-        raise nothing_indexed(workspace)
-    with Index.open(workspace) as index, VectorStore.open(workspace) as store:
-        check_index(workspace, index.sources(), encoder)
-        placement = place(index, encoder, store)
-        _, first, which = np.unique(placement.pictures, return_index=True, return_inverse=True)
-        photos = [
-            np.flatnonzero(which == number)
-            for number in np.flatnonzero(np.bincount(which, minlength=len(first)) > 1)
-        ]
-        one_each = np.sort(first)
-        one_each = one_each[placement.images[one_each] >= 0]
-        found: list[tuple[Kind, NDArray[np.int64], Sequence[float]]] = [
-            ("photo", positions, (1.0,) * len(positions)) for positions in photos
-        ]
-        if min_score <= 1 and len(one_each):
-            leaders, scores = alike(
-                store.matrix("image", encoder.fingerprint),
-                placement.images[one_each],
-                mean_of("image", encoder),
-                min_score,
-            )
-            for leader in np.flatnonzero(np.bincount(leaders) > 1):
-                members = np.flatnonzero(leaders == leader)
-                found.append(("style", one_each[members], scores[members].tolist()))
-        found.sort(key=lambda group: (group[0], -len(group[1])))
-        return [
-            Group(kind, tuple(index.items(placement.numbers[positions].tolist())), tuple(scores))
-            for kind, positions, scores in found
-        ]
+    workspace.left_out()
+    placement = workspace.placement()
+    _, first, which = np.unique(placement.pictures, return_index=True, return_inverse=True)
+    photos = [
+        np.flatnonzero(which == number)
+        for number in np.flatnonzero(np.bincount(which, minlength=len(first)) > 1)
+    ]
+    found: list[tuple[Kind, NDArray[np.int64], Sequence[float]]] = [
+        ("photo", positions, (1.0,) * len(positions)) for positions in photos
+    ]
+    distinct = np.sort(first)
+    distinct = distinct[placement.images[distinct] >= 0]
+    if min_score <= 1 and len(distinct):
+        rows = placement.images[distinct]
+        leaders, scores = alike(workspace.images.matrix(), rows, workspace.mean("image"), min_score)
+        for leader in np.flatnonzero(np.bincount(leaders) > 1):
+            members = np.flatnonzero(leaders == leader)
+            found.append(("style", distinct[members], scores[members].tolist()))
+    found.sort(key=lambda group: (group[0], -len(group[1])))
+    return [
+        Group(
+            kind,
+            tuple(workspace.index.items(placement.numbers[positions].tolist())),
+            tuple(scores),
+        )
+        for kind, positions, scores in found
+    ]

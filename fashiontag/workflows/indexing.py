@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog import clean_title
 from fashiontag.index import DATABASE, Entry, Index
-from fashiontag.workflows.embed import BATCH_SIZE, Embedded, embed, text_key
+from fashiontag.workflows.tag import index_entry
+from fashiontag.workspace.embed import DEFAULTS, Embedded, EmbedOptions, embed
+from fashiontag.workspace.neighbours import refresh_neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Iterator, Mapping, Sequence, Set
     from pathlib import Path
 
     from fashiontag.catalog import Catalog
-    from fashiontag.datamodels import Encoder, Item
-    from fashiontag.index import Changes, KnownTitle, SourceStatus
-    from fashiontag.vectors import VectorStore
+    from fashiontag.datamodels import Item
+    from fashiontag.index import KnownTitle, SourceStatus
+    from fashiontag.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class IndexSummary:
     ----------
     root, model : str
         The source, as the index names it, and the encoder.
-    changes : Changes
-        New, changed, renamed, gone and unchanged items.
+    new, changed, renamed, gone, unchanged : int
+        Items.
     errors, encoded, titled : int
         Pictures that can't be read, so aren't indexed; pictures that had to be encoded; indexed
         items with a title.
@@ -41,7 +43,11 @@ class IndexSummary:
 
     root: str
     model: str
-    changes: Changes
+    new: int
+    changed: int
+    renamed: int
+    gone: int
+    unchanged: int
     errors: int
     encoded: int
     titled: int
@@ -50,15 +56,11 @@ class IndexSummary:
 
 
 def index_source(
+    workspace: Workspace,
     catalog: Catalog,
-    encoder: Encoder,
-    store: VectorStore,
-    index: Index,
     *,
     keep_titles: bool,
-    batch_size: int = BATCH_SIZE,
-    workers: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    options: EmbedOptions = DEFAULTS,
 ) -> IndexSummary:
     """Make the index match a catalogue: new, changed, renamed and gone items; no tagging.
 
@@ -66,59 +68,46 @@ def index_source(
 
     Parameters
     ----------
+    workspace : Workspace
     catalog : Catalog
-    encoder : Encoder
-    store : VectorStore
-    index : Index
     keep_titles : bool
         Whether items that come without a title keep the one that is known, also under a new name:
         true where no titles table was given.
-    batch_size, workers, progress
-        As in `embed`.
+    options : EmbedOptions
     """
     started = time.monotonic()
+    index = workspace.index
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     known = index.titles(catalog.root) if keep_titles else {}
     items = [_titled(item, known.get(item.id)) for item in catalog.items]
     gone = known.keys() - {item.id for item in items} if catalog.complete else set()
 
-    def run() -> Iterator[Entry]:
-        for embedded in embed(
-            items, encoder, store, batch_size=batch_size, workers=workers, progress=progress
-        ):
+    def entries() -> Iterator[Entry]:
+        for embedded in embed(workspace, items, options):
             counts["encoded"] += embedded.encoded
             reasons.update(error for error in embedded.errors if error)
             kept: Sequence[Item] = embedded.items
             if gone:
                 kept = _follow(index, catalog.root, gone, known, embedded)
             for item, key, error in zip(kept, embedded.image_keys, embedded.errors, strict=True):
-                if error or key is None:
-                    continue
-                counts["titled"] += bool(item.text)
-                yield Entry(
-                    id=item.id,
-                    path=item.image.locator,
-                    title=item.title,
-                    text=item.text,
-                    tags=None,
-                    fields=dict(item.fields),
-                    image_key=key,
-                    text_key=text_key(item.text) if item.text else None,
-                )
+                if not error and key is not None:
+                    counts["titled"] += bool(item.text)
+                    yield index_entry(item, key, tags=None)
 
     changes = index.replace_source(
         catalog.root,
-        run(),
-        fingerprint=encoder.fingerprint,
-        model=encoder.name,
+        entries(),
+        fingerprint=workspace.encoder.fingerprint,
+        model=workspace.encoder.name,
         labels="",
         complete=catalog.complete,
     )
+    refresh_neighbours(workspace)
     return IndexSummary(
         root=catalog.root,
-        model=encoder.name,
-        changes=changes,
+        model=workspace.encoder.name,
+        **asdict(changes),
         errors=reasons.total(),
         encoded=counts["encoded"],
         titled=counts["titled"],

@@ -8,30 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.catalog.families import draw_shots, find_families
+from fashiontag.catalog.families import find_families
 from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
 from fashiontag.heads.artefact import KIND, Features, Probe, Training, moments, zero_shot_prior
 from fashiontag.heads.probe import Prior, ProbeClassifier
-from fashiontag.heads.statistics import Statistics
-from fashiontag.heads.zeroshot import ZeroShot
+from fashiontag.heads.shots import draw_shots
 from fashiontag.labels import LabelSpace, parse_labels
 from fashiontag.manifest import Manifest
-from fashiontag.workflows.embed import embed, read_vectors
 from fashiontag.workflows.probereport import ProbeReport, rates_of, report_on
-from fashiontag.workflows.tag import embed_prompts
+from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
+from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Annotations
-    from fashiontag.datamodels import Encoder
     from fashiontag.heads.fusion import FusionName
     from fashiontag.heads.linear import HeadName
-    from fashiontag.vectors import VectorStore
+    from fashiontag.heads.zeroshot import ZeroShot
+    from fashiontag.workspace import Workspace
 
     Floats = NDArray[np.float32]
 
@@ -50,23 +47,15 @@ class Trained:
 
 
 def gather(
+    workspace: Workspace,
     catalog: Catalog,
     annotations: Annotations,
-    encoder: Encoder,
-    store: VectorStore,
-    *,
-    progress: Callable[[int], None] | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
+    options: EmbedOptions = DEFAULTS,
 ) -> tuple[Training, tuple[str, ...]]:
     """Return the labelled products with their vectors, and what to say of those left out."""
     items = [catalog.items[row] for row in annotations.rows]
-    windows = list(
-        embed(items, encoder, store, batch_size=batch_size, workers=workers, progress=progress)
-    )
-    images = np.concatenate([one.images for one in windows])
-    texts = np.concatenate([one.texts for one in windows])
-    keys = [key for one in windows for key in one.image_keys]
+    embedded = embed_all(workspace, items, options)
+    images, texts, keys = embedded.images, embedded.texts, embedded.image_keys
     kept = np.flatnonzero(images >= 0)
     broken = [items[row].id for row in np.flatnonzero(images < 0)]
     said = (
@@ -78,8 +67,8 @@ def gather(
         ids=tuple(items[row].id for row in kept),
         image_keys=tuple(keys[row] or "" for row in kept),
         texts=tuple(items[row].text for row in kept),
-        images=read_vectors(store, "image", encoder, images[kept]).astype(np.float16),
-        titles=read_vectors(store, "text", encoder, texts[kept]).astype(np.float16),
+        images=workspace.images.padded(images[kept], workspace.encoder.dim).astype(np.float16),
+        titles=workspace.texts.padded(texts[kept], workspace.encoder.dim).astype(np.float16),
         space=annotations.space,
         targets=annotations.targets[kept],
     )
@@ -89,10 +78,9 @@ def gather(
 class Fitter:
     """What all fits with one label space and one model have in common: prompts and constants."""
 
-    def __init__(self, space: LabelSpace, encoder: Encoder, store: VectorStore) -> None:
-        self.statistics = Statistics.load(encoder.folder, encoder.dim)
-        prompts = embed_prompts(encoder, space, store)
-        self.zero = ZeroShot(space, prompts.labels, prompts.backgrounds, self.statistics)
+    def __init__(self, workspace: Workspace, space: LabelSpace) -> None:
+        self.statistics = workspace.statistics
+        self.zero: ZeroShot = zero_shot(workspace, space)
 
     def features(self, training: Training) -> tuple[Features, Prior]:
         """Return the features of a training set and the zero-shot classifier over them."""
@@ -102,9 +90,8 @@ class Fitter:
 
 
 def train_probe(
+    workspace: Workspace,
     training: Training,
-    encoder: Encoder,
-    store: VectorStore,
     *,
     fusion: FusionName = "heads",
     head: HeadName = "ridge",
@@ -118,10 +105,10 @@ def train_probe(
 
     Parameters
     ----------
+    workspace : Workspace
+        Where the vectors come from, and where prompts are kept.
     training : Training
         From `gather`, or `combined` with an older probe's.
-    encoder, store
-        What made the vectors, and where prompts are kept.
     fusion, head : str
         As of `ProbeClassifier`.
     shots, seed : int
@@ -149,7 +136,7 @@ def train_probe(
         families = families[rows]
         warnings += _realised(training, shots)
     training = _learnable(training, warnings)
-    fitter = Fitter(training.space, encoder, store)
+    fitter, encoder = Fitter(workspace, training.space), workspace.encoder
     features, prior = fitter.features(training)
     x = features.transform(training.images, training.titles, training.texts)
     groups = [(len(group.labels), group.exclusive) for group in training.space.groups]

@@ -11,15 +11,15 @@ from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError
 from fashiontag.heads.active import pick, uncertainty
 from fashiontag.heads.statistics import unit
-from fashiontag.workflows.embed import embed, read_vectors
+from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from fashiontag.catalog import Catalog
-    from fashiontag.datamodels import Encoder, Item
+    from fashiontag.datamodels import Item
     from fashiontag.heads.artefact import Probe
-    from fashiontag.vectors import VectorStore
+    from fashiontag.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,21 @@ class Suggestion:
 
 
 def suggest(
+    workspace: Workspace,
     catalog: Catalog,
-    encoder: Encoder,
-    store: VectorStore,
     *,
     count: int,
     audit: int = 0,
     probe: Probe | None = None,
     labelled: Collection[str] = (),
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    options: EmbedOptions = DEFAULTS,
 ) -> tuple[Suggestion, ...]:
     """Pick products to label: without a probe diverse ones, with one also unclear ones.
 
     Parameters
     ----------
-    catalog, encoder, store
+    workspace, catalog
     count, audit : int
         How many to learn from, and how many at random to measure on.
     probe : Probe or None
@@ -69,16 +68,15 @@ def suggest(
         Ids that have labels already.
     seed : int
         Of the audit set.
+    options : EmbedOptions
 
     Raises
     ------
     CatalogError
         Nothing is left to label.
     """
-    windows = list(embed(catalog.items, encoder, store, progress=progress))
-    images = np.concatenate([one.images for one in windows])
-    texts = np.concatenate([one.texts for one in windows])
-    keys = [key for one in windows for key in one.image_keys]
+    embedded = embed_all(workspace, catalog.items, options)
+    images, texts, keys = embedded.images, embedded.texts, embedded.image_keys
     families = find_families(keys, [item.text for item in catalog.items])
     taken = set(probe.training.image_keys) if probe else set()
     done = {
@@ -102,8 +100,9 @@ def suggest(
     drawn = rng.permutation(free)[:audit]
     rest = np.setdiff1d(free, drawn)
     both = {row: place for place, row in enumerate(free.tolist())}
-    seen = read_vectors(store, "image", encoder, images[free])
-    read = read_vectors(store, "text", encoder, texts[free])
+    dim = workspace.encoder.dim
+    seen = workspace.images.padded(images[free], dim)
+    read = workspace.texts.padded(texts[free], dim)
     x = unit(np.hstack([unit(seen - seen.mean(axis=0)), unit(read - read.mean(axis=0))]))
     unclear = np.full(len(free), np.nan, np.float32)
     guesses: list[tuple[str, ...]] = [()] * len(free)

@@ -1,38 +1,47 @@
-"""The main job: a catalogue in, one row of tags per item out, and an index to search it by."""
+"""The one place that tags: items in, rows of tags out, to whoever wants them, and an index.
+
+`tag` is the whole job, from a catalogue to tables and a searchable index; `tag_items` is the core
+that it shares with Python callers and servers.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from fashiontag.datamodels import Tagged
-from fashiontag.encoders import FEW_TEXTS
+from fashiontag.errors import UsageError
 from fashiontag.heads.lexical import TitleMatcher
-from fashiontag.heads.statistics import Statistics
 from fashiontag.heads.thresholds import Decider
-from fashiontag.heads.zeroshot import Evidence, ZeroShot, ensemble
-from fashiontag.index import Entry, Index
-from fashiontag.workflows.embed import (
-    BATCH_SIZE,
+from fashiontag.heads.zeroshot import Evidence, ZeroShot
+from fashiontag.index import Entry
+from fashiontag.workspace.embed import (
+    DEFAULTS,
+    WINDOW,
     Embedded,
+    EmbedOptions,
     embed,
-    embed_texts,
-    read_vectors,
     text_key,
 )
+from fashiontag.workspace.neighbours import refresh_neighbours
+from fashiontag.workspace.prompts import zero_shot
+from fashiontag.workspace.receipts import Run, judge_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fashiontag.catalog import Catalog
-    from fashiontag.datamodels import Encoder, Item, Vectors
+    from fashiontag.datamodels import Item
     from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.statistics import Statistics
     from fashiontag.labels import LabelSpace
-    from fashiontag.vectors import VectorStore
+    from fashiontag.workspace import Workspace
 
 
 class Sink(Protocol):
@@ -43,100 +52,172 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Outputs:
+    """The files that a run writes.
+
+    Attributes
+    ----------
+    table : Path or None
+        The suffix decides the format; None is CSV on standard output.
+    html : Path or None
+        A contact sheet.
+    inputs : tuple of Path
+        What is read besides the pictures, and must not be written over.
+    """
+
+    table: Path | None
+    html: Path | None = None
+    inputs: tuple[Path, ...] = ()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a run can be left out if nothing changed.
+
+        A table on standard output is gone, and a contact sheet shows pictures, which are opened.
+        """
+        return self.table is not None and self.html is None
+
+    def check(self, catalog: Catalog, *, scores: bool) -> None:
+        """Refuse to write over what the run reads, or two results into one file; `UsageError`.
+
+        With ``scores`` the table has to be of a kind that takes every label's score.
+        """
+        if scores and (
+            self.table is None or self.table.suffix.lower() not in {".jsonl", ".parquet"}
+        ):
+            shown = "-" if self.table is None else str(self.table)
+            raise UsageError(f"--scores needs --out FILE.jsonl or FILE.parquet, not {shown!r}.")
+        written = [path for path in (self.table, self.html) if path is not None]
+        absolute = [path.resolve() for path in written]
+        if len(set(absolute)) < len(absolute):
+            raise UsageError(
+                f"--out and --html both name {written[0]}; give each a file of its own."
+            )
+        inputs = {path.resolve() for path in (*self.inputs, Path(catalog.source))}
+        pictures = {item.image.locator for item in catalog.items}
+        for path, place in zip(written, absolute, strict=True):
+            typed = os.path.abspath(path)  # noqa: PTH100 (a picture's locator follows no links)
+            if place in inputs or str(place) in pictures or typed in pictures:
+                raise UsageError(
+                    f"{path} is read by this run and would be lost; write somewhere else."
+                )
+
+
+@dataclass(frozen=True, slots=True)
 class TagSummary:
     """What a run did.
 
     Attributes
     ----------
-    items, errors, encoded, titled, chunked_titles : int
-        Rows; rows without tags because the picture can't be read; pictures that had to be encoded
-        (the rest was stored); rows with a title; titles longer than the model's context.
+    source, model, labels : str
+        As typed, the encoder's name, the label space's name.
+    out, html : Path or None
+        The files that were written; None for standard output, and where none was wanted.
+    items, ok, errors : int
+        Rows in all, those with a picture that was read, those without.
     reasons : Mapping of str to int
         Why pictures couldn't be read.
+    encoded, titled, chunked_titles : int
+        Pictures that had to be encoded (the rest was stored); rows with a title; titles longer than
+        the model's context.
     tagged : Mapping of str to int
         Per group, the items that have at least one label of it.
     probabilities : bool
         Whether labelled products stand behind the scores; else they only rank.
+    warnings : tuple of str
+        What was odd about the source.
+    unchanged : bool
+        Whether the run was left out, for it would have written what is there.
     seconds : float
     """
 
+    source: str
     model: str
     labels: str
+    out: Path | None = None
+    html: Path | None = None
     items: int = 0
+    ok: int = 0
     errors: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
     encoded: int = 0
     titled: int = 0
     chunked_titles: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
     tagged: Mapping[str, int] = field(default_factory=dict)
     probabilities: bool = True
+    warnings: tuple[str, ...] = ()
+    unchanged: bool = False
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class PromptVectors:
-    """A label space in the joint space: unit rows for its t labels and its g backgrounds."""
-
-    labels: Vectors
-    backgrounds: tuple[Vectors, ...]
-
-
-def embed_prompts(encoder: Encoder, space: LabelSpace, store: VectorStore) -> PromptVectors:
-    """Return a label space's prompt vectors; only sentences new to the store are encoded."""
-    sentences = [group.sentences(label) for group in space.groups for label in group.labels]
-    sentences += [space.background + group.background for group in space.groups]
-    flat = [text for texts in sentences for text in texts]
-    # Few enough at a time for a text tower that needs no torch, which a run that finds all pictures
-    # in the store would import for the prompts alone: 4 s.
-    rows = embed_texts(flat, encoder, store, FEW_TEXTS)
-    ends = np.cumsum([len(texts) for texts in sentences])
-    vectors = np.split(read_vectors(store, "text", encoder, rows), ends[:-1])
-    return PromptVectors(ensemble(vectors[: space.size]), tuple(vectors[space.size :]))
-
-
-class ZeroShotTagger:
+class Judge:
     """Decides on stored vectors, with prompts, the model's constants and a title matcher.
 
-    With a probe, the labels that it knows are judged by it, and `space` has to hold them
-    (`Probe.merge`).
+    What it stands on is made when the first product comes: a run that is left out needs none.
 
     Parameters
     ----------
-    encoder : Encoder
+    workspace : Workspace
     space : LabelSpace
-    store : VectorStore
-    statistics : Statistics or None
-        None takes those that the model's folder holds.
     probe : Probe or None
-        Made with this encoder; `Manifest.check_encoder` tells.
+        Judges the labels that it knows, which are added to the space.
+    statistics : Statistics or None
+        None takes those that ship with the model.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
+        workspace: Workspace,
         space: LabelSpace,
-        store: VectorStore,
-        statistics: Statistics | None = None,
         probe: Probe | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
-        self._probe = probe
-        self._encoder = encoder
-        self._store = store
-        prompts = embed_prompts(encoder, space, store)
-        self.head = ZeroShot(
-            space,
-            prompts.labels,
-            prompts.backgrounds,
-            statistics or Statistics.load(encoder.folder, encoder.dim),
-        )
-        self._matcher = TitleMatcher(space)
-        self._decider = Decider(space)
+        self.workspace = workspace
+        self.space = space if probe is None else probe.merge(space)
+        self.probe = probe
+        self._statistics = statistics
+
+    @classmethod
+    def load(cls, workspace: Workspace, space: LabelSpace, probe: Path | None) -> Judge:
+        """Make one with a probe's folder.
+
+        Raises
+        ------
+        UsageError, CatalogError
+            There is no such probe, or it is damaged.
+        ForeignEncoderError
+            It was trained with another model.
+        """
+        if probe is None:
+            return cls(workspace, space)
+        from fashiontag.heads.artefact import Probe
+
+        return cls(workspace, space, Probe.load(probe, workspace.encoder))
+
+    @property
+    def promised(self) -> bool:
+        """Whether the probe promises a precision."""
+        return self.probe is not None and self.probe.promised
+
+    @cached_property
+    def head(self) -> ZeroShot:
+        """The zero-shot head."""
+        return zero_shot(self.workspace, self.space, self._statistics)
+
+    @cached_property
+    def _matcher(self) -> TitleMatcher:
+        return TitleMatcher(self.space)
+
+    @cached_property
+    def _decider(self) -> Decider:
+        return Decider(self.space)
 
     def evidence(self, embedded: Embedded) -> Evidence:
         """Gather what the store and the titles say of a window of items."""
+        dim = self.workspace.encoder.dim
         return Evidence(
-            images=read_vectors(self._store, "image", self._encoder, embedded.images),
-            titles=read_vectors(self._store, "text", self._encoder, embedded.texts),
+            images=self.workspace.images.padded(embedded.images, dim),
+            titles=self.workspace.texts.padded(embedded.texts, dim),
             titled=embedded.texts >= 0,
             words=self._matcher.score([item.text for item in embedded.items]),
         )
@@ -145,10 +226,10 @@ class ZeroShotTagger:
         """Yield one row per item of a window, error rows included, in order."""
         evidence = self.evidence(embedded)
         scored = self.head.score(evidence)
-        if self._probe is not None:
+        if self.probe is not None:
             texts = [item.text for item in embedded.items]
-            features = self._probe.features.transform(evidence.images, evidence.titles, texts)
-            scored = self._probe.overlay(scored, self.head.space, features)
+            features = self.probe.features.transform(evidence.images, evidence.titles, texts)
+            scored = self.probe.overlay(scored, self.head.space, features)
         decided = self._decider.decide(scored)
         for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True)):
             yield Tagged(
@@ -162,14 +243,54 @@ class ZeroShotTagger:
             )
 
 
-def index_entry(tagged: Tagged, item: Item, image_key: str | None) -> Entry:
-    """Return what the index keeps of a tagged item."""
+@dataclass(frozen=True, slots=True)
+class TaggedWindow:
+    """Some items in a row, with what became of each."""
+
+    embedded: Embedded
+    rows: tuple[Tagged, ...]
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what the index keeps: files and rows of data sets whose picture was read."""
+        for item, row, key in zip(
+            self.embedded.items, self.rows, self.embedded.image_keys, strict=True
+        ):
+            if row.status == "ok" and item.path:  # a picture in memory has none
+                tags = tuple(f"{tag.group}={tag.label}" for tag in row.given)
+                yield index_entry(item, key, tags)
+
+
+def tag_items(
+    judge: Judge,
+    items: Iterable[Item],
+    *,
+    scores: bool = False,
+    options: EmbedOptions = DEFAULTS,
+    window: int = WINDOW,
+) -> Iterator[TaggedWindow]:
+    """Tag items as they come, a window at a time: memory stays flat, whatever comes.
+
+    Parameters
+    ----------
+    judge : Judge
+    items : iterable of Item
+    scores : bool
+        Whether rows carry the score of every label.
+    options, window
+        As of `embed`.
+    """
+    for embedded in embed(judge.workspace, items, options, window=window):
+        yield TaggedWindow(embedded, tuple(judge.tag(embedded, scores=scores)))
+
+
+def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
+    """Return what the index keeps of an item; ``tags`` is None where nobody judged it."""
     return Entry(
         id=item.id,
         path=item.image.locator,
         title=item.title,
         text=item.text,
-        tags=tuple(f"{one.group}={one.label}" for one in tagged.given),
+        tags=tags,
         fields=item.fields,
         image_key=image_key,
         text_key=text_key(item.text) if item.text else None,
@@ -177,96 +298,145 @@ def index_entry(tagged: Tagged, item: Item, image_key: str | None) -> Entry:
 
 
 def tag(
+    workspace: Workspace,
     catalog: Catalog,
-    encoder: Encoder,
     space: LabelSpace,
-    store: VectorStore,
-    index: Index | None = None,
     *,
-    probe: Probe | None = None,
-    sinks: Sequence[Sink] = (),
+    probe: Path | None = None,
+    outputs: Outputs | None = None,
     scores: bool = False,
-    batch_size: int = BATCH_SIZE,
-    workers: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    sinks: Sequence[Sink] = (),
+    options: EmbedOptions = DEFAULTS,
 ) -> TagSummary:
-    """Tag every item of a catalogue, zero-shot but for what a probe knows.
+    """Tag every item of a catalogue: into files, into the index, and to whoever else listens.
+
+    A run that would write what is there already is left out.
 
     Parameters
     ----------
+    workspace : Workspace
+        What is stored in it is not encoded again; its index is made to match the catalogue.
     catalog : Catalog
-    encoder : Encoder
     space : LabelSpace
-    store : VectorStore
-        Where vectors are kept: what is in it is not encoded again.
-    index : Index or None
-        Made to match the catalogue, so that it can be searched.
-    probe : Probe or None
-        Judges the labels that it knows; `space` has to hold them (`Probe.merge`).
-    sinks : sequence of Sink
-        Each gets one row per item, whatever happened to it.
+    probe : Path or None
+        A folder of `Probe.save`: it judges the labels that it knows.
+    outputs : Outputs or None
+        The files to write; None for none.
     scores : bool
-        Whether rows carry the score of every label.
-    batch_size, workers, progress
-        As in `embed`.
+        Whether rows carry the score of every label; in a table, ``.jsonl`` and ``.parquet`` only.
+    sinks : sequence of Sink
+        Each gets one row per item too, whatever happened to it; nothing of a run that is left out.
+    options : EmbedOptions
+
+    Raises
+    ------
+    UsageError
+        An output is one of the inputs, or of no known format.
+    OutputError, StoreError
+        A file can't be written.
     """
-    started = time.monotonic()
-    tagger = ZeroShotTagger(encoder, space, store, probe=probe)
+    began = time.monotonic()
+    if outputs is not None:
+        outputs.check(catalog, scores=scores)
+    table = outputs.table if outputs is not None and outputs.repeatable else None
+    judged_by = judge_digest(workspace, space, probe=probe, scores=scores) if table else ""
+    judge = Judge.load(workspace, space, probe)
+    if table is not None:
+        kept = Run.of(workspace, table, catalog, judged_by).done()
+        if kept is not None:
+            facts = {"encoded": 0, "warnings": catalog.warnings, "out": table, "unchanged": True}
+            return TagSummary(**kept | facts | {"seconds": time.monotonic() - began})
+    with ExitStack() as stack:
+        opened = (
+            [] if outputs is None else _open_outputs(stack, outputs, catalog, judge, scores=scores)
+        )
+        summary = _run(judge, catalog, [*opened, *sinks], scores=scores, options=options)
+    refresh_neighbours(workspace)
+    if outputs is not None:
+        summary = replace(summary, out=outputs.table, html=outputs.html)
+    if table is not None:
+        facts = {"out": None, "warnings": ()}  # as this run has them
+        Run.of(workspace, table, catalog, judged_by).keep(asdict(summary) | facts)
+    return replace(summary, seconds=time.monotonic() - began)
+
+
+def _open_outputs(
+    stack: ExitStack, outputs: Outputs, catalog: Catalog, judge: Judge, *, scores: bool
+) -> list[Sink]:
+    """Open the files of a run, having made sure that they can be written."""
+    from fashiontag.sinks.tables import open_table
+
+    groups = judge.space.groups
+    names = [group.name for group in groups]
+    sinks: list[Sink] = [
+        stack.enter_context(
+            open_table(outputs.table, names, scores=scores, promised=judge.promised)
+        )
+    ]
+    if outputs.html is not None:
+        from fashiontag.catalog import load_image
+        from fashiontag.sinks.contactsheet import open_report
+
+        sinks.append(
+            stack.enter_context(
+                open_report(
+                    outputs.html,
+                    title=f"fashiontag: {catalog.source}",
+                    groups={group.name: group.exclusive for group in groups},
+                    load=load_image,
+                )
+            )
+        )
+    return sinks
+
+
+def _run(
+    judge: Judge,
+    catalog: Catalog,
+    sinks: Sequence[Sink],
+    *,
+    scores: bool,
+    options: EmbedOptions,
+) -> TagSummary:
+    workspace = judge.workspace
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    groups = Counter(dict.fromkeys(space.names, 0))
+    groups = Counter(dict.fromkeys(judge.space.names, 0))
 
-    def run() -> Iterator[Entry]:
-        for embedded in embed(
-            catalog.items,
-            encoder,
-            store,
-            batch_size=batch_size,
-            workers=workers,
-            progress=progress,
-        ):
-            counts["encoded"] += embedded.encoded
-            counts["chunked"] += embedded.chunked
-            rows = zip(
-                tagger.tag(embedded, scores=scores),
-                embedded.items,
-                embedded.image_keys,
-                strict=True,
-            )
-            for tagged, item, key in rows:
-                counts["items"] += 1
+    def entries() -> Iterator[Entry]:
+        for window in tag_items(judge, catalog.items, scores=scores, options=options):
+            counts["encoded"] += window.embedded.encoded
+            counts["chunked"] += window.embedded.chunked
+            for row, item in zip(window.rows, window.embedded.items, strict=True):
+                counts[row.status] += 1
                 counts["titled"] += bool(item.text)
-                if tagged.status == "error":
-                    counts["errors"] += 1
-                    reasons[tagged.message] += 1
-                groups.update({one.group for one in tagged.given})
+                if row.status == "error":
+                    reasons[row.message] += 1
+                groups.update({tag.group for tag in row.given})
                 for sink in sinks:
-                    sink.write(tagged, item)
-                if tagged.status == "ok":
-                    yield index_entry(tagged, item, key)
+                    sink.write(row, item)
+            yield from window.entries()
 
-    if index is None:
-        for _ in run():
-            pass
-    else:
-        index.replace_source(
-            catalog.root,
-            run(),
-            fingerprint=encoder.fingerprint,
-            model=encoder.name,
-            labels=space.name,
-            complete=catalog.complete,
-        )
+    workspace.index.replace_source(
+        catalog.root,
+        entries(),
+        fingerprint=workspace.encoder.fingerprint,
+        model=workspace.encoder.name,
+        labels=judge.space.name,
+        complete=catalog.complete,
+    )
     return TagSummary(
-        model=encoder.name,
-        labels=space.name,
-        items=counts["items"],
-        errors=counts["errors"],
+        source=catalog.source,
+        model=workspace.encoder.name,
+        labels=judge.space.name,
+        items=counts["ok"] + counts["error"],
+        ok=counts["ok"],
+        errors=counts["error"],
+        reasons=dict(reasons.most_common()),
         encoded=counts["encoded"],
         titled=counts["titled"],
         chunked_titles=counts["chunked"],
-        reasons=dict(reasons.most_common()),
         tagged=dict(groups),
-        probabilities=tagger.head.statistics.fitted,
-        seconds=time.monotonic() - started,
+        probabilities=judge.head.statistics.fitted,
+        warnings=catalog.warnings,
     )

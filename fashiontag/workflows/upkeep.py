@@ -3,41 +3,75 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from fashiontag.index import DATABASE, Index, Manifest
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows.neighbours import NEIGHBOURS
+from fashiontag.workspace.neighbours import NEIGHBOURS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fashiontag.vectors import Pruned, StoreStatus
+    from fashiontag.vectors import Pruned
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """One file of vectors: what made it, what it takes, and whether an indexed item uses it."""
+
+    kind: str
+    fingerprint: str
+    model: str
+    dim: int
+    rows: int
+    bytes: int
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNeighbours:
+    """What FAISS knows of one file of vectors; ``recall`` is of the ten nearest, as measured."""
+
+    name: str
+    rows: int
+    segments: int
+    recall: float
 
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What a workspace holds: vectors by model, and what FAISS knows of them by folder's name."""
+    """What a workspace holds; ``bytes`` counts everything, ``index_bytes`` index and FAISS."""
 
-    store: StoreStatus
-    used: frozenset[str]
-    neighbours: tuple[tuple[str, Manifest], ...]
+    bytes: int
     index_bytes: int
+    files: int
+    vectors: tuple[StoredVectors, ...]
+    neighbours: tuple[KnownNeighbours, ...]
 
 
 def status(workspace: Path) -> Upkeep:
-    """Return what a workspace holds; ``used`` are the fingerprints that indexed items have."""
+    """Return what a workspace holds."""
     with VectorStore.open(workspace) as store:
         stored = store.status()
+    used = _used(workspace)
     folder = workspace / NEIGHBOURS
     known = [(path.name, Manifest.read(path)) for path in sorted(folder.glob("*"))]
     files = [workspace / DATABASE, *folder.rglob("*")]
+    index_bytes = sum(path.stat().st_size for path in files if path.is_file())
     return Upkeep(
-        stored,
-        _used(workspace),
-        tuple((name, manifest) for name, manifest in known if manifest is not None),
-        sum(path.stat().st_size for path in files if path.is_file()),
+        stored.bytes + index_bytes,
+        index_bytes,
+        stored.files,
+        tuple(
+            StoredVectors(**asdict(shard), used=shard.fingerprint in used)
+            for shard in stored.shards
+        ),
+        tuple(
+            KnownNeighbours(name, found.rows, len(found.segments), found.recall)
+            for name, found in known
+            if found is not None
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from benchmarks.lab.registry import TOWERS
 from benchmarks.lab.suite import load_suite
 from benchmarks.lab.towers.options import Options
 from benchmarks.paths import SUITES
-from fashiontag.catalog.read import FileRef
+from fashiontag.catalog import FileRef
 from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
 from fashiontag.errors import FashiontagError, ModelError, UsageError

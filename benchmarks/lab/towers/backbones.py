@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fashiontag.encoders import hub, resolve
+from fashiontag.encoders.files import Access
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 
@@ -350,15 +351,7 @@ def _transformer(source: str, **options: bool) -> tuple[Any, Any]:
 def _fetch(repo: str, name: str) -> Path:
     """Return a repository's cached weights, fetched if need be, or say that they can't be had."""
     try:
-        return hub.fetch(
-            repo,
-            None,
-            name=name,
-            configured=False,
-            offline=False,
-            allow_pickle=False,
-            announce=None,
-        )
+        return hub.fetch(repo, None, name=name, configured=False, access=Access())
     except ModelError as error:
         raise ModelError(
             f"{str(error).split(';')[0]}; run where the hub answers, or set image = '{MINI}' or"

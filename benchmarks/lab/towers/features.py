@@ -123,18 +123,18 @@ def stored(
 
     The pace is that of the rows computed now; where none is due, of a few that are thrown away.
     """
-    found = store.find(kind, fingerprint, keys)
+    shard = store.shard(kind, fingerprint)
+    found = shard.find(keys)
     _, first = np.unique(np.array(keys), return_index=True)
     missing = first[found[first] < 0]
     todo = missing if len(missing) or fingerprint in _pace else first[:_SAMPLE]
     began = time.perf_counter()
     for start in range(0, len(todo), _CHUNK):
         some = np.sort(todo)[start : start + _CHUNK]
-        store.add(kind, fingerprint, [keys[row] for row in some], compute(rows.take(some)))
+        shard.add([keys[row] for row in some], compute(rows.take(some)))
     if len(todo):
         _pace[fingerprint] = (time.perf_counter() - began) / len(todo)
-    at = store.find(kind, fingerprint, keys)
-    return store.read(kind, fingerprint, at), _pace[fingerprint] * len(first)
+    return shard.read(shard.find(keys)), _pace[fingerprint] * len(first)
 
 
 def _views(augment: Sequence[str]) -> tuple[str, ...]:

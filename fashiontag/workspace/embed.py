@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,18 +23,40 @@ from fashiontag.errors import ImageError
 from fashiontag.vectors import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder, Item, Pixels, Vectors
-    from fashiontag.vectors import Kind, VectorStore
+    from fashiontag.datamodels import Encoder, Item, Pixels
+    from fashiontag.workspace import Workspace
 
 WINDOW = 1024
 """Items looked up in the store at once: 21,000 items are 21 look-ups, a few milliseconds each."""
 
 BATCH_SIZE = 32
 """Pictures per forward pass unless asked otherwise; beyond 32 a processor gains nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedOptions:
+    """How to embed; nothing of it decides on a vector but by rounding.
+
+    Attributes
+    ----------
+    batch_size : int
+        Pictures per forward pass.
+    workers : int or None
+        Threads that read and decode; None takes one per processor.
+    progress : callable or None
+        Called with the number of items that have just been finished.
+    """
+
+    batch_size: int = BATCH_SIZE
+    workers: int | None = None
+    progress: Callable[[int], None] | None = None
+
+
+DEFAULTS = EmbedOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,76 +107,68 @@ def text_key(text: str) -> str:
 
 
 def embed_texts(
-    texts: Sequence[str], encoder: Encoder, store: VectorStore, at_once: int | None = None
+    workspace: Workspace, texts: Sequence[str], *, at_once: int | None = None
 ) -> NDArray[np.int64]:
-    """Return the store's rows of n texts, shape (n,), encoding those that are new; -1 for "".
+    """Return the rows of n texts in ``workspace.texts``, shape (n,), encoding the new; -1 for "".
 
     They are encoded all together, or `at_once` at a time.
     """
     keys = [text_key(text) for text in texts]
-    rows = store.find("text", encoder.fingerprint, keys)
+    rows = workspace.texts.find(keys)
     missing = {
         key: text for key, text, row in zip(keys, texts, rows, strict=True) if row < 0 and text
     }
     if missing:
         new, step = list(missing.values()), at_once or len(missing)
-        parts = [encoder.encode_texts(new[at : at + step]) for at in range(0, len(new), step)]
-        store.add(
-            "text",
-            encoder.fingerprint,
+        parts = [
+            workspace.encoder.encode_texts(new[at : at + step]) for at in range(0, len(new), step)
+        ]
+        workspace.texts.add(
             list(missing),
             np.concatenate([part.vectors for part in parts]),
             windows=np.concatenate([part.windows for part in parts]),
         )
-        rows = store.find("text", encoder.fingerprint, keys)
+        rows = workspace.texts.find(keys)
     return np.where([bool(text) for text in texts], rows, -1).astype(np.int64)
 
 
-def read_vectors(
-    store: VectorStore, kind: Kind, encoder: Encoder, rows: NDArray[np.int64]
-) -> Vectors:
-    """Return stored vectors as float32 of shape (n, d); zeros where a row is -1.
-
-    What is read is what was rounded to float16 on the way in, also in the run that encoded it:
-    a first and a repeated run decide on the same numbers.
-    """
-    vectors = np.zeros((len(rows), encoder.dim), np.float32)
-    there = rows >= 0
-    if there.any():
-        vectors[there] = store.read(kind, encoder.fingerprint, rows[there])
-    return vectors
-
-
 def embed(
-    items: Sequence[Item],
-    encoder: Encoder,
-    store: VectorStore,
+    workspace: Workspace,
+    items: Iterable[Item],
+    options: EmbedOptions = DEFAULTS,
     *,
-    batch_size: int = BATCH_SIZE,
-    workers: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    window: int = WINDOW,
 ) -> Iterator[Embedded]:
     """Yield windows of items whose vectors are all in the store.
 
     Parameters
     ----------
-    items : sequence of Item
-        In source order.
-    encoder : Encoder
-    store : VectorStore
-    batch_size : int
-        Pictures per forward pass.
-    workers : int or None
-        Threads that read and decode; None takes one per processor.
-    progress : callable or None
-        Called with the number of items that have just been finished.
+    workspace : Workspace
+    items : iterable of Item
+        In source order; taken a window at a time.
+    options : EmbedOptions
+    window : int
+        Items at once.
     """
-    store.name_model(encoder.fingerprint, encoder.name)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode", _give_way) as pool:
-        for start in range(0, len(items), WINDOW):
-            yield _embed_window(
-                items[start : start + WINDOW], encoder, store, pool, batch_size, progress
-            )
+    workspace.store.name_model(workspace.encoder.fingerprint, workspace.encoder.name)
+    stream = iter(items)
+    with ThreadPoolExecutor(options.workers or os.cpu_count() or 1, "decode", _give_way) as pool:
+        while some := tuple(islice(stream, window)):
+            yield _embed_window(workspace, some, pool, options)
+
+
+def embed_all(workspace: Workspace, items: Sequence[Item], options: EmbedOptions) -> Embedded:
+    """Embed a catalogue that is needed as a whole, as one window."""
+    parts = list(embed(workspace, items, options))
+    return Embedded(
+        items=tuple(items),
+        images=np.concatenate([part.images for part in parts]),
+        texts=np.concatenate([part.texts for part in parts]),
+        image_keys=tuple(key for part in parts for key in part.image_keys),
+        errors=tuple(error for part in parts for error in part.errors),
+        encoded=sum(part.encoded for part in parts),
+        chunked=sum(part.chunked for part in parts),
+    )
 
 
 def _give_way() -> None:
@@ -169,21 +184,17 @@ def _give_way() -> None:
 
 
 def _embed_window(
-    items: Sequence[Item],
-    encoder: Encoder,
-    store: VectorStore,
-    pool: ThreadPoolExecutor,
-    batch_size: int,
-    progress: Callable[[int], None] | None,
+    workspace: Workspace, items: tuple[Item, ...], pool: ThreadPoolExecutor, options: EmbedOptions
 ) -> Embedded:
-    texts = embed_texts([item.text for item in items], encoder, store)
-    chunked = int((store.windows("text", encoder.fingerprint, texts[texts >= 0]) > 1).sum())
+    store, batch_size = workspace.store, options.batch_size
+    texts = embed_texts(workspace, [item.text for item in items])
+    chunked = int((workspace.texts.windows(texts[texts >= 0]) > 1).sum())
     stamps = [item.image.stamp() or "" for item in items]
     refs = [(item.image.locator, stamp) for item, stamp in zip(items, stamps, strict=True)]
     known = store.contents(refs)
     keys: list[str | None] = [entry.hash if entry else None for entry in known]
     errors = [(entry.error or "") if entry else "" for entry in known]
-    rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
+    rows = workspace.images.find([key or "" for key in keys])
     todo = [
         [
             position
@@ -200,7 +211,7 @@ def _embed_window(
     def submit() -> None:
         batch = next(ahead, None)
         if batch is not None:
-            waiting.append([pool.submit(_load, items[p], encoder) for p in batch])
+            waiting.append([pool.submit(_load, items[p], workspace.encoder) for p in batch])
 
     submit()
     submit()
@@ -209,7 +220,7 @@ def _embed_window(
         submit()
         for position, picture in zip(batch, loaded, strict=True):
             keys[position], errors[position] = picture.key, picture.error
-        encoded += _store_batch(loaded, encoder, store)
+        encoded += _store_batch(workspace, loaded)
         store.remember(
             [
                 (*refs[position], Known(picture.key, picture.error or None))
@@ -217,12 +228,12 @@ def _embed_window(
                 if stamps[position]
             ]
         )
-        if progress is not None:
-            progress(min(batch_size, len(items) - number * batch_size))
+        if options.progress is not None:
+            options.progress(min(batch_size, len(items) - number * batch_size))
     if any(todo):
-        rows = store.find("image", encoder.fingerprint, [key or "" for key in keys])
+        rows = workspace.images.find([key or "" for key in keys])
     return Embedded(
-        items=tuple(items),
+        items=items,
         images=np.where([bool(error) for error in errors], -1, rows).astype(np.int64),
         texts=texts,
         image_keys=tuple(keys),
@@ -245,7 +256,7 @@ def _load(item: Item, encoder: Encoder) -> _Loaded:
         return _Loaded(key, None, str(error))
 
 
-def _store_batch(loaded: Sequence[_Loaded], encoder: Encoder, store: VectorStore) -> int:
+def _store_batch(workspace: Workspace, loaded: Sequence[_Loaded]) -> int:
     """Encode and store the pictures of a batch that are new, each content once; return how many."""
     pixels = {
         picture.key: picture.pixels
@@ -253,9 +264,10 @@ def _store_batch(loaded: Sequence[_Loaded], encoder: Encoder, store: VectorStore
         if picture.key is not None and picture.pixels is not None
     }
     keys = list(pixels)
-    there = store.find("image", encoder.fingerprint, keys) >= 0
-    new = [key for key, stored in zip(keys, there, strict=True) if not stored]
+    new = [
+        key for key, row in zip(keys, workspace.images.find(keys).tolist(), strict=True) if row < 0
+    ]
     if new:
-        vectors = encoder.encode_images([pixels[key] for key in new])
-        store.add("image", encoder.fingerprint, new, vectors)
+        vectors = workspace.encoder.encode_images([pixels[key] for key in new])
+        workspace.images.add(new, vectors)
     return len(new)

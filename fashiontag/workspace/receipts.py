@@ -11,111 +11,108 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fashiontag
 from fashiontag.manifest import LIBRARIES, versions
-from fashiontag.workflows.embed import WINDOW, content_key
-from fashiontag.workflows.tag import TagSummary
+from fashiontag.workspace.embed import WINDOW, content_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fashiontag.catalog import Catalog
-    from fashiontag.datamodels import Encoder, Item
-    from fashiontag.index import Index
+    from fashiontag.datamodels import Item
     from fashiontag.labels import LabelSpace
-    from fashiontag.vectors import Known, VectorStore
+    from fashiontag.vectors import Known
+    from fashiontag.workspace import Workspace
 
 FOLDER = "runs"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of `fashiontag.workflows.tag.tag` into one table.
+    """One run that tags a catalogue into one table.
 
     Attributes
     ----------
-    workspace, out : Path
-        Where receipts are kept; the table.
+    workspace : Workspace
+        Where receipts are kept.
+    out : Path
+        The table.
     made_of : str
         Digest of all that decides on the table's bytes; "" where that can't be told without
         opening pictures, and so has to be run.
     """
 
-    workspace: Path
+    workspace: Workspace
     out: Path
     made_of: str
 
     @classmethod
-    def of(
-        cls,
-        workspace: Path,
-        out: Path,
-        catalog: Catalog,
-        encoder: Encoder,
-        store: VectorStore,
-        judge: str,
-    ) -> Run:
+    def of(cls, workspace: Workspace, out: Path, catalog: Catalog, judged_by: str) -> Run:
         """Describe a run before it runs, or after it: then all its pictures are known.
 
-        ``judge`` comes from `judge_of`, once for both: what it reads may change during the run.
+        ``judged_by`` comes from `judge_digest`, once for both: what it reads may change meanwhile.
         """
-        digest = hashlib.blake2b(judge.encode(), digest_size=16)
-        revisions = [store.revision(kind, encoder.fingerprint) for kind in ("image", "text")]
+        digest = hashlib.blake2b(judged_by.encode(), digest_size=16)
+        revisions = [workspace.images.revision(), workspace.texts.revision()]
         digest.update(f"{revisions} {catalog.root} {catalog.complete}".encode(errors="replace"))
         items = catalog.items
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
             refs = [(item.image.locator, item.image.stamp() or "") for item in window]
-            known = store.contents(refs)
+            known = workspace.store.contents(refs)
             if not all(known):
                 return cls(workspace, out, "")
-            lines = [_line(item, one) for item, one in zip(window, known, strict=True) if one]
+            lines = [_line(item, found) for item, found in zip(window, known, strict=True) if found]
             digest.update("\0".join(lines).encode("utf-8", "surrogatepass"))
         return cls(workspace, out, digest.hexdigest())
 
     @property
     def _receipt(self) -> Path:
         place = os.path.realpath(self.out)
-        return self.workspace / FOLDER / f"{content_key(os.fsencode(place))}.json"
+        return self.workspace.path / FOLDER / f"{content_key(os.fsencode(place))}.json"
 
-    def done(self, index: Index) -> TagSummary | None:
+    def done(self) -> dict[str, Any] | None:
         """Return what was said of this very run if all it wrote is still there, else None."""
         if not self.made_of or not self.out.is_file():
             return None
         try:
-            told = json.loads(self._receipt.read_text("utf-8"))
-            same = told["made_of"] == self.made_of and told["index"] == index.generation()
-            summary = TagSummary(**told["summary"]) if same else None
+            kept = json.loads(self._receipt.read_text("utf-8"))
+            same = (
+                kept["made_of"] == self.made_of
+                and kept["index"] == self.workspace.index.generation()
+                and kept["wrote"] == _file(self.out)
+            )
+            return dict(kept["summary"]) if same else None
         except (OSError, ValueError, KeyError, TypeError):  # none, or of another version
             return None
-        if summary is None or told["wrote"] != _file(self.out):
-            return None
-        return replace(summary, encoded=0)
 
-    def keep(self, index: Index, summary: TagSummary) -> None:
+    def keep(self, summary: Mapping[str, Any]) -> None:
         """Keep the receipt of a run that has just ended; without one it would only run again."""
         if not self.made_of:
             return
-        told = {
+        kept = {
             "made_of": self.made_of,
-            "index": index.generation(),
+            "index": self.workspace.index.generation(),
             "wrote": _file(self.out),
-            "summary": asdict(summary),
+            "summary": summary,
         }
         part = self._receipt.with_suffix(f".{os.getpid()}.part")
         with suppress(OSError):
             part.parent.mkdir(exist_ok=True)
-            part.write_text(json.dumps(told), "utf-8")
+            part.write_text(json.dumps(kept), "utf-8")
             part.replace(self._receipt)
 
 
-def judge_of(
-    encoder: Encoder, space: LabelSpace, *, probe: Path | None = None, scores: bool = False
+def judge_digest(
+    workspace: Workspace, space: LabelSpace, *, probe: Path | None = None, scores: bool = False
 ) -> str:
     """Return a digest of all that decides on rows but the products; read it before the probe."""
+    encoder = workspace.encoder
     statistics = None if encoder.folder is None else encoder.folder / "statistics.safetensors"
     parts = (
         _program(),

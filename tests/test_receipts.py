@@ -11,22 +11,12 @@ from fakes import ColorEncoder, color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.index import Index
 from fashiontag.labels import parse_labels
-from fashiontag.sinks.tables import open_table
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows import again
-from fashiontag.workflows.tag import TagSummary, tag
+from fashiontag.workflows.tag import Outputs, TagSummary, tag
+from fashiontag.workspace import Workspace, receipts
 
 GROUPS = {"colour": {"labels": ["red", "green"], "templates": ["{label}"]}}
 SPACE = parse_labels({"groups": GROUPS}, "toy", "toy.toml")
-
-
-class Table:
-    def __init__(self, table) -> None:
-        self.table = table
-
-    def write(self, tagged, item) -> None:
-        del item
-        self.table.write(tagged)
 
 
 @pytest.fixture
@@ -39,33 +29,19 @@ def place(tmp_path) -> Path:
     return tmp_path
 
 
-def run(place: Path, *, space=SPACE, scores=False, out="tags.csv") -> tuple[bool, TagSummary]:
-    """Do what the command does; tell whether there was nothing to do."""
+def run(place: Path, *, space=SPACE, scores=False, out="tags.csv") -> TagSummary:
     catalog = read_catalog(str(place / "shop"), place / "titles.csv")
-    encoder, table = ColorEncoder(), place / out
-    judge = again.judge_of(encoder, space, scores=scores)
-    with VectorStore.open(place / "ws") as store, Index.open(place / "ws") as index:
-
-        def this_run() -> again.Run:
-            return again.Run.of(place / "ws", table, catalog, encoder, store, judge)
-
-        before = this_run().done(index)
-        if before is not None:
-            return True, before
-        with open_table(table, space.names) as sink:
-            summary = tag(catalog, encoder, space, store, index, sinks=[Table(sink)])
-        this_run().keep(index, summary)
-    return False, summary
+    with Workspace.open(place / "ws", ColorEncoder()) as workspace:
+        return tag(workspace, catalog, space, outputs=Outputs(place / out), scores=scores)
 
 
 def test_the_same_again_is_left_out_and_says_the_same(place) -> None:
-    skipped, first = run(place)
-    assert not skipped
+    first = run(place)
+    assert not first.unchanged
     assert (first.items, first.encoded) == (2, 2)
     stamp = (place / "tags.csv").stat()
-    skipped, second = run(place)
-    assert skipped
-    assert second == replace(first, encoded=0)
+    second = run(place)
+    assert second == replace(first, encoded=0, unchanged=True, seconds=second.seconds)
     assert (place / "tags.csv").stat() == stamp
 
 
@@ -91,7 +67,7 @@ def table_gone(place) -> None:
 
 
 def receipt_torn(place) -> None:
-    (receipt,) = (place / "ws" / again.FOLDER).iterdir()
+    (receipt,) = (place / "ws" / receipts.FOLDER).iterdir()
     receipt.write_text(receipt.read_text()[:40])
 
 
@@ -113,26 +89,27 @@ def test_whatever_changed_it_runs(place, change) -> None:
     run(place)
     written = (place / "tags.csv").read_bytes()
     change(place)
-    assert not run(place)[0]
+    assert not run(place).unchanged
     if change not in (title, picture, more):
         assert (place / "tags.csv").read_bytes() == written
 
 
 def test_other_labels_and_other_options_run(place) -> None:
     run(place)
+    assert run(place).unchanged
     other = parse_labels({"groups": GROUPS, "background": ["a wall"]}, "toy", "toy.toml")
-    assert not run(place, space=other)[0]
-    assert not run(place, scores=True)[0]
-    assert not run(place, out="other.csv")[0]
+    assert not run(place, space=other).unchanged
+    assert not run(place, scores=True, out="tags.jsonl").unchanged
+    assert not run(place, out="other.csv").unchanged
 
 
 def test_a_newer_program_runs(place, monkeypatch) -> None:
     run(place)
-    monkeypatch.setattr(again, "_program", lambda: "another")
-    assert not run(place)[0]
+    monkeypatch.setattr(receipts, "_program", lambda: "another")
+    assert not run(place).unchanged
 
 
 def test_a_picture_that_was_just_written_is_looked_at_again(place) -> None:
     more(place)
     run(place)
-    assert not run(place)[0]
+    assert not run(place).unchanged

@@ -1,0 +1,130 @@
+"""What every source becomes: a catalogue of items, with pictures that nobody has read yet."""
+
+# pathlib has nothing that makes a path absolute and plain without resolving links
+# ruff: noqa: PTH100,PTH116,PTH123
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fashiontag.catalog.clean import clean_title
+from fashiontag.datamodels import Item
+from fashiontag.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fashiontag.datamodels import ImageRef
+
+# A picture of 152 megapixels, which is the most that is decoded, has 456 MB uncompressed.
+_MOST_BYTES = 512_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a table says of one picture: the title as typed and the other columns."""
+
+    title: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_WORDS = Words()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What a source holds.
+
+    Attributes
+    ----------
+    source : str
+        As typed.
+    root : str
+        What identifies the source for good: the absolute folder (for one image or a glob the
+        folder without a wildcard), a table's absolute path, or ``hf:NAME``.
+    items : sequence of Item
+        In the order of the contract, with unread pictures; at least one.
+    warnings : tuple of str
+        One counted sentence for each kind of thing that was passed over.
+    """
+
+    source: str
+    root: str
+    items: Sequence[Item]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the items are all of the root: what a glob leaves out isn't gone."""
+        # not Path.resolve: the root is as typed, links unfollowed
+        return self.root.startswith("hf:") or os.path.abspath(self.source) == self.root
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A picture in a file: an `ImageRef`.
+
+    Attributes
+    ----------
+    file : str
+        Its absolute path, as the system spells it.
+    """
+
+    file: str
+
+    @property
+    def locator(self) -> str:
+        """The absolute path, printable even where the name is no Unicode."""
+        return printable(self.file)
+
+    def stamp(self) -> str | None:
+        """Return size and time of change; None where there is no such file."""
+        try:
+            facts = os.stat(self.file)
+        except (OSError, ValueError):
+            return None
+        return f"{facts.st_size}:{facts.st_mtime_ns}"
+
+    def read(self) -> bytes:
+        """Return the file's bytes; raise `ImageError` with the reason if they can't be had."""
+        try:
+            facts = os.stat(self.file)
+            refusal = _refusal(facts)
+            if not refusal:
+                with open(self.file, "rb") as file:
+                    return file.read()
+        except FileNotFoundError as error:
+            # Without the path, which stands beside it in every row: a summary counts reasons.
+            web = re.search(r"(?:^|/)https?:/", self.file)
+            raise ImageError(
+                "an address, and only files are read" if web else "no such file"
+            ) from error
+        except PermissionError as error:
+            raise ImageError("no permission to read the file") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ImageError(f"can't be read: {reason}") from error
+        raise ImageError(refusal)
+
+
+def _refusal(facts: os.stat_result) -> str:
+    if not stat.S_ISREG(facts.st_mode):  # reading a pipe would wait for ever
+        return "a folder or a device, not a file"
+    if facts.st_size > _MOST_BYTES:
+        return f"{facts.st_size // 1_000_000} MB is more than the limit of 512 MB"
+    return ""
+
+
+def make_item(id: str, path: str, image: ImageRef, words: Words = NO_WORDS) -> Item:  # noqa: A002
+    """Return an item whose title is cleaned."""
+    text = clean_title(words.title) if words.title else ""
+    return Item(id, path, words.title, text, words.fields, image)
+
+
+def printable(name: str) -> str:
+    r"""Return a file's name as Unicode; bytes that are none are shown as ``\xff``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

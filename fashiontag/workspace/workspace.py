@@ -1,0 +1,165 @@
+"""`Workspace`: a folder with vectors and an index, seen through one model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from fashiontag.errors import CatalogError, ForeignEncoderError
+from fashiontag.heads.statistics import Statistics
+from fashiontag.index import DATABASE, Index
+from fashiontag.vectors import VectorStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fashiontag.datamodels import Encoder
+    from fashiontag.index import Placement
+    from fashiontag.vectors import Kind, Shard
+
+
+class Workspace:
+    """A folder of vectors and an index, and the model that made them; a context manager.
+
+    Open one with `Workspace.open`, or with `Workspace.indexed` where something must be in it.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    store : VectorStore
+        Of the folder, open; closed with the workspace.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    images, texts : Shard
+        The model's vectors of pictures and of titles and words.
+    """
+
+    def __init__(self, encoder: Encoder, store: VectorStore) -> None:
+        self.path = store.workspace
+        self.encoder = encoder
+        self.store = store
+        self.images = self.vectors("image")
+        self.texts = self.vectors("text")
+
+    @classmethod
+    def open(cls, path: Path, encoder: Encoder) -> Self:
+        """Open a workspace, creating it if need be.
+
+        Raises
+        ------
+        StoreError
+            If the folder can't be written, or holds something else.
+        """
+        return cls(encoder, VectorStore.open(path))
+
+    @classmethod
+    def indexed(cls, path: Path, encoder: Encoder) -> Self:
+        """Open a workspace in which something is indexed; it is not created.
+
+        Raises
+        ------
+        CatalogError
+            If nothing is indexed.
+        """
+        if not (path / DATABASE).is_file():
+            raise _nothing_indexed(path)
+        return cls.open(path, encoder)
+
+    @cached_property
+    def index(self) -> Index:
+        """What can be searched; opened when it is first asked for."""
+        return Index.open(self.path)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """The constants that ship with the model."""
+        return Statistics.load(self.encoder.folder, self.encoder.dim)
+
+    def vectors(self, kind: Kind) -> Shard:
+        """Return the model's vectors of a kind."""
+        return self.store.shard(kind, self.encoder.fingerprint)
+
+    def mean(self, kind: Kind) -> NDArray[np.float32] | None:
+        """Return what is taken off vectors of a kind before they are compared, shape (d,)."""
+        moments = self.statistics.image if kind == "image" else self.statistics.title
+        return moments.mean if moments else None
+
+    def placement(self) -> Placement:
+        """Return where the model's indexed items have their vectors."""
+        return self.index.placement(
+            self.encoder.fingerprint, lambda kind, keys: self.vectors(kind).find(keys)
+        )
+
+    def left_out(self) -> str:
+        """Return a sentence on the sources that another model indexed, "" where there are none.
+
+        Raises
+        ------
+        CatalogError
+            If nothing is indexed.
+        ForeignEncoderError
+            If all that is indexed was encoded by another model; the message names both.
+        """
+        filled = [source for source in self.index.sources() if source.items]
+        if not filled:
+            raise _nothing_indexed(self.path)
+        encoder = self.encoder
+        foreign = [source for source in filled if source.fingerprint != encoder.fingerprint]
+        if not foreign:
+            return ""
+        first = foreign[0]
+        # The same name with other weights is no way out for a search, only a new index is.
+        again = f"fashiontag index {first.root} --model {encoder.name}"
+        if len(foreign) == len(filled):
+            way = f"search with --model {first.model}, or " if first.model != encoder.name else ""
+            raise ForeignEncoderError(
+                f"The index in {self.path} was built with {first.model} "
+                f"({first.fingerprint[:12]}), not with {encoder.name} "
+                f"({encoder.fingerprint[:12]}); {way}run: {again}"
+            )
+        count = sum(source.items for source in foreign)
+        which = "1 item" if count == 1 else f"{count:,} items"
+        are, them = ("is", "it") if count == 1 else ("are", "them")
+        return f"{which} indexed with {first.model} {are} left out; to include {them} run: {again}"
+
+    def close(self) -> None:
+        """Release the files."""
+        self.store.close()
+        if "index" in self.__dict__:
+            self.index.close()
+            del self.index
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def indexed_model(path: Path) -> str:
+    """Return the model that a workspace's index was built with, the last one if there are several.
+
+    Raises
+    ------
+    CatalogError
+        If nothing is indexed.
+    """
+    if (path / DATABASE).is_file():
+        with Index.open(path) as index:
+            for source in index.sources():
+                if source.items:
+                    return source.model
+    raise _nothing_indexed(path)
+
+
+def _nothing_indexed(path: Path) -> CatalogError:
+    return CatalogError(
+        f"Nothing is indexed in {path}; run fashiontag tag or fashiontag index on a folder of "
+        "pictures first, or name another --workspace."
+    )

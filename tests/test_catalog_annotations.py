@@ -1,0 +1,72 @@
+"""Tables of labels joined to items: what the table invents beside a label file."""
+
+import pytest
+
+from fashiontag.catalog.annotations import read_annotations
+from fashiontag.errors import CatalogError
+from fashiontag.labels import parse_labels
+
+IDS = ["a.jpg", "b.jpg"]
+LABELS = parse_labels(
+    {
+        "background": ["a wall"],
+        "groups": {
+            "colour": {"labels": ["red", {"name": "navy", "implies": ["tone=dark"]}]},
+            "tone": {"labels": ["dark", "light"], "templates": ["a {label} thing"]},
+        },
+    },
+    "shop",
+    "shop.toml",
+)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write a table and read it."""
+
+    def read(text, labels=LABELS, **options):
+        file = tmp_path / "table.csv"
+        file.write_text(text, "utf-8")
+        return read_annotations(str(file), IDS, labels, **options)
+
+    return read
+
+
+def test_invented_groups_stand_behind_those_of_the_label_file(read):
+    notes = read("image,colour,fit\na,Navy,slim\nb,red,loose\n")
+    assert notes.space.groups[:2] == LABELS.groups
+    assert (notes.space.name, notes.space.background) == ("shop", LABELS.background)
+    assert notes.space.tags[4:] == ("fit=loose", "fit=slim")
+    assert notes.targets.tolist() == [[0, 1, 1, 0, 0, 1], [1, 0, -1, -1, 1, 0]]
+
+
+def test_a_table_that_invents_nothing_has_the_label_file_itself(read):
+    assert read("image,colour\na,red\n").space is LABELS
+
+
+def test_a_probes_word_on_a_group_counts(read):
+    like = parse_labels({"groups": {"fit": {"exclusive": False, "labels": ["slim"]}}}, "p", "p")
+    assert read("image,fit\na,slim\nb,loose\n").space.group("fit").exclusive
+    assert not read("image,fit\na,slim\nb,loose\n", like=like).space.group("fit").exclusive
+
+
+@pytest.mark.parametrize("cells", ["1,1", "0,1"])
+def test_a_column_of_a_label_that_the_file_lacks_counts_as_blank(read, cells):
+    notes = read(f"image,colour=purple,colour=red\na,{cells}\n")
+    assert notes.space is LABELS
+    assert notes.targets.tolist() == [[1, 0, -1, -1]]
+    assert "1 cells of 'colour' hold 1 values that the label file doesn't have" in notes.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("image,status=ok,fit\na,1,slim\n", "can't be called 'status'"),
+        ("image,fit=a=b\na,1\n", r"table\.csv, group 'fit', label 'a=b'"),
+        ("image,tags,fit=slim\na,fit=slim,0\n", r"a\.jpg both has and hasn't fit=slim"),
+        ("image,tags\na,colour=red\na,colour=navy\n", "'red' in line 2 and 'navy' in line 3"),
+    ],
+)
+def test_what_contradicts_itself_or_breaks_a_rule_is_refused(read, text, says):
+    with pytest.raises(CatalogError, match=says):
+        read(text)
