@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder
-    from fashiontag.index import Index, Placement, Refreshed
+    from fashiontag.index import Index, Placement
+    from fashiontag.index.approximate import Refreshed
     from fashiontag.vectors import Kind, VectorStore
 
 NEIGHBOURS = "neighbours"
