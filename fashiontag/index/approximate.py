@@ -194,7 +194,10 @@ class InvertedFile:
             chosen: Any = faiss.IDSelectorBitmap  # its types hide that it takes an array
             given["sel"] = chosen(np.packbits(wanted, bitorder="little"))
         how = faiss.SearchParametersIVF(**given)
-        _, found = self._mapped.search(query[None], count, params=how)
+        try:
+            _, found = self._mapped.search(query[None], count, params=how)
+        except RuntimeError:  # a writer swept the file since it was named: everything is compared
+            return np.flatnonzero(wanted)
         return np.concatenate([found[0][found[0] >= 0], tail])
 
     @cached_property
