@@ -21,12 +21,11 @@ from fashiontag.index import (
     Part,
     Placement,
     Titles,
-    chance_level,
     closeness,
     engine,
     nearest,
 )
-from fashiontag.index.nearest import _widen
+from fashiontag.index.nearest import _widen, chance_level
 from fashiontag.words import split
 
 

@@ -121,6 +121,13 @@ def test_rows_are_added_to_one_file_and_what_went_before_is_swept(tmp_path, matr
     assert agreement(matrix, np.arange(2900), queries, tmp_path) >= 0.95
 
 
+def test_a_file_that_was_swept_before_it_was_read_is_done_without(tmp_path, matrix, queries):
+    rows = np.arange(N)
+    renew(tmp_path, matrix, rows, queries)
+    opened(tmp_path, rows).path.unlink()
+    assert agreement(matrix, rows, queries, tmp_path) == 1
+
+
 def test_lists_are_learnt_anew_when_the_catalogue_has_doubled(tmp_path, matrix, queries):
     renew(tmp_path, matrix, np.arange(1000), queries)
     assert renew(tmp_path, matrix, np.arange(2000), queries).did == "added"
@@ -237,4 +244,4 @@ def test_a_killed_refresh_leaves_one_state_or_the_next(tmp_path, matrix, queries
     renew(folder, matrix, np.arange(N), queries)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert [path.name for path in folder.glob("*.faiss")] == [manifest["file"]]
-    assert not list(folder.glob("*.part"))
+    assert not list(folder.glob("part-*"))

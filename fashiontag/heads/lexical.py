@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from fashiontag.labels import Group, LabelSpace
 
-BESIDE = 0.5
-"""Evidence for a label of an exclusive group that the title names beside the one that decides."""
+ALSO_NAMED = 0.5
+"""Evidence for a label of an exclusive group that the title names besides the one that decides."""
 
 
 def _plurals(word: str) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ class TitleMatcher:
             for group, places in starts.items():
                 columns = group.match(words, places)
                 if group.exclusive and columns:
-                    scores[row, columns] = BESIDE
+                    scores[row, columns] = ALSO_NAMED
                     scores[row, columns[group.decides]] = 1.0
                 else:
                     scores[row, columns] = 1.0

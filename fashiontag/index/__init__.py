@@ -11,12 +11,10 @@ from fashiontag.index.approximate import (
     WORTH,
     InvertedFile,
     Manifest,
-    Refreshed,
     engine,
     made_of,
     refresh,
 )
-from fashiontag.index.columns import FIELD, Operator
 from fashiontag.index.database import (
     DATABASE,
     DERIVED,
@@ -29,42 +27,29 @@ from fashiontag.index.database import (
     Placement,
     SourceStatus,
 )
-from fashiontag.index.nearest import (
-    FEW_SCORES,
-    Found,
-    Part,
-    alike,
-    centred,
-    chance_level,
-    nearest,
-)
+from fashiontag.index.nearest import FEW_SCORES, Part, alike, centred, nearest
 from fashiontag.index.words import Titles, closeness
 
 __all__ = [
     "DATABASE",
     "DERIVED",
     "FEW_SCORES",
-    "FIELD",
     "GUEST",
     "TAIL",
     "WORTH",
     "Changes",
     "Entry",
-    "Found",
     "Index",
     "IndexedItem",
     "InvertedFile",
     "KnownTitle",
     "Manifest",
-    "Operator",
     "Part",
     "Placement",
-    "Refreshed",
     "SourceStatus",
     "Titles",
     "alike",
     "centred",
-    "chance_level",
     "closeness",
     "engine",
     "made_of",

@@ -116,6 +116,7 @@ class InvertedFile:
     Attributes
     ----------
     manifest : Manifest
+    path : Path
     rows : ndarray of int64
         Those in the file.
     tail : ndarray of int64
@@ -124,7 +125,7 @@ class InvertedFile:
 
     def __init__(self, folder: Path, manifest: Manifest, rows: Rows) -> None:
         self.manifest = manifest
-        self._path = folder / manifest.file
+        self.path = folder / manifest.file
         self.rows: Rows = np.load(folder / (manifest.file + ".npy"))
         size = max(int(rows.max(initial=-1)), int(self.rows.max(initial=-1))) + 1
         self._wanted = np.zeros(size, dtype=np.bool_)
@@ -193,20 +194,17 @@ class InvertedFile:
             chosen: Any = faiss.IDSelectorBitmap  # its types hide that it takes an array
             given["sel"] = chosen(np.packbits(wanted, bitorder="little"))
         how = faiss.SearchParametersIVF(**given)
-        _, found = self._mapped.search(query[None], count, params=how)
+        try:
+            _, found = self._mapped.search(query[None], count, params=how)
+        except RuntimeError:  # a writer swept the file since it was named: everything is compared
+            return np.flatnonzero(wanted)
         return np.concatenate([found[0][found[0] >= 0], tail])
 
     @cached_property
     def _mapped(self) -> Any:  # noqa: ANN401 (FAISS has no types)
         import faiss
 
-        return faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP)
-
-    def read(self) -> Any:  # noqa: ANN401
-        """Return the index itself, which can be added to."""
-        import faiss
-
-        return faiss.read_index(str(self._path))
+        return faiss.read_index(str(self.path), faiss.IO_FLAG_MMAP)
 
 
 def made_of(revision: int, dim: int, mean: Floats | None) -> str:
@@ -273,7 +271,8 @@ def refresh(
                 did, manifest, count = "added", work.extend(opened), len(opened.tail)
             else:
                 return replace(done, recall=opened.manifest.recall)
-            _write(folder / MANIFEST, lambda part: _save_json(part, asdict(manifest)))
+            text = json.dumps(asdict(manifest), indent=1)
+            _write(folder / MANIFEST, lambda part: part.write_text(text, encoding="utf-8"))
             _sweep(folder, manifest)
     except OSError as error:
         raise StoreError(
@@ -327,7 +326,7 @@ class _Work:
 
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         rows = np.concatenate([opened.rows, opened.tail])
-        file = self._written(opened.read(), opened.tail, rows)
+        file = self._written(faiss.read_index(str(opened.path)), opened.tail, rows)
         return replace(opened.manifest, file=file, rows=len(rows))
 
     def _written(self, index: Any, new: Rows, rows: Rows) -> str:  # noqa: ANN401
@@ -338,7 +337,7 @@ class _Work:
             some = new[start : start + _CHUNK]
             index.add_with_ids(centred(self.matrix[some], self.mean), some)
         name = secrets.token_hex(8) + ".faiss"
-        _write(self.folder / (name + ".npy"), lambda part: _save_rows(part, rows))
+        _write(self.folder / (name + ".npy"), lambda part: np.save(part, rows))
         _write(self.folder / name, lambda part: faiss.write_index(index, str(part)))
         return name
 
@@ -383,21 +382,12 @@ def _alone(folder: Path) -> Iterator[bool]:
             yield True
 
 
-def _write(path: Path, save: Callable[[Path], None]) -> None:
-    part = path.with_name(path.name + ".part")
+def _write(path: Path, save: Callable[[Path], object]) -> None:
+    part = path.with_name("part-" + path.name)  # numpy adds .npy to a name that ends otherwise
     save(part)
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(path)
-
-
-def _save_rows(path: Path, rows: Rows) -> None:
-    with path.open("wb") as file:
-        np.save(file, rows)
-
-
-def _save_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
 
 
 def _sweep(folder: Path, manifest: Manifest) -> None:

@@ -581,16 +581,13 @@ class Index:
         with self._lock:
             try:
                 self._database.execute(f"BEGIN {kind}")
-                try:
-                    yield
-                    self._database.execute("COMMIT")
-                except BaseException:
-                    with suppress(sqlite3.Error):
-                        self._database.execute("ROLLBACK")
+                yield
+                self._database.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                if isinstance(error, StoreError) or not isinstance(error, OSError | sqlite3.Error):
                     raise
-            except StoreError:
-                raise
-            except (OSError, sqlite3.Error) as error:
                 raise StoreError(
                     f"The index in {self._workspace} can't be used ({error}); {_way_out(error)}."
                 ) from error

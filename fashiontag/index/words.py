@@ -19,7 +19,7 @@ WHOLE = 3
 A query of attributes has words of many titles and is better left to the vectors, a product's name
 all of one's: on val and pool 3 did best over both kinds, 2 and 4 hardly worse, 1 a point."""
 
-BESIDES = 0.2
+FURTHER = 0.2
 """What each further word of a title takes away; .1 and .3 did as well on val and pool."""
 
 
@@ -54,7 +54,7 @@ def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDAr
     A title has a share of the query's words, each counted once and by its rarity (the inverse
     document frequency of BM25, Robertson and Zaragoza, 2009). What it says besides takes away from
     that, but only after the first word that it shares: what leads a title is its brand, which a
-    buyer leaves out. ``share = rarity ** WHOLE / (1 + BESIDES * (1 + besides))``, and the result is
+    buyer leaves out. ``share = rarity ** WHOLE / (1 + FURTHER * (1 + further))``, and the result is
     ``1 - (1 - share) ** weight``. A word that no title has lowers what others can reach.
 
     Parameters
@@ -87,8 +87,8 @@ def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDAr
         possible += rarity
     first = np.flatnonzero(firsts(owners))
     some, shared = owners[first], np.diff(first, append=len(owners))
-    besides = titles.starts[some + 1] - places[first] - shared
-    share = (near[some] / possible) ** WHOLE / (1 + BESIDES * (1 + besides))
+    further = titles.starts[some + 1] - places[first] - shared
+    share = (near[some] / possible) ** WHOLE / (1 + FURTHER * (1 + further))
     near[some] = 1 - (1 - share) ** weight
     return near
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.index import Refreshed
+    from fashiontag.index.approximate import Refreshed
     from fashiontag.vectors import Kind
     from fashiontag.workspace import Workspace
 
