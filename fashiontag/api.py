@@ -165,8 +165,9 @@ class Tagger:
         """
         if hasattr(images, "columns"):
             raise TypeError("images is a data frame; give it to tag_frame, which says its columns.")
-        pictures = [images] if _is_picture(images) else list(images)
-        given = [titles] if isinstance(titles, str) else list(titles or [None] * len(pictures))
+        pictures: list[Picture] = [images] if _is_picture(images) else list(images)  # type: ignore[arg-type]
+        given = [titles] * len(pictures) if titles is None else titles
+        given = [given] if isinstance(given, str) else list(given)
         if len(given) != len(pictures):
             raise ValueError(
                 f"{len(pictures)} images and {len(given)} titles were given; "
@@ -351,5 +352,5 @@ def _file_or_bytes(picture: Picture) -> Path | bytes:
 
 def _item(place: int, pair: tuple[Picture, str | None]) -> Item:
     picture, title = pair
-    is_path = isinstance(picture, str | os.PathLike)
-    return item_of(picture, title, os.fspath(picture) if is_path else str(place))
+    name = os.fspath(picture) if isinstance(picture, str | os.PathLike) else str(place)
+    return item_of(picture, title, name)
