@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fashiontag.datamodels import Encoder, Hit, Tagged
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.labels import LabelSpace
 
 DEFAULT_WORKSPACE = Path(".fashiontag")
@@ -105,11 +105,11 @@ class Tagger:
         encoder = resolve(model, device=device, offline=offline)
         space, trained = load_labels(labels), None
         if probe is not None:
-            from fashiontag.heads.artefact import Probe
+            from fashiontag.heads.artefact import load_probe
 
-            trained = Probe.load(Path(probe))
+            trained = load_probe(Path(probe))
             trained.manifest.check_encoder(encoder, f"The probe {probe}")
-            space = trained.merge(space)
+            space = space.with_(trained.space)
         return cls(encoder, space, Path(workspace), trained)
 
     def tag(

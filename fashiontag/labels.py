@@ -11,14 +11,14 @@ import difflib
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.errors import LabelFileError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -256,6 +256,43 @@ class LabelSpace:
             for group in self.groups
         }
         return {"background": list(self.background), "groups": groups}
+
+    def only(self, tags: Collection[str]) -> LabelSpace:
+        """Return only these ``group=label`` tags, under the same name.
+
+        What a label implies beyond them is dropped, and so is a group that is left empty.
+        """
+        groups = []
+        for group in self.groups:
+            labels = tuple(
+                replace(label, implies=tuple(tag for tag in label.implies if tag in tags))
+                for label in group.labels
+                if f"{group.name}={label.name}" in tags
+            )
+            if labels:
+                groups.append(replace(group, labels=labels))
+        return LabelSpace(self.name, tuple(groups), self.background)
+
+    def with_(self, other: LabelSpace, name: str | None = None) -> LabelSpace:
+        """Return the groups of both, in order.
+
+        A group that both have keeps its own words and labels, takes the other's labels that are
+        new to it, and is exclusive if the other says so.
+
+        Parameters
+        ----------
+        other : LabelSpace
+        name : str or None
+            What the result is called; None keeps the name.
+        """
+        groups = {group.name: group for group in self.groups}
+        for group in other.groups:
+            own = groups.get(group.name)
+            if own is not None:
+                new = tuple(label for label in group.labels if label.name not in own.names)
+                group = replace(own, labels=own.labels + new, exclusive=group.exclusive)
+            groups[group.name] = group
+        return LabelSpace(name or self.name, tuple(groups.values()), self.background)
 
 
 def shipped_labels() -> tuple[str, ...]:

@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Unlabeled
     from fashiontag.datamodels import Encoder
-    from fashiontag.heads.artefact import Training
-    from fashiontag.heads.fusion import FusionName
-    from fashiontag.heads.linear import HeadName
+    from fashiontag.heads.training import Training
     from fashiontag.labels import LabelSpace
     from fashiontag.vectors import VectorStore
-    from fashiontag.workflows.probereport import ProbeReport
+    from fashiontag.workflows.evaluate import ProbeReport
 
 Table = Annotated[
     str,
@@ -87,14 +85,6 @@ def probe_train(
             help="Promise this precision: tag then says publish, review or abstain.",
         ),
     ] = None,
-    fusion: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="heads, concat, add, average, product, gated, bilinear, image or title.",
-        ),
-    ] = "heads",
-    head: Annotated[str, typer.Option(metavar="NAME", help="ridge, logistic or gda.")] = "ridge",
     unlabeled: Gaps = "group",
     groups: Columns = None,
     key_column: KeyColumn = None,
@@ -113,17 +103,13 @@ def probe_train(
 ) -> None:
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
     del debug
-    from fashiontag.heads.artefact import Probe, check_target
-    from fashiontag.heads.fusion import FUSIONS
-    from fashiontag.heads.linear import SETTINGS
+    from fashiontag.heads.artefact import check_target, load_probe, save_probe
     from fashiontag.labels import load_labels
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.workflows.learn import train_probe
 
-    _one_of("--fusion", fusion, FUSIONS)
-    _one_of("--head", head, tuple(SETTINGS))
     target = out or append or DEFAULT_OUT
     check_target(target)
-    old = Probe.load(append) if append else None
+    old = load_probe(append) if append else None
     space = load_labels(labels) if labels else None
     with _Session(images, titles, path_column, id_column, title_column, workspace) as session:
         session.encoder = _resolve(model, device, offline=offline, allow_pickle=allow_pickle)
@@ -133,20 +119,18 @@ def probe_train(
             table, space, unlabeled, groups, key_column, batch_size=batch_size, workers=workers
         )
         if old is not None:
-            training = workflow.combined(old.training, training)
-        trained = workflow.train_probe(
+            training = old.training.combined(training)
+        trained = train_probe(
             training,
             session.encoder,
             session.store,
-            fusion=cast("FusionName", fusion),
-            head=cast("HeadName", head),
             shots=shots,
             seed=seed,
             precision=auto_precision,
         )
         for warning in trained.warnings:
             output.warn(warning)
-        trained.probe.save(target)
+        save_probe(trained.probe, target)
         report = _write_report(trained.report, target, session.catalog)
     if as_json:
         output.document({"probe": str(target), "warnings": trained.warnings, **report})
@@ -186,10 +170,10 @@ def probe_eval(
 ) -> None:
     """Compare a probe with labelled products that it wasn't trained on."""
     del debug
-    from fashiontag.heads.artefact import Probe
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.heads.artefact import load_probe
+    from fashiontag.workflows.evaluate import evaluate_probe
 
-    loaded = Probe.load(probe)
+    loaded = load_probe(probe)
     with _Session(images, titles, path_column, id_column, title_column, workspace) as session:
         session.encoder = _resolve(model, device, offline=offline, allow_pickle=allow_pickle)
         loaded.manifest.check_encoder(session.encoder, f"The probe {probe}")
@@ -203,7 +187,7 @@ def probe_eval(
             workers=workers,
             like=loaded.space,
         )
-        told, warnings = workflow.evaluate_probe(loaded, held_out)
+        told, warnings = evaluate_probe(loaded, held_out)
         for warning in warnings:
             output.warn(warning)
         report = _document(told)
@@ -267,8 +251,8 @@ class _Session:
     ) -> Training:
         """Read the labels and embed the labelled products; say what is odd about them."""
         from fashiontag.catalog.annotations import read_annotations
-        from fashiontag.workflows import probe as workflow
         from fashiontag.workflows.embed import BATCH_SIZE
+        from fashiontag.workflows.learn import gather
 
         _one_of("--unlabeled", unlabeled, ("group", "negative", "unknown"))
         annotations = read_annotations(
@@ -283,7 +267,7 @@ class _Session:
         for warning in annotations.warnings:
             output.warn(warning)
         with output.progress("Embedding", len(annotations.rows), "images") as advance:
-            training, said = workflow.gather(
+            training, said = gather(
                 self.catalog,
                 annotations,
                 self.encoder,

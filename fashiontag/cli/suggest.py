@@ -61,7 +61,7 @@ def suggest(
     from fashiontag.catalog import read_catalog
     from fashiontag.catalog.annotations import read_annotations
     from fashiontag.encoders import resolve
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.artefact import load_probe
     from fashiontag.sinks.suggestions import write_suggestions
     from fashiontag.vectors import VectorStore
     from fashiontag.workflows.suggest import suggest as pick
@@ -81,7 +81,7 @@ def suggest(
     )
     trained = None
     if probe is not None:
-        trained = Probe.load(probe)
+        trained = load_probe(probe)
         trained.manifest.check_encoder(encoder, f"The probe {probe}")
     done: set[str] = set()
     if labelled is not None:

@@ -118,11 +118,11 @@ def tag(
     judge = judge_of(encoder, space, probe=probe, scores=scores)
     trained = None
     if probe is not None:
-        from fashiontag.heads.artefact import Probe
+        from fashiontag.heads.artefact import load_probe
 
-        trained = Probe.load(probe)
+        trained = load_probe(probe)
         trained.manifest.check_encoder(encoder, f"The probe {probe}")
-        space = trained.merge(space)
+        space = space.with_(trained.space)
     preview = _Preview()
     # A table on standard output is gone, and a contact sheet shows pictures, which are opened.
     repeatable = not to_stdout and html is None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder, Item, Vectors
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.labels import LabelSpace
     from fashiontag.vectors import VectorStore
 
@@ -98,7 +98,7 @@ class ZeroShotTagger:
     """Decides on stored vectors, with prompts, the model's constants and a title matcher.
 
     With a probe, the labels that it knows are judged by it, and `space` has to hold them
-    (`Probe.merge`).
+    (`LabelSpace.with_`).
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def tag(
     index : Index or None
         Made to match the catalogue, so that it can be searched.
     probe : Probe or None
-        Judges the labels that it knows; `space` has to hold them (`Probe.merge`).
+        Judges the labels that it knows; `space` has to hold them (`LabelSpace.with_`).
     sinks : sequence of Sink
         Each gets one row per item, whatever happened to it.
     scores : bool
