@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from fashiontag.datamodels import Encoder, Hit, Item, Tagged
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
 
@@ -72,7 +72,7 @@ class Tagger:
         self, encoder: Encoder, space: LabelSpace, workspace: Path, probe: Probe | None = None
     ) -> None:
         self.encoder = encoder
-        self.space = space if probe is None else probe.merge(space)
+        self.space = space if probe is None else space.with_(probe.space)
         self.workspace = Path(workspace)
         self.probe = probe
         self._judge: Judge | None = None
@@ -119,9 +119,9 @@ class Tagger:
         encoder, space = resolve(model, device=device, offline=offline), load_labels(labels)
         if probe is None:
             return cls(encoder, space, Path(workspace))
-        from fashiontag.heads.artefact import Probe
+        from fashiontag.heads.artefact import load_probe
 
-        return cls(encoder, space, Path(workspace), Probe.load(Path(probe), encoder))
+        return cls(encoder, space, Path(workspace), load_probe(Path(probe), encoder))
 
     def tag(
         self,

@@ -5,17 +5,17 @@ import json
 import numpy as np
 import pytest
 from fakes import COLORS, ColorEncoder, color_picture
-from fashiontag.workflows.embed import embed
 
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
-from fashiontag.catalog.families import find_families
+from fashiontag.catalog.families import draw_shots, find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
-from fashiontag.heads.artefact import Probe
-from fashiontag.heads.shots import draw_shots
+from fashiontag.heads.artefact import load_probe, save_probe
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows.probe import combined, evaluate_probe, gather, train_probe
+from fashiontag.workflows.embed import embed
+from fashiontag.workflows.evaluate import evaluate_probe
+from fashiontag.workflows.learn import gather, train_probe
 from fashiontag.workflows.tag import ZeroShotTagger
 
 IDS = [f"{name}{n}.png" for name in COLORS for n in range(6)]
@@ -196,9 +196,9 @@ def test_own_labels_are_learned_and_given(shop, store, tmp_path):
     encoder = ColorEncoder()
     trained = train(shop, store, labels, encoder)
     encoded = encoder.images_seen
-    trained.probe.save(tmp_path / "probe")
-    probe = Probe.load(tmp_path / "probe")
-    space = probe.merge(load_labels("fashion"))
+    save_probe(trained.probe, tmp_path / "probe")
+    probe = load_probe(tmp_path / "probe")
+    space = load_labels("fashion").with_(probe.space)
     catalog = read_catalog(str(shop))
     tagger = ZeroShotTagger(encoder, space, store, probe=probe)
     rows = [row for window in embed(catalog.items, encoder, store) for row in tagger.tag(window)]
@@ -216,8 +216,8 @@ def test_own_labels_are_learned_and_given(shop, store, tmp_path):
 
 def test_a_loaded_probe_judges_like_the_fitted_one(shop, store, tmp_path):
     trained = train(shop, store, own_labels(tmp_path / "l.csv"), precision=0.8)
-    trained.probe.save(tmp_path / "probe")
-    probe = Probe.load(tmp_path / "probe")
+    save_probe(trained.probe, tmp_path / "probe")
+    probe = load_probe(tmp_path / "probe")
     old = trained.probe
     x = old.features.transform(old.training.images, old.training.titles, old.training.texts)
     assert np.array_equal(probe.classifier.predict_proba(x), old.classifier.predict_proba(x))
@@ -229,7 +229,7 @@ def test_a_loaded_probe_judges_like_the_fitted_one(shop, store, tmp_path):
 def test_fitting_twice_gives_the_same_numbers(shop, store, tmp_path):
     labels = own_labels(tmp_path / "l.csv")
     for name in ("one", "two"):
-        train(shop, store, labels).probe.save(tmp_path / name)
+        save_probe(train(shop, store, labels).probe, tmp_path / name)
     both = [(tmp_path / name / "probe.safetensors").read_bytes() for name in ("one", "two")]
     assert both[0] == both[1]
 
@@ -243,7 +243,7 @@ def test_appending_is_training_on_both_tables(shop, store, tmp_path):
         gather(catalog, read_annotations(path, ids), encoder, store)[0]
         for path in (first, second, own_labels(tmp_path / "c.csv"))
     )
-    together = combined(old, new)
+    together = old.combined(new)
     assert set(together.space.tags) == set(both.space.tags)
     assert len(together.ids) == len(both.ids)
     at = {tag: together.space.column(tag) for tag in both.space.tags}
@@ -251,7 +251,7 @@ def test_appending_is_training_on_both_tables(shop, store, tmp_path):
     for row, one in enumerate(both.ids):
         mine = together.targets[place[one], [at[tag] for tag in both.space.tags]]
         assert mine.tolist() == both.targets[row].tolist()
-    again = combined(together, new)
+    again = together.combined(new)
     assert np.array_equal(again.targets, together.targets)
 
 
@@ -317,16 +317,16 @@ def test_a_folder_with_something_else_is_not_replaced(shop, store, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="holds no probe"):
-        trained.probe.save(tmp_path / "mine")
+        save_probe(trained.probe, tmp_path / "mine")
     with pytest.raises(CatalogError, match="holds no probe"):
-        Probe.load(tmp_path / "mine")
+        load_probe(tmp_path / "mine")
 
 
 def test_a_damaged_probe_says_so(shop, store, tmp_path):
-    train(shop, store, own_labels(tmp_path / "l.csv")).probe.save(tmp_path / "probe")
+    save_probe(train(shop, store, own_labels(tmp_path / "l.csv")).probe, tmp_path / "probe")
     (tmp_path / "probe" / "probe.safetensors").write_bytes(b"half")
     with pytest.raises(CatalogError, match="damaged"):
-        Probe.load(tmp_path / "probe")
+        load_probe(tmp_path / "probe")
     (tmp_path / "probe" / "manifest.json").write_text(json.dumps({"kind": "probe"}))
     with pytest.raises(CatalogError, match="can't be read"):
-        Probe.load(tmp_path / "probe")
+        load_probe(tmp_path / "probe")
