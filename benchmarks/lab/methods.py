@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.errors import UsageError
 from fashiontag.workspace import Workspace
 
 if TYPE_CHECKING:

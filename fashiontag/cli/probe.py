@@ -130,9 +130,7 @@ def probe_train(
         training = _gather(workspace, catalog, annotations, effort)
         if old is not None:
             training = old.training.combined(training)
-        trained = train_probe(
-            workspace, training, shots=shots, seed=seed, precision=auto_precision
-        )
+        trained = train_probe(workspace, training, shots=shots, seed=seed, precision=auto_precision)
     _warn(trained.warnings)
     save_probe(trained.probe, target)
     report = _write_report(trained.report, target, catalog)
@@ -189,9 +187,7 @@ def _gather(
     from fashiontag.workflows.learn import gather
 
     with output.progress("Embedding", len(annotations.rows), "images") as advance:
-        training, warnings = gather(
-            workspace, catalog, annotations, effort.embed_options(advance)
-        )
+        training, warnings = gather(workspace, catalog, annotations, effort.embed_options(advance))
     _warn(warnings)
     return training
 
