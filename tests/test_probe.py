@@ -12,7 +12,7 @@ from fashiontag.heads.features import Features
 from fashiontag.heads.fusion import ImageOnly
 from fashiontag.heads.groups import GroupSpan
 from fashiontag.heads.linear import Block, Labelled, Ridge, with_one
-from fashiontag.heads.prior import Prior, zero_shot_prior
+from fashiontag.heads.prior import Prior, ZeroLogits, zero_shot_prior
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
 from fashiontag.heads.vocabulary import Vocabulary
 from fashiontag.heads.zeroshot import ZeroShot
@@ -116,7 +116,8 @@ def test_with_one_shot_products_unlike_all_labelled_ones_differ_as_zero_shot_say
     logits = rng.normal(size=(9, 3)).astype(np.float32)
     both = np.vstack([logits, np.zeros((1, 3), np.float32)])
     none = np.full(1, -np.inf, np.float32)
-    prior = Prior(np.zeros((11, 3), np.float32), both, both, none, none)
+    said = ZeroLogits(both, none)
+    prior = Prior(np.zeros((11, 3), np.float32), said, said)
     x = rng.normal(size=(3, 8)).astype(np.float32)
     far = np.linalg.svd(x)[2][3:].astype(np.float32)  # orthogonal to all that was labelled
     probe = ProbeClassifier(groups=exclusive(3)).fit(x, np.eye(3, dtype=np.int8), prior=prior)
