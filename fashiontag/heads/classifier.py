@@ -271,11 +271,12 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def by_part(self, x: Floats) -> tuple[Floats, Floats]:
         """Return what picture and title each add to the logits, shape (n, t) twice.
 
-        Only with one head per modality can they be told apart; else both are the whole.
+        Only with one head per modality can they be told apart; else the title's is the whole. It
+        is NaN where titles aren't used.
         """
         image = self.alone_.logits(x)
         if not self.fuses_:
-            return image, image
+            return image, np.full_like(image, np.nan)
         side = self.titled_
         if not isinstance(side.fusion, Heads):
             return image, side.logits(x)
