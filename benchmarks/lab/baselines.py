@@ -20,7 +20,7 @@ from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.fusion import ImageOnly
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.lexical import TitleMatcher
-from fashiontag.heads.prior import Prior
+from fashiontag.heads.prior import Prior, ZeroLogits
 from fashiontag.heads.statistics import GroupConstants, Statistics, unit
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.metrics import average_precision_score, label_rates, macro
@@ -110,9 +110,12 @@ def one_block(task: Task, block: int) -> Fitted:
     part = features.widths.slices[block]
     none = np.zeros((1, task.space.size), np.float32)
     deviations = np.vstack([prior.deviations[part], prior.deviations[[block - 3]], none, none])
-    logits = np.vstack([prior.titled[part], prior.titled[[-1]] if block == 1 else none, none])
-    beside = np.full_like(prior.none, -np.inf)  # known beside picture and title only
-    own = Prior(deviations, logits, logits, beside, beside)
+    logits = np.vstack(
+        [prior.titled.coef[part], prior.titled.coef[[-1]] if block == 1 else none, none]
+    )
+    # "None of these" is known beside picture and title only.
+    zero = ZeroLogits(logits, np.full_like(prior.titled.none, -np.inf))
+    own = Prior(deviations, zero, zero)
     model = ProbeClassifier(ImageOnly(), groups=group_spans(task.space))
 
     def columns(rows: Rows) -> Floats:
@@ -304,10 +307,10 @@ def tip_adapter(task: Task) -> Fitted:
     def zero(rows: Rows) -> tuple[Floats, Floats]:
         x = features.transform(rows.images, rows.titles, rows.texts)
         titled = np.array([bool(text) for text in rows.texts], bool)[:, None]
-        with_title = x @ prior.titled[:-2] + prior.titled[-2:].sum(axis=0)
-        alone = x @ prior.alone[:-2] + prior.alone[-2]
+        with_title = x @ prior.titled.coef[:-2] + prior.titled.coef[-2:].sum(axis=0)
+        alone = x @ prior.alone.coef[:-2] + prior.alone.coef[-2]
         logits = np.where(titled, with_title, alone).astype(np.float32)
-        return logits, np.where(titled, prior.none, prior.none_alone).astype(np.float32)
+        return logits, np.where(titled, prior.titled.none, prior.alone.none).astype(np.float32)
 
     def scores(rows: Rows, alpha: float, beta: float) -> Floats:
         affinity = np.exp(-beta * (1 - unit(both(rows)) @ keys.T))

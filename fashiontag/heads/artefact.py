@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Encoder
     from fashiontag.heads.fusion import Fusion
 
-    Arrays = Mapping[str, NDArray[Any]]
+    Arrays = dict[str, NDArray[Any]]
     Json = Mapping[str, Any]
 
 KIND = "probe"
@@ -164,6 +164,7 @@ def _classifier(features: Features, content: Json, arrays: Arrays) -> ProbeClass
 
 def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:
     arrays = {
+        "zero": side.zero,
         "weights": side.stack.weights,
         "offsets": side.stack.offsets,
         "none": side.stack.none,
@@ -171,9 +172,7 @@ def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:
         "promises": side.promises,
         **{f"coef{number}": coef for number, coef in enumerate(side.coefs)},
     }
-    if side.zero is not None:
-        arrays["zero"] = side.zero
-    return {f"{name}.{key}": value for key, value in arrays.items()}
+    return {f"{name}.{key}": value for key, value in arrays.items() if value is not None}
 
 
 def _side(name: str, fusion: Fusion, features: Features, arrays: Arrays) -> Side:
@@ -193,33 +192,20 @@ def _side(name: str, fusion: Fusion, features: Features, arrays: Arrays) -> Side
     )
 
 
+# What a training consists of beside its label space; rates may be missing.
+_TEXTS = ("ids", "image_keys", "texts")
+_NUMBERS = ("images", "titles", "targets", "rates")
+
+
 def _training_content(training: Training) -> tuple[Json, Arrays]:
-    content = {
-        "labels": training.space.name,
-        "content": training.space.content(),
-        "ids": training.ids,
-        "image_keys": training.image_keys,
-        "texts": training.texts,
-    }
-    arrays: dict[str, NDArray[Any]] = {
-        "images": training.images,
-        "titles": training.titles,
-        "targets": training.targets,
-    }
-    if training.rates is not None:
-        arrays["rates"] = training.rates
-    return content, arrays
+    texts = {name: getattr(training, name) for name in _TEXTS}
+    numbers = {name: getattr(training, name) for name in _NUMBERS}
+    space = {"labels": training.space.name, "content": training.space.content()}
+    return {**space, **texts}, {k: v for k, v in numbers.items() if v is not None}
 
 
 def _training(folder: Path) -> Training:
     content, arrays = _read(folder, "training")
-    return Training(
-        ids=tuple(content["ids"]),
-        image_keys=tuple(content["image_keys"]),
-        texts=tuple(content["texts"]),
-        images=arrays["images"],
-        titles=arrays["titles"],
-        space=parse_labels(content["content"], content["labels"], str(folder)),
-        targets=arrays["targets"],
-        rates=arrays.get("rates"),
-    )
+    space = parse_labels(content["content"], content["labels"], str(folder))
+    parts: dict[str, Any] = {name: tuple(content[name]) for name in _TEXTS}
+    return Training(**parts | arrays, space=space)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from fashiontag.heads.linear import Ints
-    from fashiontag.heads.prior import Prior
+    from fashiontag.heads.prior import Prior, ZeroLogits
 
 Floats = NDArray[np.float32]
 
@@ -49,31 +49,6 @@ _SHARE = 1 / 6
 
 
 @dataclass(frozen=True, slots=True)
-class ZeroLogits:
-    """Zero-shot logits over all p columns, as far as one side may see them.
-
-    Attributes
-    ----------
-    coef : ndarray of shape (p + 2, t), float32
-        The last two rows are the intercepts of picture and title.
-    none : ndarray of shape (g,), float32
-        The logit of "none of these" that belongs to them; -inf where there is none.
-    """
-
-    coef: Floats
-    none: Floats
-
-    @classmethod
-    def of(cls, prior: Prior, fusion: Fusion, widths: Widths) -> ZeroLogits:
-        """Return what zero-shot says of products with a title."""
-        if fusion.sees_image:
-            return cls(prior.titled, prior.none)
-        coef = prior.titled.copy()
-        coef[widths.slices[0]] = coef[-2] = 0
-        return cls(coef, np.full_like(prior.none, -np.inf))  # it was weighed against both sides
-
-
-@dataclass(frozen=True, slots=True)
 class Side:
     """All that judges products with a title, or those without.
 
@@ -82,7 +57,7 @@ class Side:
     fusion : Fusion
     widths : Widths
     zero : ndarray of shape (p + 2, t), float32, or None
-        Zero-shot logits over all columns, for what this side may see, as in `Prior`.
+        Zero-shot logits over all columns, for what this side may see, as in `ZeroLogits`.
     coefs : tuple of m ndarrays of shape (p_m + 1, t), float32
         One head per block.
     stack : Stack
@@ -233,7 +208,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             prior,
             None if rates is None else np.asarray(rates, np.float32),
         )
-        zero = None if prior is None else ZeroLogits(prior.alone, prior.none_alone)
+        zero = prior.alone if prior else None
         everyone = np.ones(len(x), bool)
         self.alone_, heads, self.left_out_alone_ = self._fit_side(
             problem, ImageOnly(), everyone, zero
@@ -247,7 +222,9 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             fusion = fusion.fit(problem.parts, titled, problem.labelled)
             # The picture's head is known already, if it was fitted on the same rows.
             known = heads[0] if isinstance(fusion, Heads) and titled.all() else None
-            zero = None if prior is None else ZeroLogits.of(prior, fusion, widths)
+            zero = prior.titled if prior else None
+            if zero and not fusion.sees_image:
+                zero = zero.without(widths.slices[0])
             self.titled_, heads, fused = self._fit_side(problem, fusion, titled, zero, known)
             self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
             self.settings_ = (*(head.setting for head in heads), *self.settings_)
@@ -294,11 +271,12 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def by_part(self, x: Floats) -> tuple[Floats, Floats]:
         """Return what picture and title each add to the logits, shape (n, t) twice.
 
-        Only with one head per modality can they be told apart; else both are the whole.
+        Only with one head per modality can they be told apart; else the title's is the whole. It
+        is NaN where titles aren't used.
         """
         image = self.alone_.logits(x)
         if not self.fuses_:
-            return image, image
+            return image, np.full_like(image, np.nan)
         side = self.titled_
         if not isinstance(side.fusion, Heads):
             return image, side.logits(x)

@@ -22,6 +22,34 @@ _NAMED = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class ZeroLogits:
+    """Zero-shot logits as a linear function of p columns of features.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (p + 2, t), float32
+        The last two rows are the intercepts of picture and title.
+    none : ndarray of shape (g,), float32
+        The logit of "none of these" that belongs to them; -inf where there is none.
+    """
+
+    coef: Floats
+    none: Floats
+
+    @classmethod
+    def zeros(cls, columns: int, labels: int, groups: int) -> ZeroLogits:
+        """Return logits that say nothing."""
+        none = np.full(groups, -np.inf, np.float32)
+        return cls(np.zeros((columns + 2, labels), np.float32), none)
+
+    def without(self, image: slice) -> ZeroLogits:
+        """Return what is left where the picture, in these columns, is not to be seen."""
+        coef = self.coef.copy()
+        coef[image] = coef[-2] = 0
+        return ZeroLogits(coef, np.full_like(self.none, -np.inf))  # it was weighed against both
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """The zero-shot classifier over p columns of features and t labels.
 
@@ -30,18 +58,13 @@ class Prior:
     deviations : ndarray of shape (p + 3, t), float32
         Standardised evidence of each modality for each label; the last three rows are the
         intercepts of image, title and words.
-    titled, alone : ndarray of shape (p + 2, t), float32
-        Zero-shot logits of a product with a title, and of one without; the last two rows are the
-        intercepts of picture and title.
-    none, none_alone : ndarray of shape (g,), float32
-        The logit of "none of these" that belongs to them; -inf where there is none.
+    titled, alone : ZeroLogits
+        Of a product with a title, and of one without.
     """
 
     deviations: Floats
-    titled: Floats
-    alone: Floats
-    none: Floats
-    none_alone: Floats
+    titled: ZeroLogits
+    alone: ZeroLogits
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +102,8 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
     deviations[at_title], deviations[-2] = title_deviations.slopes, title_deviations.intercepts
     deviations[columns - size : columns] = _NAMED * np.eye(size)
 
-    titled, alone = (np.zeros((columns + 2, size), np.float32) for _ in range(2))
-    none, none_alone = (np.full(len(space.groups), -np.inf, np.float32) for _ in range(2))
+    both, single = (ZeroLogits.zeros(columns, size, len(space.groups)) for _ in range(2))
+    titled, alone = both.coef, single.coef
     # "Unknown" is as near as the group's background is to a product's picture on the average.
     background = zero.background(features.image[None])[0]
     for number, group in enumerate(space.groups):
@@ -98,14 +121,14 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
         alone[at_image, span] = weight.image_alone * by_image.slopes[:, span]
         alone[-2, span] = weight.image_alone * by_image.intercepts[span]
         if group.exclusive:
-            none[number] = np.logaddexp(weight.unknown, weight.image * background[number])
-            none_alone[number] = np.logaddexp(
+            both.none[number] = np.logaddexp(weight.unknown, weight.image * background[number])
+            single.none[number] = np.logaddexp(
                 weight.unknown_alone, weight.image_alone * background[number]
             )
         else:
             titled[-2, span] -= weight.unknown
             alone[-2, span] -= weight.unknown_alone
-    return Prior(deviations, titled, alone, none, none_alone)
+    return Prior(deviations, both, single)
 
 
 def _standardised(prompts: Floats, moments: Moments) -> _Linear:

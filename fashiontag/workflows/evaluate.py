@@ -189,11 +189,8 @@ def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple
     if not (held_out.targets >= 0).any():
         raise CatalogError("The table annotates none of the labels that the probe knows.")
     x, model = probe.features.of(held_out), probe.classifier
-    image, title = model.by_part(x)
-    if not model.fuses_:
-        title = np.full_like(title, np.nan)
     families = find_families([key or None for key in held_out.image_keys], held_out.texts)
-    judged = Judged(held_out, families, image, title, model.predict_proba(x), *model.cuts(x))
+    judged = Judged(held_out, families, *model.by_part(x), model.predict_proba(x), *model.cuts(x))
     return report_on("held-out products", judged), tuple(warnings)
 
 
