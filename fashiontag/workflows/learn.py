@@ -63,9 +63,7 @@ def gather(
     broken = [items[row].id for row in np.flatnonzero(images < 0)]
     if not len(kept):
         raise CatalogError(f"None of the {len(items)} labelled pictures can be read.")
-    warnings = []
-    if broken:
-        warnings.append(f"{len(broken)} labelled pictures can't be read: {first_few(broken)}.")
+    unread = f"{len(broken)} labelled pictures can't be read: {first_few(broken)}."
     training = Training(
         ids=tuple(items[row].id for row in kept),
         image_keys=tuple(keys[row] or "" for row in kept),
@@ -75,7 +73,7 @@ def gather(
         space=annotations.space,
         targets=annotations.targets[kept],
     )
-    return training, tuple(warnings)
+    return training, (unread,) if broken else ()
 
 
 class Fitter:
