@@ -25,7 +25,7 @@ from fashiontag.index import (
     engine,
     nearest,
 )
-from fashiontag.index.nearest import _widen, chance_level
+from fashiontag.index.nearest import _widen, chance_level, members
 from fashiontag.words import split
 
 
@@ -530,7 +530,9 @@ def test_a_filter_is_applied_before_the_cut(random, numbers, positions):
     query = unit(random.normal(size=8))
     rows = np.arange(500)
     part = Part(pictures, rows, query, None, 1.0)
-    found = nearest(placed(rows), [part], 10, among=np.array(numbers))
+    among = np.flatnonzero(members(placed(rows).numbers, np.array(numbers)))
+    assert among.tolist() == sorted(positions)
+    found = nearest(placed(rows), [part], 10, among=among)
     near = sorted(positions, key=lambda row: -(pictures[row].astype(np.float32) @ query))
     assert found.positions.tolist() == near[:10]
 
