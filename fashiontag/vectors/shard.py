@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from fashiontag.database import as_utf8
 from fashiontag.errors import StoreError
-from fashiontag.vectors.database import as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import BufferedReader, FileIO
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from fashiontag.vectors.database import Database
+    from fashiontag.database import Database
 
     Rows = NDArray[np.int64] | Sequence[int]
 
 Kind = Literal["image", "text"]
+FOLDER = "vectors"
+"""Where the vector files are in a workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Shard:
 
     def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
         """Return the row of each key, shape (n,), int64; -1 where there is none."""
-        with self._database.reading():
+        with self._database.turn():
             return self._rows(self._entry(), keys)
 
     def read(self, rows: Rows) -> NDArray[np.float16]:
@@ -82,7 +85,7 @@ class Shard:
             If a row isn't one that `find` or `add` returned.
         """
         wanted = np.asarray(rows, dtype=np.int64)
-        with self._database.reading():
+        with self._database.turn():
             matrix = self._mapped(at_least=int(wanted.max(initial=-1)) + 1)
             if wanted.size and (wanted.min() < 0 or wanted.max() >= len(matrix)):
                 raise IndexError(
@@ -114,7 +117,7 @@ class Shard:
         Rows that are added later aren't in it; call again for them. Shape (0, 0) if there is no
         vector yet.
         """
-        with self._database.reading():
+        with self._database.turn():
             return self._mapped()
 
     def revision(self) -> int:
@@ -122,7 +125,7 @@ class Shard:
 
         -1 if there is no such file; a file that was pruned and written again has another number.
         """
-        with self._database.reading():
+        with self._database.turn():
             return self._entry().id
 
     def add(
@@ -161,7 +164,7 @@ class Shard:
             )
         if not len(keys):
             return np.empty(0, dtype=np.int64)
-        with self._database.writing():
+        with self._database.turn("written", "IMMEDIATE"):
             entry = self._entry_for(vectors.shape[1])
             rows = self._rows(entry, keys)
             missing = np.flatnonzero(rows < 0).tolist()
@@ -187,7 +190,7 @@ class Shard:
 
     def windows(self, rows: Rows) -> NDArray[np.int64]:
         """Return into how many windows each row's text was cut, shape (n,), int64."""
-        with self._database.reading():
+        with self._database.turn():
             long = dict(
                 self._database.execute(
                     "SELECT row, windows FROM windows WHERE shard = ?", (self._entry().id,)
@@ -236,8 +239,9 @@ class Shard:
         return rows
 
     def _append(self, entry: _Entry, block: NDArray[np.float16]) -> None:
-        path = self._database.vector_file(entry.id)
+        path = vector_file(self._database, entry.id)
         new = not path.exists()
+        path.parent.mkdir(exist_ok=True)
         path.touch(0o644)
         with path.open("r+b", buffering=0) as file:
             self._check_length(file, entry)
@@ -261,7 +265,7 @@ class Shard:
         wanted = entry.rows if at_least is None else min(at_least, entry.rows)
         mapped = self._map
         if mapped is None or mapped.id != entry.id or len(mapped.matrix) < wanted:
-            with self._database.vector_file(entry.id).open("rb") as file:
+            with vector_file(self._database, entry.id).open("rb") as file:
                 self._check_length(file, entry)
                 pages = mmap.mmap(file.fileno(), entry.bytes, access=mmap.ACCESS_READ)
             matrix = np.frombuffer(pages, dtype="<f2").reshape(entry.rows, entry.dim)
@@ -272,5 +276,10 @@ class Shard:
         if os.fstat(file.fileno()).st_size < entry.bytes:
             raise StoreError(
                 f"{file.name} is shorter than the database says; delete the workspace "
-                f"{self._database.workspace} and run again."
+                f"{self._database.path.parent} and run again."
             )
+
+
+def vector_file(database: Database, shard: int) -> Path:
+    """Return where the vectors of the shard with this id lie."""
+    return database.path.parent / FOLDER / f"{shard:04d}.f16"
