@@ -249,13 +249,12 @@ def test_placement_is_found_anew_only_after_a_change(index):
     assert len(asked) == 4
 
 
-def test_known_titles_are_found_by_id_and_ids_by_picture(index):
+def test_known_titles_are_found_by_id_and_say_their_picture(index):
     replace(index, [entry("a", title="One", fields={"sku": "007"}), entry("b")])
     assert index.titles("/shop")["a"].title == "One"
     assert index.titles("/shop")["a"].fields == {"sku": "007"}
-    assert index.names_of_pictures("/shop", ["picture of a", "unheard of"]) == {
-        "picture of a": ["a"]
-    }
+    assert index.titles("/shop")["a"].image_key == "picture of a"
+    assert list(index.titles("/shop")) == ["a", "b"]
     assert index.titles("/elsewhere") == {}
 
 

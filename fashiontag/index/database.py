@@ -117,10 +117,11 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class KnownTitle:
-    """What the index knows an item's seller to have written."""
+    """What the index knows an item's seller to have written, and where its picture's vector is."""
 
     title: str
     fields: Mapping[str, str]
+    image_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,29 +394,16 @@ class Index:
             )
 
     def titles(self, root: str) -> dict[str, KnownTitle]:
-        """Return what is known of each id of a source."""
+        """Return what is known of each id of a source, in order."""
         with self._database.turn():
             return {
-                item: KnownTitle(title, json.loads(fields))
-                for item, title, fields in self._database.execute(
-                    "SELECT id, title, fields FROM items JOIN sources USING (source)"
-                    " WHERE root = ?",
+                item: KnownTitle(title, json.loads(fields), image_key)
+                for item, title, fields, image_key in self._database.execute(
+                    "SELECT id, title, fields, image_key FROM items JOIN sources USING (source)"
+                    " WHERE root = ? ORDER BY id",
                     (as_utf8(root),),
                 )
             }
-
-    def names_of_pictures(self, root: str, keys: Sequence[str]) -> dict[str, list[str]]:
-        """Return the ids under which a source has these pictures, in order."""
-        found: dict[str, list[str]] = defaultdict(list)
-        if keys:
-            with self._database.turn():
-                for key, item in self._database.execute(
-                    "SELECT image_key, id FROM items JOIN sources USING (source)"
-                    " WHERE root = ? AND image_key IN (SELECT value FROM json_each(?)) ORDER BY id",
-                    (as_utf8(root), json.dumps(list(keys))),
-                ):
-                    found[key].append(item)
-        return found
 
     def columns(self) -> tuple[str, ...]:
         """Return what `matching` can be asked for: tag groups, then ``table.NAME`` of fields."""
