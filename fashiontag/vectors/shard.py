@@ -43,18 +43,6 @@ class _Entry:
         return 2 * self.rows * self.dim
 
 
-_NO_ENTRY = _Entry(-1, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Map:
-    """A vector file in memory, as it was when it was mapped."""
-
-    id: int
-    pages: mmap.mmap
-    matrix: NDArray[np.float16]
-
-
 class Shard:
     """The vectors of one kind and model, as `VectorStore.shard` gives them.
 
@@ -66,7 +54,7 @@ class Shard:
         self.kind = kind
         self.fingerprint = fingerprint
         self._database = database
-        self._map: _Map | None = None
+        self._mapping: tuple[int, mmap.mmap] | None = None  # of which entry, as it was then
 
     def __repr__(self) -> str:
         return f"Shard({self.kind!r}, {self.fingerprint!r})"
@@ -93,10 +81,10 @@ class Shard:
                     f"{self.kind} vectors"
                 )
             vectors = matrix[wanted]
-            if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            if self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
                 # The pages stay in the system's cache, but not in our own size: else a run over
                 # the whole store would seem to need all of it as memory.
-                self._map.pages.madvise(mmap.MADV_DONTNEED)
+                self._mapping[1].madvise(mmap.MADV_DONTNEED)
             return vectors
 
     def padded(self, rows: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
@@ -165,7 +153,18 @@ class Shard:
         if not len(keys):
             return np.empty(0, dtype=np.int64)
         with self._database.turn("written", "IMMEDIATE"):
-            entry = self._entry_for(vectors.shape[1])
+            self._database.execute(
+                "INSERT INTO shards (kind, fingerprint, dim, rows) VALUES (?, ?, ?, 0)"
+                " ON CONFLICT DO NOTHING",
+                (self.kind, self.fingerprint, vectors.shape[1]),
+            )
+            entry = self._entry()
+            if entry.dim != vectors.shape[1]:
+                raise StoreError(
+                    f"{self.kind} vectors of {vectors.shape[1]} numbers were given for model "
+                    f"{self.fingerprint[:12]}, whose stored ones have {entry.dim}; give the model "
+                    "its own fingerprint."
+                )
             rows = self._rows(entry, keys)
             missing = np.flatnonzero(rows < 0).tolist()
             first = {keys[place]: place for place in reversed(missing)}
@@ -200,31 +199,14 @@ class Shard:
 
     def unmap(self) -> None:
         """Let the vector file go; arrays that `matrix` returned stay valid."""
-        self._map = None
+        self._mapping = None
 
     def _entry(self) -> _Entry:
         row = self._database.execute(
             "SELECT id, dim, rows FROM shards WHERE kind = ? AND fingerprint = ?",
             (self.kind, self.fingerprint),
         ).fetchone()
-        return _Entry(*row) if row else _NO_ENTRY
-
-    def _entry_for(self, dim: int) -> _Entry:
-        """Return the entry to which vectors of this length may be added, made if need be."""
-        entry = self._entry()
-        if entry is _NO_ENTRY:
-            cursor = self._database.execute(
-                "INSERT INTO shards (kind, fingerprint, dim, rows) VALUES (?, ?, ?, 0)",
-                (self.kind, self.fingerprint, dim),
-            )
-            return _Entry(int(cursor.lastrowid or 0), dim, 0)
-        if entry.dim != dim:
-            raise StoreError(
-                f"{self.kind} vectors of {dim} numbers were given for model "
-                f"{self.fingerprint[:12]}, whose stored ones have {entry.dim}; give the model its "
-                "own fingerprint."
-            )
-        return entry
+        return _Entry(*row or (-1, 0, 0))
 
     def _rows(self, entry: _Entry, keys: Sequence[str]) -> NDArray[np.int64]:
         # One statement for all keys: a statement each takes five times as long. CROSS JOIN keeps
@@ -263,14 +245,13 @@ class Shard:
         if not entry.rows:
             return np.empty((0, 0), dtype=np.float16)
         wanted = entry.rows if at_least is None else min(at_least, entry.rows)
-        mapped = self._map
-        if mapped is None or mapped.id != entry.id or len(mapped.matrix) < wanted:
+        mapping = self._mapping
+        if mapping is None or mapping[0] != entry.id or len(mapping[1]) < 2 * wanted * entry.dim:
             with vector_file(self._database, entry.id).open("rb") as file:
                 self._check_length(file, entry)
                 pages = mmap.mmap(file.fileno(), entry.bytes, access=mmap.ACCESS_READ)
-            matrix = np.frombuffer(pages, dtype="<f2").reshape(entry.rows, entry.dim)
-            mapped = self._map = _Map(entry.id, pages, matrix)
-        return mapped.matrix
+            mapping = self._mapping = entry.id, pages
+        return np.frombuffer(mapping[1], dtype="<f2").reshape(-1, entry.dim)
 
     def _check_length(self, file: BufferedReader | FileIO, entry: _Entry) -> None:
         if os.fstat(file.fileno()).st_size < entry.bytes:

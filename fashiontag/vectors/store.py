@@ -64,7 +64,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """One vector file: what made it and what it takes on disk."""
+    """One vector file: what made it, what it takes on disk, and whether anything uses it."""
 
     kind: str
     fingerprint: str
@@ -72,6 +72,7 @@ class ShardStatus:
     dim: int
     rows: int
     bytes: int
+    used: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +218,20 @@ class VectorStore:
 
     # -- upkeep -------------------------------------------------------------------------------
 
-    def status(self) -> StoreStatus:
-        """Return what is stored, by kind and model, and what it takes on disk."""
+    def status(self, used: Collection[str] = ()) -> StoreStatus:
+        """Return what is stored, by kind and model, and what it takes on disk.
+
+        Parameters
+        ----------
+        used : collection of str
+            The fingerprints of models that something uses.
+        """
         with self._database.turn():
             shards = tuple(
-                ShardStatus(kind, fingerprint, model or "", dim, rows, self._size(shard))
-                for shard, kind, fingerprint, dim, rows, model in self._database.execute(
+                ShardStatus(
+                    kind, made_by, model or "", dim, rows, self._size(shard), made_by in used
+                )
+                for shard, kind, made_by, dim, rows, model in self._database.execute(
                     "SELECT id, kind, s.fingerprint, dim, rows, name FROM shards AS s"
                     " LEFT JOIN models AS m ON m.fingerprint = s.fingerprint"
                     " ORDER BY name, s.fingerprint, kind"
