@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.paths import RESULTS
 from benchmarks.zeroshot import right
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import unit
 from fashiontag.labels import load_labels
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
 from fashiontag.workspace.prompts import embed_prompts

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.base import clone
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap, Interval
 from benchmarks.lab.data import CONDITIONS, EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
 from benchmarks.lab.figures import calibration_interval, coverage_interval
 from benchmarks.lab.results import digest
@@ -31,8 +32,6 @@ from fashiontag.heads.fusion import ImageOnly, TitleOnly
 from fashiontag.labels import load_labels
 from fashiontag.metrics import (
     PROMISE,
-    FamilyBootstrap,
-    Interval,
     average_precision_score,
     macro,
 )

@@ -30,13 +30,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.lab.data import rows_by_id
 from benchmarks.paths import RESULTS
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
 from fashiontag.index import Entry, Titles, closeness
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.words import split
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import (

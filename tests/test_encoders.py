@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashiontag.datamodels import Encoder
-from fashiontag.encoders import devices, known_models, registry, resolve, text_numpy, tokens
+from fashiontag.encoders import KNOWN_MODELS, devices, registry, resolve, text_numpy, tokens
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 
@@ -624,8 +624,8 @@ def test_every_device_that_is_named_encodes(clip):
 
 
 def test_known_models_say_size_licence_and_source():
-    assert [model.name for model in known_models()][:1] == ["mini"]
-    for model in known_models():
+    assert [model.name for model in KNOWN_MODELS][:1] == ["mini"]
+    for model in KNOWN_MODELS:
         assert model.megabytes > 0
         assert model.licence in {"Apache-2.0", "MIT"}
         assert model.source == "embedded" or model.source.startswith("hf-hub:")

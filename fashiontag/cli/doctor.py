@@ -78,9 +78,9 @@ def _faiss() -> dict[str, str]:
 
 
 def _models() -> dict[str, str]:
-    from fashiontag.encoders import known_models
+    from fashiontag.encoders import KNOWN_MODELS
 
-    return {model.name: model.description for model in known_models()}
+    return {model.name: model.description for model in KNOWN_MODELS}
 
 
 def _workspace(workspace: Path) -> dict[str, str]:

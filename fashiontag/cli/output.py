@@ -112,7 +112,7 @@ def gallery(
     page: Path, *, title: str, note: str, hits: Sequence[Hit], items: Sequence[Item] | None = None
 ) -> None:
     """Write a page of pictures; those of `items` where hits are made of items of a catalogue."""
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.contactsheet import write_gallery
     from fashiontag.sinks.pages import picture_of
 

@@ -198,7 +198,7 @@ def _warn(warnings: Iterable[str]) -> None:
 
 
 def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[str, Any]:
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
     facts: dict[str, Any] = output.plain(report)

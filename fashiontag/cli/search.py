@@ -170,7 +170,7 @@ def _draw(
 ) -> None:
     from rich.text import Text
 
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.pages import picture_of
 
     if result.note:

@@ -24,10 +24,10 @@ FIELD = "table."
 """What stands before a field's name where columns are named; tag groups stand alone."""
 
 SCHEMA = """
-CREATE TABLE vals (
+CREATE TABLE IF NOT EXISTS vals (
     val INTEGER PRIMARY KEY, name TEXT NOT NULL, value TEXT NOT NULL, numeric REAL,
     UNIQUE (name, value));
-CREATE TABLE facets (
+CREATE TABLE IF NOT EXISTS facets (
     val INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (val, number)) WITHOUT ROWID
 """
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")

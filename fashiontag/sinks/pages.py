@@ -30,7 +30,7 @@ _SIDE = 120  # a JPEG may be decoded at any scale that leaves twice this: a thum
 
 
 class LoadImage(Protocol):
-    """Bytes → picture; `fashiontag.catalog.load_image` is one."""
+    """Bytes → picture; `fashiontag.catalog.images.load_image` is one."""
 
     def __call__(self, data: bytes, *, at_least: int) -> Image.Image:
         """Decode a picture whose shorter side is needed in `at_least` pixels, or `ImageError`."""

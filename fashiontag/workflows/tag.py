@@ -374,7 +374,7 @@ def _open_outputs(
         )
     ]
     if outputs.html is not None:
-        from fashiontag.catalog import load_image
+        from fashiontag.catalog.images import load_image
         from fashiontag.sinks.contactsheet import open_report
 
         sinks.append(

@@ -244,7 +244,9 @@ def _embed_window(
 
 
 def _load(item: Item, encoder: Encoder) -> _Loaded:
-    from fashiontag.catalog import load_image  # Pillow: a search by words must not wait for it
+    from fashiontag.catalog.images import (
+        load_image,  # Pillow: a search by words must not wait for it
+    )
 
     key = None
     try:
