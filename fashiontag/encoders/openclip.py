@@ -267,7 +267,7 @@ def import_open_clip(*, with_transformers: bool) -> ModuleType:
 
 
 def devices() -> dict[str, str]:
-    """Return the devices that torch sees, the processor first."""
+    """Return what `resolve` can take as ``device`` here, with a description, the processor first."""
     found = {"cpu": f"{torch.get_num_threads()} threads"}
     for number in range(torch.cuda.device_count()):
         found[f"cuda:{number}"] = torch.cuda.get_device_name(number)
