@@ -323,7 +323,9 @@ class Index:
         ).fetchall()
         kept = run("SELECT count(*) FROM items WHERE source = ?", (source,)).fetchone()[0]
         last = run("SELECT coalesce(max(number), 0) FROM items").fetchone()[0]
-        self._delete("items", (row[0] for row in (*left, *gone)))
+        self._database.executemany(
+            "DELETE FROM items WHERE number = ?", [(row[0],) for row in (*left, *gone)]
+        )
         self._database.executemany(
             "UPDATE items SET (path, title, tags, fields, image_key, text_key, family) ="
             " (SELECT path, title, tags, fields, image_key, text_key, family"
@@ -337,8 +339,10 @@ class Index:
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
         ).rowcount
-        retitled = (row for row in changed if row[5])
-        self._delete("words", (row[0] for row in (*left, *gone, *retitled)))
+        retitled = [row for row in changed if row[5]]
+        self._database.executemany(
+            "DELETE FROM words WHERE number = ?", [(row[0],) for row in (*left, *gone, *retitled)]
+        )
         self._write_words(source)
         added = run("SELECT number, '[]', '{}', tags, fields FROM items WHERE number > ?", (last,))
         columns.write(self._database, chain(left, gone, (row[:5] for row in changed), added))
@@ -350,10 +354,6 @@ class Index:
             gone=len(gone),
             unchanged=kept - len(gone) - len(touched),
         )
-
-    def _delete(self, table: Literal["items", "words"], numbers: Iterable[int]) -> None:
-        statement = f"DELETE FROM {table} WHERE number = ?"  # noqa: S608 (one of two names)
-        self._database.executemany(statement, ((number,) for number in numbers))
 
     def _write_words(self, source: int) -> None:
         """Give the items that have none the words of their titles, as numbers."""
