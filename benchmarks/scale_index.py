@@ -21,6 +21,8 @@ import numpy as np
 
 from benchmarks import markdown, products
 from benchmarks.paths import RESULTS
+from fashiontag.catalog import FileRef
+from fashiontag.datamodels import Item
 from fashiontag.index import (
     Entry,
     Index,
@@ -98,16 +100,9 @@ def entries(rows: int) -> Iterator[Entry]:
     for row in range(rows):
         color, brand = row * 7919 % 100, row * 104_729 % 5000
         title = f"Brand{brand} {'Women' if row % 2 else 'Men'} colour{color} {kinds[row % 5]}"
-        yield Entry(
-            f"{row}.jpg",
-            f"/shop/{row}.jpg",
-            title,
-            title,
-            (f"color=colour {color}",),
-            {"price": str(row % 1000), "sku": str(row * 7919 % rows)},
-            f"{row:032x}",
-            None,
-        )
+        path, fields = f"/shop/{row}.jpg", {"price": str(row % 1000), "sku": str(row * 7919 % rows)}
+        item = Item(f"{row}.jpg", path, title, title, fields, FileRef(path))
+        yield Entry(item, (f"color=colour {color}",), f"{row:032x}", None)
 
 
 def measure(given: argparse.Namespace, say: Say) -> None:

@@ -312,7 +312,7 @@ class Tagger:
         entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
         try:
             for window in tag_items(judge, items, scores=scores, options=options, window=WINDOW):
-                entries |= {entry.id: entry for entry in window.entries()}
+                entries |= {entry.item.id: entry for entry in window.entries()}
                 if len(entries) >= INDEXED_AT_ONCE:
                     _keep(judge, entries)
                 yield from window.rows

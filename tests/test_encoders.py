@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashiontag.datamodels import Encoder
-from fashiontag.encoders import KNOWN_MODELS, devices, registry, resolve, text_numpy, tokens
+from fashiontag.encoders import KNOWN_MODELS, registry, resolve, text_numpy, tokens
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 
@@ -617,6 +617,8 @@ def test_an_unknown_or_absent_device_is_a_usage_error(clip, device):
 
 
 def test_every_device_that_is_named_encodes(clip):
+    from fashiontag.encoders.openclip import devices
+
     assert next(iter(devices())) == "cpu"
     for device in devices():
         vectors = resolve(f"local-dir:{clip}", device=device).encode_texts(TEXTS).vectors

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fashiontag.catalog import FileRef
+from fashiontag.datamodels import Item
 from fashiontag.errors import StoreError
 from fashiontag.index import (
     DATABASE,
@@ -30,13 +32,10 @@ from fashiontag.words import split
 
 
 def entry(item, *, title="", tags=(), fields=None, image=None):
+    path = f"/shop/{item}"
     return Entry(
-        id=item,
-        path=f"/shop/{item}",
-        title=title,
-        text=title,
-        tags=tags,
-        fields=fields or {},
+        Item(item, path, title, title, fields or {}, FileRef(path)),
+        tags,
         image_key=image or f"picture of {item}",
         text_key=f"text of {title}" if title else None,
     )
@@ -595,7 +594,7 @@ def test_one_style_is_one_family(index):
 
 
 def file_entry(name, path, *tags):
-    return Entry(name, path, "", "", tags, {}, f"{path}-key", None)
+    return Entry(Item(name, path, "", "", {}, FileRef(path)), tags, f"{path}-key", None)
 
 
 @pytest.mark.parametrize("folder_first", [True, False])

@@ -12,7 +12,8 @@ from fakes import ColorEncoder, color_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashiontag.catalog import read_catalog
+from fashiontag.catalog import FileRef, read_catalog
+from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
 from fashiontag.errors import (
     CatalogError,
@@ -318,7 +319,8 @@ def _tagged(opened, name, tags):
 
     root = opened.sources()[0].root
     key = content_key(Path(root, name).read_bytes())
-    return Entry(name, f"{root}/{name}", "", "", tags, {}, key, None)
+    item = Item(name, name, "", "", {}, FileRef(f"{root}/{name}"))
+    return Entry(item, tags, key, None)
 
 
 def test_a_filter_that_nothing_satisfies_says_so(indexed, encoder):

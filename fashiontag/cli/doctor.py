@@ -66,7 +66,7 @@ def _versions() -> dict[str, str]:
 
 
 def _devices() -> dict[str, str]:
-    from fashiontag.encoders import devices
+    from fashiontag.encoders.openclip import devices
 
     return devices()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fashiontag.encoders.files import ModelFiles
     from fashiontag.encoders.openclip import OpenClipModel
 
-__all__ = ["FEW_TEXTS", "KNOWN_MODELS", "KnownModel", "LazyEncoder", "devices", "resolve"]
+__all__ = ["FEW_TEXTS", "KNOWN_MODELS", "KnownModel", "LazyEncoder", "resolve"]
 
 FEW_TEXTS = text_numpy.FEW
 """Texts that are encoded without torch at most, where a model's text tower allows that."""
@@ -68,13 +68,6 @@ def resolve(
         raise UsageError(f"There is no device {device!r}; give auto, cpu, mps, cuda or cuda:N.")
     files = registry.locate(name, Access(offline, allow_pickle, announce))
     return LazyEncoder(files, device)
-
-
-def devices() -> dict[str, str]:
-    """Return what `resolve` can take as ``device`` here, with a description; imports torch."""
-    from fashiontag.encoders import openclip
-
-    return openclip.devices()
 
 
 class LazyEncoder:

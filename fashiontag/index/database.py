@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fashiontag.datamodels import Item
     from fashiontag.index.columns import Operator
     from fashiontag.index.derived import Arrays
 
@@ -70,24 +71,17 @@ class Entry:
 
     Attributes
     ----------
-    id, path, title : str
-        As in `Item`.
-    text : str
-        The title without markup.
+    item : Item
+        Its picture's locator is the path.
     tags : tuple of str or None
         ``group=label`` each; None where nobody judged: what is known stays as long as picture and
         title are the same.
-    fields : Mapping of str to str
     image_key, text_key : str or None
         Where the vectors are in the store; None where there is none.
     """
 
-    id: str
-    path: str
-    title: str
-    text: str
+    item: Item
     tags: tuple[str, ...] | None
-    fields: Mapping[str, str]
     image_key: str | None
     text_key: str | None
 
@@ -329,7 +323,9 @@ class Index:
         ).fetchall()
         kept = run("SELECT count(*) FROM items WHERE source = ?", (source,)).fetchone()[0]
         last = run("SELECT coalesce(max(number), 0) FROM items").fetchone()[0]
-        self._delete("items", (row[0] for row in (*left, *gone)))
+        self._database.executemany(
+            "DELETE FROM items WHERE number = ?", [(row[0],) for row in (*left, *gone)]
+        )
         self._database.executemany(
             "UPDATE items SET (path, title, tags, fields, image_key, text_key, family) ="
             " (SELECT path, title, tags, fields, image_key, text_key, family"
@@ -343,8 +339,10 @@ class Index:
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
         ).rowcount
-        retitled = (row for row in changed if row[5])
-        self._delete("words", (row[0] for row in (*left, *gone, *retitled)))
+        retitled = [row for row in changed if row[5]]
+        self._database.executemany(
+            "DELETE FROM words WHERE number = ?", [(row[0],) for row in (*left, *gone, *retitled)]
+        )
         self._write_words(source)
         added = run("SELECT number, '[]', '{}', tags, fields FROM items WHERE number > ?", (last,))
         columns.write(self._database, chain(left, gone, (row[:5] for row in changed), added))
@@ -356,10 +354,6 @@ class Index:
             gone=len(gone),
             unchanged=kept - len(gone) - len(touched),
         )
-
-    def _delete(self, table: Literal["items", "words"], numbers: Iterable[int]) -> None:
-        statement = f"DELETE FROM {table} WHERE number = ?"  # noqa: S608 (one of two names)
-        self._database.executemany(statement, ((number,) for number in numbers))
 
     def _write_words(self, source: int) -> None:
         """Give the items that have none the words of their titles, as numbers."""
@@ -423,14 +417,9 @@ class Index:
         operator : {"=", "<", "<=", ">", ">="}
         value : str or float
         """
-
-        def read() -> Arrays:
-            found = Column.read(self._database, column)
-            return found.values, found.numerics, found.starts, found.numbers
-
-        known = Column(*self._kept("column " + column, 4, read))
+        kept = self._kept("column " + column, 4, lambda: Column.read(self._database, column))
         with self._database.turn():
-            return known.matching(self._database, column, operator, value)
+            return Column(*kept).matching(self._database, column, operator, value)
 
     def words(self, text: str) -> list[int]:
         """Return the numbers of a text's words, each once; -1 for one that no title ever had."""
@@ -516,7 +505,7 @@ class Index:
         the index has just left.
         """
         with self._database.turn():  # all that is read is of one state
-            generation = self._generation()
+            ((generation,),) = self._database.execute("SELECT generation FROM state")
             kept = self._derived.read(generation, name, count)
             if kept is not None and (numbers is None or np.array_equal(kept[0], numbers)):
                 return kept
@@ -527,10 +516,8 @@ class Index:
     def generation(self) -> int:
         """Return a number that is another whenever a source was replaced."""
         with self._database.turn():
-            return self._generation()
-
-    def _generation(self) -> int:
-        return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
+            ((generation,),) = self._database.execute("SELECT generation FROM state")
+        return int(generation)
 
 
 def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Iterator[bytes]:
@@ -558,16 +545,17 @@ def _short(text: str) -> int:
 
 
 def _as_row(entry: Entry) -> tuple[str | int | None, ...]:
+    item = entry.item
     return (
-        as_utf8(entry.id),
-        as_utf8(entry.path),
-        as_utf8(entry.title),
+        as_utf8(item.id),
+        as_utf8(item.image.locator),
+        as_utf8(item.title),
         None if entry.tags is None else _json(list(entry.tags)),
-        _json(dict(entry.fields)),
+        _json(dict(item.fields)),
         entry.image_key,
         entry.text_key,
-        _family(entry.text),
-        as_utf8(" ".join(split(entry.text))),
+        _family(item.text),
+        as_utf8(" ".join(split(item.text))),
     )
 
 

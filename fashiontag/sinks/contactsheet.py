@@ -128,12 +128,14 @@ class ReportSink:
 
     def _around_rows(self, page: Mapping[str, Any]) -> list[str]:
         """Return what stands before the rows, and what after them: that is known at the end."""
-        text = pages.page_template("contactsheet.html").render(title=self._title, page=page)
+        text = (
+            pages.templates().get_template("contactsheet.html").render(title=self._title, page=page)
+        )
         return text.split("<!-- rows -->\n")
 
     def _flush(self) -> None:
         if self._held:
-            template = pages.page_template("contactsheet_rows.html")
+            template = pages.templates().get_template("contactsheet_rows.html")
             self._part.write(template.render(rows=self._held, pictures=self._thumbs))
             self._held.clear()
             self._thumbs.clear()

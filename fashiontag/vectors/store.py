@@ -101,6 +101,7 @@ class VectorStore:
     """
 
     def __init__(self, database: Database) -> None:
+        self.workspace = database.path.parent
         self._database = database
         self._shards: dict[tuple[Kind, str], Shard] = {}
         self._opened = time.time()
@@ -122,16 +123,7 @@ class VectorStore:
             remedy="and pictures are encoded again",
             wal=True,
         )
-        with database.lone("opened for writing"):
-            # FULL: what `add` has acknowledged outlives a power cut too. NORMAL would save one
-            # fsync of a few milliseconds per batch, against seconds of encoding.
-            database.execute("PRAGMA synchronous = FULL")
         return cls(database)
-
-    @property
-    def workspace(self) -> Path:
-        """The folder that the store is in."""
-        return self._database.path.parent
 
     def close(self) -> None:
         """Release the files; arrays that `Shard.matrix` returned stay valid."""

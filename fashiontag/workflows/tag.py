@@ -285,16 +285,7 @@ def tag_items(
 
 def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
     """Return what the index keeps of an item; ``tags`` is None where nobody judged it."""
-    return Entry(
-        id=item.id,
-        path=item.image.locator,
-        title=item.title,
-        text=item.text,
-        tags=tags,
-        fields=item.fields,
-        image_key=image_key,
-        text_key=text_key(item.text) if item.text else None,
-    )
+    return Entry(item, tags, image_key, text_key(item.text) if item.text else None)
 
 
 def tag(
