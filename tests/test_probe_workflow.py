@@ -11,7 +11,7 @@ from fashiontag.catalog.annotations import read_annotations
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
 from fashiontag.heads.artefact import load_probe, save_probe
-from fashiontag.heads.shots import draw_shots
+from fashiontag.heads.training import draw_shots
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.workflows.evaluate import evaluate_probe
 from fashiontag.workflows.learn import gather, train_probe

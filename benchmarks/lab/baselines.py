@@ -17,7 +17,7 @@ from benchmarks.lab.methods import Fitted, Floats, Method, Rows, Task
 from fashiontag.datamodels import EncodedTexts
 from fashiontag.errors import ModelError
 from fashiontag.heads.classifier import ProbeClassifier
-from fashiontag.heads.fusion import ImageOnly
+from fashiontag.heads.fusion import IMAGE_ONLY, Parts
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.prior import Prior, ZeroLogits
@@ -109,14 +109,14 @@ def one_block(task: Task, block: int) -> Fitted:
     features, prior = Fitter(task.opened, task.space).features(task.train.training)
     part = features.widths.slices[block]
     none = np.zeros((1, task.space.size), np.float32)
-    deviations = np.vstack([prior.deviations[part], prior.deviations[[block - 3]], none, none])
+    deviations = Parts(prior.deviations[block], none, none)
     logits = np.vstack(
         [prior.titled.coef[part], prior.titled.coef[[-1]] if block == 1 else none, none]
     )
     # "None of these" is known beside picture and title only.
     zero = ZeroLogits(logits, np.full_like(prior.titled.none, -np.inf))
     own = Prior(deviations, zero, zero)
-    model = ProbeClassifier(ImageOnly(), groups=group_spans(task.space))
+    model = ProbeClassifier(IMAGE_ONLY, groups=group_spans(task.space))
 
     def columns(rows: Rows) -> Floats:
         return features.transform(rows.images, rows.titles, rows.texts)[:, part]

@@ -18,12 +18,11 @@ import numpy as np
 from fashiontag.errors import CatalogError, OutputError, UsageError
 from fashiontag.heads.calibration import Stack
 from fashiontag.heads.classifier import ProbeClassifier, Side
-from fashiontag.heads.features import Features
-from fashiontag.heads.fusion import Heads, ImageOnly
+from fashiontag.heads.features import Features, Vocabulary
+from fashiontag.heads.fusion import IMAGE_ONLY, Heads
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.probe import Probe
 from fashiontag.heads.training import Training
-from fashiontag.heads.vocabulary import Vocabulary
 from fashiontag.labels import parse_labels
 from fashiontag.manifest import FILE_NAME, Manifest
 
@@ -157,7 +156,7 @@ def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
 def _classifier(features: Features, content: Json, arrays: Arrays) -> ProbeClassifier:
     space, widths, precision = features.space, features.widths, content["precision"]
     model = ProbeClassifier(widths=widths, groups=group_spans(space), precision=precision)
-    alone = _side("alone", ImageOnly(), features, arrays)
+    alone = _side("alone", IMAGE_ONLY, features, arrays)
     titled = _side("titled", Heads(), features, arrays) if content["fuses"] else alone
     return model.restore(alone, titled)
 

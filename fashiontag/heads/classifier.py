@@ -17,20 +17,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from fashiontag.heads.calibration import (
-    GroupPrior,
-    Stack,
-    candidates,
-    f1_thresholds,
-    promise_thresholds,
-)
-from fashiontag.heads.fusion import Fusion, Heads, ImageOnly, Parts, Widths
+from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
+from fashiontag.heads.fusion import IMAGE_ONLY, Fusion, Heads, Parts, Widths
 from fashiontag.heads.groups import GroupSpan
 from fashiontag.heads.linear import FEW, Block, FittedHead, Head, Labelled, Ridge, with_one
 from fashiontag.metrics import average_precision_score, macro
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sklearn.utils import Tags
 
@@ -211,7 +205,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         zero = prior.alone if prior else None
         everyone = np.ones(len(x), bool)
         self.alone_, heads, self.left_out_alone_ = self._fit_side(
-            problem, ImageOnly(), everyone, zero
+            problem, IMAGE_ONLY, everyone, zero
         )
         self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
         self.settings_ = tuple(head.setting for head in heads)
@@ -221,7 +215,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.fuses_:
             fusion = fusion.fit(problem.parts, titled, problem.labelled)
             # The picture's head is known already, if it was fitted on the same rows.
-            known = heads[0] if isinstance(fusion, Heads) and titled.all() else None
+            known = heads[0] if fusion == Heads() and titled.all() else None
             zero = prior.titled if prior else None
             if zero and not fusion.sees_image:
                 zero = zero.without(widths.slices[0])
@@ -240,18 +234,18 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.floating[Any]]:  # noqa: N803
         """Return logits of shape (n, t), or (n,) for two classes."""
-        logits = self._judge(self._checked(X), probabilities=False)
+        logits = self._judge(self._checked(X), Side.logits)
         binary = self._single and len(self.classes_) == 2
         return logits[:, 1] - logits[:, 0] if binary else logits
 
     def predict_proba(self, X: ArrayLike) -> Floats:  # noqa: N803
         """Return probabilities of shape (n, t); in an exclusive group they add up to at most 1."""
-        return self._judge(self._checked(X), probabilities=True)
+        return self._judge(self._checked(X), Side.probabilities)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """Return the best class, or for a two-dimensional y the labels above their threshold."""
         x = self._checked(X)
-        chances = self._judge(x, probabilities=True)
+        chances = self._judge(x, Side.probabilities)
         if self._single:
             best: NDArray[Any] = self.classes_[chances.argmax(axis=1)]
             return best
@@ -278,15 +272,13 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not self.fuses_:
             return image, np.full_like(image, np.nan)
         side = self.titled_
-        if not isinstance(side.fusion, Heads):
+        if side.fusion != Heads():
             return image, side.logits(x)
-        seen = side.widths.slices[0]
+        seen = side.widths.image
         scores = side.scores(x)
         scores[-3][:] = 0  # the picture's head
         if side.zero is not None:
-            unseen = x.copy()
-            unseen[:, seen] = 0
-            scores[0] = unseen @ side.zero[:-2] + side.zero[-1]
+            scores[0] = x[:, seen:] @ side.zero[seen:-2] + side.zero[-1]
         return image, side.stack.logits(scores) - side.stack.offsets
 
     # -- how it works -------------------------------------------------------------------------
@@ -329,34 +321,28 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit the heads of one side and their stack; `known` is the first block's, if it is."""
         head: Head = self.head or Ridge()
         labelled, sample = problem.labelled, self.sample_
-        widths = Widths(*(part.shape[1] for part in problem.parts))
         blocks = fusion.blocks(problem.parts)
         priors: list[Floats | None] = [None] * len(blocks)
         if problem.prior is not None:
-            deviations = problem.prior.deviations
-            own = zip(widths.slices, deviations[-3:], strict=True)
-            priors = fusion.prior(Parts(*(np.vstack([deviations[at], row]) for at, row in own)))
+            priors = fusion.prior(problem.prior.deviations)
         heads = [] if known is None else [known]
         for block, prior in list(zip(blocks, priors, strict=True))[len(heads) :]:
             heads.append(head.fit(Block(with_one(block), usable, prior), labelled))
         scores = [fitted.left_out for fitted in heads]
         truth = np.where(usable[sample][:, None], labelled.targets[sample], -1).astype(np.int8)
         units = np.full(len(heads), head.unit, np.float32)
-        shares = np.ones(len(labelled.groups), np.float32)
+        weights = np.tile(units, (len(labelled.groups), 1))
         none = np.full(len(labelled.groups), -np.inf, np.float32)
-        first = np.zeros(0, np.float32)
         if zero is not None:
             # No label was used to make the zero-shot scores, so on these rows they show how far
             # they can be trusted: where they are right, heads of a few shots could only do harm.
             scores.insert(0, _zero_scores(problem.x[sample], zero.coef))
-            shares = _SHARE * _doubt(scores[0], truth, labelled.groups)
-            none, first = zero.none, np.ones(1, np.float32)
-        group_priors = [
-            GroupPrior(np.append(first, share * units), np.append(first, units), float(nothing))
-            for share, nothing in zip(shares, none, strict=True)
-        ]
+            weights *= _SHARE * _doubt(scores[0], truth, labelled.groups)[:, None]
+            weights, units = np.insert(weights, 0, 1, axis=1), np.insert(units, 0, 1)
+            none = zero.none
+        default = Stack(labelled.groups, weights, np.zeros(truth.shape[1], np.float32), none)
         few = labelled.support < FEW
-        stack = Stack.fit(scores, truth, labelled.groups, group_priors, problem.rates, fixed=few)
+        stack = default.fit(scores, truth, units, problem.rates, fixed=few)
         chances = stack.probabilities(stack.logits(scores))
         offered = candidates(chances, labelled.groups)
         promises = np.full(truth.shape[1], np.inf, np.float32)
@@ -365,7 +351,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             promises = promise_thresholds(offered, truth, kin, self.precision)
         side = Side(
             fusion,
-            widths,
+            Widths(*(part.shape[1] for part in problem.parts)),
             None if zero is None else zero.coef,
             tuple(fitted.coef for fitted in heads),
             stack,
@@ -374,10 +360,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return side, heads, chances
 
-    def _judge(self, x: Floats, *, probabilities: bool) -> Floats:
-        def judge(side: Side, x: Floats) -> Floats:
-            return side.probabilities(x) if probabilities else side.logits(x)
-
+    def _judge(self, x: Floats, judge: Callable[[Side, Floats], Floats]) -> Floats:
         out = judge(self.alone_, x)
         titled = self.titled(x)
         if titled.any():

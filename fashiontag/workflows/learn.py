@@ -14,12 +14,11 @@ from fashiontag.errors import CatalogError
 from fashiontag.heads.artefact import KIND
 from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, moments
-from fashiontag.heads.fusion import TitleOnly
+from fashiontag.heads.fusion import TITLE_ONLY
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.prior import Prior, zero_shot_prior
 from fashiontag.heads.probe import Probe
-from fashiontag.heads.shots import draw_shots
-from fashiontag.heads.training import Training
+from fashiontag.heads.training import Training, draw_shots
 from fashiontag.manifest import Manifest
 from fashiontag.metrics import label_rates
 from fashiontag.workflows.evaluate import Judged, ProbeReport, report_on
@@ -142,7 +141,7 @@ def train_probe(
     seconds = time.monotonic() - started
     by_title = np.full_like(model.left_out_, np.nan)
     if report and model.fuses_:
-        by_title = ProbeClassifier(TitleOnly(), **shape).fit(x, training.targets, **fit).left_out_
+        by_title = ProbeClassifier(TITLE_ONLY, **shape).fit(x, training.targets, **fit).left_out_
     rows = model.sample_
     judged = Judged(
         training.select(rows),
