@@ -36,8 +36,9 @@ from fashiontag.metrics import (
     average_precision_score,
     macro,
 )
-from fashiontag.workflows.learn import Fitter, train_probe
+from fashiontag.workflows.learn import fit_features, train_probe
 from fashiontag.workspace import Workspace
+from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +123,7 @@ def whole(setting: Setting) -> list[str]:
 
 
 def _prior(setting: Setting, training: Training) -> Prior:
-    return Fitter(setting.workspace, training.space).features(training)[1]
+    return fit_features(zero_shot(setting.workspace, training.space), training)[1]
 
 
 def _group(
