@@ -471,7 +471,7 @@ def test_faiss_follows_the_index_and_answers_alike(indexed, shop, encoder, monke
         with Workspace.open(indexed, encoder) as opened:
             return refresh_neighbours(opened, worth=0, tail=0)
 
-    assert [follow()[0].did, follow()[0].did] == ["built", ""]
+    assert [follow().images.did, follow().images.did] == ["built", ""]
     assert [search(indexed, encoder, query=words, k=3) for words in ("red", "teal bag")] == plain
     assert search(indexed, encoder, image=shop / "red.png", k=3) == picture
     color_picture(shop / "sub" / "teal.png", "teal")

@@ -48,7 +48,7 @@ def index(
     catalog = columns.read(source)
     with (
         model.open() as workspace,
-        output.progress("Indexing", len(catalog.items), "images") as advance,
+        output.progress("Indexing", len(catalog.items)) as advance,
     ):
         summary = index_source(
             workspace,

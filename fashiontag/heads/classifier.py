@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
-from fashiontag.heads.fusion import IMAGE_ONLY, Fusion, Heads, Parts, Widths
+from fashiontag.heads.fusion import IMAGE_ONLY, Fusion, Heads, Widths
 from fashiontag.heads.groups import GroupSpan
 from fashiontag.heads.linear import FEW, Block, FittedHead, Head, Labelled, Ridge, with_one
 from fashiontag.metrics import average_precision_score, macro
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from fashiontag.heads.linear import Ints
-    from fashiontag.heads.prior import Prior, ZeroLogits
+    from fashiontag.heads.prior import Prior
 
 Floats = NDArray[np.float32]
 
@@ -83,17 +83,6 @@ class Side:
     def probabilities(self, x: Floats) -> Floats:
         """Return probabilities of shape (n, t)."""
         return self.stack.probabilities(self.logits(x))
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """What both sides are fitted on."""
-
-    x: Floats
-    parts: Parts
-    labelled: Labelled
-    prior: Prior | None
-    rates: Floats | None
 
 
 class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -195,17 +184,10 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kin = np.arange(len(x)) if families is None else np.asarray(families)
         kin = np.unique(kin, return_inverse=True)[1].astype(np.int64)
         self.sample_ = _sample(kin)
-        problem = _Problem(
-            x,
-            widths.split(x),
-            Labelled(targets, groups, kin, self.sample_),
-            prior,
-            None if rates is None else np.asarray(rates, np.float32),
-        )
-        zero = prior.alone if prior else None
-        everyone = np.ones(len(x), bool)
+        rates = None if rates is None else np.asarray(rates, np.float32)
+        labelled = Labelled(targets, groups, kin, self.sample_, rates)
         self.alone_, heads, self.left_out_alone_ = self._fit_side(
-            problem, IMAGE_ONLY, everyone, zero
+            x, widths, labelled, prior, IMAGE_ONLY
         )
         self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
         self.settings_ = tuple(head.setting for head in heads)
@@ -213,13 +195,10 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         titled = x[:, widths.image :].any(axis=1)
         self.fuses_ = fusion.sees_title and bool(titled.any())
         if self.fuses_:
-            fusion = fusion.fit(problem.parts, titled, problem.labelled)
+            fusion = fusion.fit(widths.split(x), titled, labelled)
             # The picture's head is known already, if it was fitted on the same rows.
             known = heads[0] if fusion == Heads() and titled.all() else None
-            zero = prior.titled if prior else None
-            if zero and not fusion.sees_image:
-                zero = zero.without(widths.slices[0])
-            self.titled_, heads, fused = self._fit_side(problem, fusion, titled, zero, known)
+            self.titled_, heads, fused = self._fit_side(x, widths, labelled, prior, fusion, known)
             self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
             self.settings_ = (*(head.setting for head in heads), *self.settings_)
         return self
@@ -312,22 +291,28 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit_side(
         self,
-        problem: _Problem,
+        x: Floats,
+        widths: Widths,
+        labelled: Labelled,
+        prior: Prior | None,
         fusion: Fusion,
-        usable: NDArray[np.bool_],
-        zero: ZeroLogits | None,
         known: FittedHead | None = None,
     ) -> tuple[Side, list[FittedHead], Floats]:
         """Fit the heads of one side and their stack; `known` is the first block's, if it is."""
         head: Head = self.head or Ridge()
-        labelled, sample = problem.labelled, self.sample_
-        blocks = fusion.blocks(problem.parts)
-        priors: list[Floats | None] = [None] * len(blocks)
-        if problem.prior is not None:
-            priors = fusion.prior(problem.prior.deviations)
+        sample = self.sample_
+        usable = np.asarray(x[:, widths.image :].any(axis=1) | (not fusion.sees_title))
+        blocks = fusion.blocks(widths.split(x))
+        block_priors: list[Floats | None] = [None] * len(blocks)
+        zero = None
+        if prior is not None:
+            block_priors = fusion.prior(prior.deviations)
+            zero = prior.titled if fusion.sees_title else prior.alone
+            if not fusion.sees_image:
+                zero = zero.without(widths.slices[0])
         heads = [] if known is None else [known]
-        for block, prior in list(zip(blocks, priors, strict=True))[len(heads) :]:
-            heads.append(head.fit(Block(with_one(block), usable, prior), labelled))
+        for block, block_prior in list(zip(blocks, block_priors, strict=True))[len(heads) :]:
+            heads.append(head.fit(Block(with_one(block), usable, block_prior), labelled))
         scores = [fitted.left_out for fitted in heads]
         truth = np.where(usable[sample][:, None], labelled.targets[sample], -1).astype(np.int8)
         units = np.full(len(heads), head.unit, np.float32)
@@ -336,13 +321,13 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if zero is not None:
             # No label was used to make the zero-shot scores, so on these rows they show how far
             # they can be trusted: where they are right, heads of a few shots could only do harm.
-            scores.insert(0, _zero_scores(problem.x[sample], zero.coef))
+            scores.insert(0, _zero_scores(x[sample], zero.coef))
             weights *= _SHARE * _doubt(scores[0], truth, labelled.groups)[:, None]
             weights, units = np.insert(weights, 0, 1, axis=1), np.insert(units, 0, 1)
             none = zero.none
         default = Stack(labelled.groups, weights, np.zeros(truth.shape[1], np.float32), none)
         few = labelled.support < FEW
-        stack = default.fit(scores, truth, units, problem.rates, fixed=few)
+        stack = default.fit(scores, truth, units, labelled.rates, fixed=few)
         chances = stack.probabilities(stack.logits(scores))
         offered = candidates(chances, labelled.groups)
         promises = np.full(truth.shape[1], np.inf, np.float32)
@@ -351,7 +336,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             promises = promise_thresholds(offered, truth, kin, self.precision)
         side = Side(
             fusion,
-            Widths(*(part.shape[1] for part in problem.parts)),
+            widths,
             None if zero is None else zero.coef,
             tuple(fitted.coef for fitted in heads),
             stack,

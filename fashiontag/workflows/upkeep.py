@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from fashiontag.index import DATABASE, DERIVED, Manifest
-from fashiontag.vectors import ShardStatus, VectorStore
+from fashiontag.vectors import VectorStore
 from fashiontag.workspace import indexed_sources
 from fashiontag.workspace.neighbours import NEIGHBOURS
 
@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredVectors(ShardStatus):
-    """One file of vectors, and whether an indexed item uses it."""
+class StoredVectors:
+    """One file of vectors: what made it, what it takes, and whether an indexed item uses it."""
 
+    kind: str
+    fingerprint: str
+    model: str
+    dim: int
+    rows: int
+    bytes: int
     used: bool
 
 

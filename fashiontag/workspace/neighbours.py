@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +26,18 @@ QUERIES = 64
 for pictures and words lie apart."""
 
 
-def refresh_neighbours(
-    workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL
-) -> tuple[Refreshed, Refreshed]:
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What `refresh_neighbours` did to pictures and to titles."""
+
+    images: Refreshed
+    texts: Refreshed
+
+
+def refresh_neighbours(workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL) -> Neighbours:
     """Make FAISS follow the index; at once where nothing is to be done.
 
-    Searches are right without it, and slower beyond some 100,000 items. Returns what was done to
-    the vectors of pictures, and to those of titles.
+    Searches are right without it, and slower beyond some 100,000 items.
 
     Parameters
     ----------
@@ -62,7 +68,7 @@ def refresh_neighbours(
             worth=worth,
             tail=tail,
         )
-    return done["image"], done["text"]
+    return Neighbours(done["image"], done["text"])
 
 
 def open_neighbours(
