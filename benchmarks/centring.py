@@ -22,7 +22,7 @@ from fashiontag.heads.statistics import unit
 from fashiontag.labels import load_labels
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
-from fashiontag.workspace.prompts import embed_prompts
+from fashiontag.workspace.prompts import zero_shot
 
 RESULT = RESULTS / "centring.md"
 
@@ -45,7 +45,7 @@ def main() -> None:
             return workspace.images.padded(np.concatenate(rows), encoder.dim)
 
         images, mean = pictures("val"), pictures("pool").mean(axis=0)
-        prompts = embed_prompts(workspace, space).labels
+        prompts = zero_shot(workspace, space).prompts
     families = FamilyBootstrap(val.families)
     plain: dict[str, np.ndarray] = {}
     rows, differences = [], []

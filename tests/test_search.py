@@ -26,10 +26,10 @@ from fashiontag.errors import (
 from fashiontag.index import Index
 from fashiontag.index import where as filters
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows.indexing import index_source, index_status
+from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
-from fashiontag.workspace import Workspace, indexed_model
+from fashiontag.workspace import Workspace, indexed_model, indexed_sources
 from fashiontag.workspace.neighbours import refresh_neighbours
 
 
@@ -229,7 +229,7 @@ def test_nothing_indexed_is_one_sentence_and_makes_no_workspace(workspace, encod
         with pytest.raises(CatalogError, match="fashiontag index"):
             ask()
     assert not workspace.exists()
-    assert index_status(workspace) == ()
+    assert indexed_sources(workspace) == ()
 
 
 # -- models ---------------------------------------------------------------------------------------
@@ -428,7 +428,7 @@ def test_one_picture_or_a_glob_leaves_the_rest_of_its_folder(indexed, shop, enco
     color_picture(shop / "blue.png", "teal")
     summary = index(shop, indexed, encoder, titles=False, source=shop / part)
     assert (summary.changed, summary.gone) == (1, 0)
-    assert index_status(indexed)[0].items == 6
+    assert indexed_sources(indexed)[0].items == 6
 
 
 def test_what_cannot_be_read_is_counted_and_not_indexed(indexed, shop, encoder):
@@ -440,7 +440,7 @@ def test_what_cannot_be_read_is_counted_and_not_indexed(indexed, shop, encoder):
 
 
 def test_status_tells_what_is_indexed(indexed, shop):
-    (source,) = index_status(indexed)
+    (source,) = indexed_sources(indexed)
     assert (source.root, source.items, source.model) == (str(shop), 6, "color")
     assert abs(source.updated - time.time()) < 60
 

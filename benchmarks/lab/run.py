@@ -20,7 +20,7 @@ from benchmarks.lab.results import append_rows, digest, read_rows
 from benchmarks.paths import ROOT
 from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, FashiontagError
-from fashiontag.heads.shots import draw_shots
+from fashiontag.heads.training import draw_shots
 from fashiontag.manifest import versions
 from fashiontag.workspace import Workspace
 

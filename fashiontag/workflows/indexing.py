@@ -8,31 +8,28 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog import clean_title
-from fashiontag.index import DATABASE, Entry, Index
+from fashiontag.index import Changes, Entry
 from fashiontag.workflows.tag import index_entry
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed
 from fashiontag.workspace.neighbours import refresh_neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
-    from fashiontag.index import KnownTitle, SourceStatus
+    from fashiontag.index import Index, KnownTitle
     from fashiontag.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class IndexSummary:
-    """What a run did.
+class IndexSummary(Changes):
+    """What a run did, beside the changes.
 
     Attributes
     ----------
     root, model : str
         The source, as the index names it, and the encoder.
-    new, changed, renamed, gone, unchanged : int
-        Items.
     errors, encoded, titled : int
         Pictures that can't be read, so aren't indexed; pictures that had to be encoded; indexed
         items with a title.
@@ -43,11 +40,6 @@ class IndexSummary:
 
     root: str
     model: str
-    new: int
-    changed: int
-    renamed: int
-    gone: int
-    unchanged: int
     errors: int
     encoded: int
     titled: int
@@ -117,14 +109,6 @@ def index_source(
         reasons=dict(reasons.most_common()),
         seconds=time.monotonic() - started,
     )
-
-
-def index_status(workspace: Path) -> tuple[SourceStatus, ...]:
-    """Return what is indexed in a workspace, the source updated last first; () if nothing is."""
-    if not (workspace / DATABASE).is_file():
-        return ()
-    with Index.open(workspace) as index:
-        return index.sources()
 
 
 def _titled(item: Item, known: KnownTitle | None) -> Item:

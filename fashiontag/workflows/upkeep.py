@@ -6,8 +6,9 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fashiontag.index import DATABASE, DERIVED, Index, Manifest
+from fashiontag.index import DATABASE, DERIVED, Manifest
 from fashiontag.vectors import VectorStore
+from fashiontag.workspace import indexed_sources
 from fashiontag.workspace.neighbours import NEIGHBOURS
 
 if TYPE_CHECKING:
@@ -63,13 +64,10 @@ def prune(workspace: Path) -> Pruned:
     with VectorStore.open(workspace) as store:
         pruned = store.prune(used)
     for path in (workspace / NEIGHBOURS).glob("*-*"):
-        if not any(one.startswith(path.name.split("-", 1)[1]) for one in used):
+        if not any(model.startswith(path.name.split("-", 1)[1]) for model in used):
             shutil.rmtree(path, ignore_errors=True)
     return pruned
 
 
 def _used(workspace: Path) -> frozenset[str]:
-    if not (workspace / DATABASE).is_file():
-        return frozenset()
-    with Index.open(workspace) as index:
-        return frozenset(source.fingerprint for source in index.sources() if source.items)
+    return frozenset(source.fingerprint for source in indexed_sources(workspace) if source.items)
