@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
-    from fashiontag.index import Index, KnownTitle
+    from fashiontag.index import KnownTitle
     from fashiontag.workspace import Workspace
 
 
