@@ -47,7 +47,7 @@ def named(title: str) -> dict[str, float]:
         ("T shirt in navy-blue", {"kind=shirt": 1.0, "colour=navy blue": 1.0}),
         ("red and blue", {"colour=red": 1.0, "colour=blue": 1.0}),
         ("shirt dress", {"kind=shirt dress": 1.0}),
-        ("shirt with a dress", {"kind=shirt": 0.5, "kind=dress": 1.0}),
+        ("shirt with a dress", {"kind=shirt": 1.0, "kind=dress": 0.5}),
         ("dresses, watches", {"kind=dress": 0.5, "kind=watch": 1.0}),
         ("short sleeve", {}),
         ("hundred blues", {"colour=blue": 1.0}),
