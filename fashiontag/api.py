@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from fashiontag.datamodels import Encoder, Hit, Item, Tagged
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
 
@@ -72,7 +72,7 @@ class Tagger:
         self, encoder: Encoder, space: LabelSpace, workspace: Path, probe: Probe | None = None
     ) -> None:
         self.encoder = encoder
-        self.space = space if probe is None else probe.merge(space)
+        self.space = space if probe is None else space.with_(probe.space)
         self.workspace = Path(workspace)
         self.probe = probe
         self._judge: Judge | None = None
@@ -119,9 +119,9 @@ class Tagger:
         encoder, space = resolve(model, device=device, offline=offline), load_labels(labels)
         if probe is None:
             return cls(encoder, space, Path(workspace))
-        from fashiontag.heads.artefact import Probe
+        from fashiontag.heads.artefact import load_probe
 
-        return cls(encoder, space, Path(workspace), Probe.load(Path(probe), encoder))
+        return cls(encoder, space, Path(workspace), load_probe(Path(probe), encoder))
 
     def tag(
         self,
@@ -165,8 +165,9 @@ class Tagger:
         """
         if hasattr(images, "columns"):
             raise TypeError("images is a data frame; give it to tag_frame, which says its columns.")
-        pictures = [images] if _is_picture(images) else list(images)
-        given = [titles] if isinstance(titles, str) else list(titles or [None] * len(pictures))
+        pictures: list[Picture] = [images] if _is_picture(images) else list(images)  # type: ignore[arg-type]
+        given = [titles] * len(pictures) if titles is None else titles
+        given = [given] if isinstance(given, str) else list(given)
         if len(given) != len(pictures):
             raise ValueError(
                 f"{len(pictures)} images and {len(given)} titles were given; "
@@ -351,5 +352,5 @@ def _file_or_bytes(picture: Picture) -> Path | bytes:
 
 def _item(place: int, pair: tuple[Picture, str | None]) -> Item:
     picture, title = pair
-    is_path = isinstance(picture, str | os.PathLike)
-    return item_of(picture, title, os.fspath(picture) if is_path else str(place))
+    name = os.fspath(picture) if isinstance(picture, str | os.PathLike) else str(place)
+    return item_of(picture, title, name)

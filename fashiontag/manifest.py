@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Encoder
 
 FILE_NAME = "manifest.json"
-FORMAT = 2
+FORMAT = 3
+
+
 LIBRARIES = ("numpy", "scikit-learn", "torch", "open-clip-torch")
 
 

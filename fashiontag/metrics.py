@@ -196,14 +196,98 @@ def calibration_error(
     order = np.argsort(confidence, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
     share = np.array([len(part) for part in parts]) / len(order)
-    told = np.array([confidence[part].mean() for part in parts])
-    gap = float(share @ np.abs(told - [right[part].mean() for part in parts]))
+    means = np.array([confidence[part].mean() for part in parts])
+    gap = float(share @ np.abs(means - [right[part].mean() for part in parts]))
     rng = np.random.default_rng(seed)
     chance = 0.0
-    for part, weight, expected in zip(parts, share, told, strict=True):
+    for part, weight, expected in zip(parts, share, means, strict=True):
         draws = rng.random((200, len(part))) < confidence[part]
         chance += weight * float(np.abs(draws.mean(axis=1) - expected).mean())
     return max(0.0, gap - chance)
+
+
+def label_rates(truth: Truth) -> NDArray[np.float32]:
+    """Return how often each label holds where it is known, shape (t,)."""
+    known = np.maximum((truth >= 0).sum(axis=0), 1)
+    return np.asarray((truth == 1).sum(axis=0) / known, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """What scores reach in one attribute group, and the m decisions that they lead to.
+
+    Attributes
+    ----------
+    average_precision : ndarray of shape (t,), float64
+    given : ndarray of shape (m,), int64
+        The label that each decision is about, as a column of the group.
+    opinion : ndarray of shape (m,), bool
+        False where all of several labels score alike: such a decision counts as wrong.
+    right : ndarray of shape (m,), bool
+    confidence : ndarray of shape (m,)
+        The score of what is given.
+    brier, brier_rates : float
+        Mean squared error of the scores, and of always saying each label's rate.
+    """
+
+    average_precision: Floats
+    given: NDArray[np.int64]
+    opinion: NDArray[np.bool_]
+    right: NDArray[np.bool_]
+    confidence: Scores
+    brier: float
+    brier_rates: float
+
+    @property
+    def accuracy(self) -> float:
+        """The share of decisions that is right; NaN without any."""
+        return float(self.right.mean()) if len(self.right) else float("nan")
+
+    @property
+    def coverage(self) -> float:
+        """See `coverage_at_precision`."""
+        return coverage_at_precision(self.right, self.confidence)
+
+    @property
+    def calibration(self) -> float:
+        """See `calibration_error`."""
+        return calibration_error(self.right, self.confidence)
+
+
+def measure(
+    truth: Truth, scores: Scores, rows: NDArray[np.bool_], *, exclusive: bool
+) -> GroupFigures:
+    """Judge the scores of one attribute group.
+
+    Parameters
+    ----------
+    truth : ndarray of shape (n, t), int8
+        The group's columns.
+    scores : ndarray of shape (n, t)
+    rows : ndarray of shape (n,), bool
+        Products on which decisions are judged.
+    exclusive : bool
+        Whether a product's decision is its best label, or every known cell is one.
+    """
+    known, values = truth[rows], scores[rows]
+    if exclusive:
+        given, confidence = values.argmax(axis=1), values.max(axis=1)
+        opinion = (confidence > values.min(axis=1)) | (truth.shape[1] == 1)
+        right = (np.take_along_axis(known, given[:, None], 1)[:, 0] == 1) & opinion
+    else:
+        given = np.nonzero(known >= 0)[1]
+        opinion = np.ones(len(given), bool)
+        right, confidence = known[known >= 0] == 1, values[known >= 0]
+    rates = np.tile(label_rates(known), (len(known), 1))
+    return GroupFigures(
+        average_precision_score(truth, scores),
+        given,
+        opinion,
+        right,
+        confidence,
+        brier_score(known, values),
+        brier_score(known, rates),
+    )
 
 
 @dataclass(frozen=True, slots=True)

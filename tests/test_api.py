@@ -1,12 +1,22 @@
 """`Tagger`, with an encoder that can be read by eye."""
 
+import doctest
+import io
+
+import numpy as np
+import pandas as pd
 import pytest
 from fakes import COLORS, ColorEncoder, color_picture
 from PIL import Image
 
-from fashiontag import Tagger
-from fashiontag.errors import UsageError
+import fashiontag
+from fashiontag import Tagger, api
+from fashiontag.catalog import read_catalog
+from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import parse_labels
+from fashiontag.workflows.duplicates import find_duplicates
+from fashiontag.workflows.tag import tag
+from fashiontag.workspace import Workspace
 
 SPACE = parse_labels(
     {"groups": {"colour": {"labels": ["red", "green", "blue"], "templates": ["{label}"]}}},
@@ -73,3 +83,108 @@ def test_one_picture_and_missing_titles_as_pandas_has_them(tagger, tmp_path) -> 
     file = color_picture(tmp_path / "a.png", "red")
     (row,) = tagger.tag(str(file), [float("nan")])
     assert (row.title, row.labels("colour")) == ("", ("red",))
+
+
+def pixels(name, side=8):
+    return np.full((side, side, 3), COLORS[name], np.uint8)
+
+
+def test_bytes_and_arrays_are_pictures(tagger, tmp_path) -> None:
+    file = color_picture(tmp_path / "a.png", "red")
+    data = file.read_bytes()
+    rows = tagger.tag([data, pixels("green"), pixels("blue")])
+    assert [row.labels("colour") for row in rows] == [("red",), ("green",), ("blue",)]
+    (alone,) = tagger.tag(pixels("blue"))
+    assert alone.labels("colour") == ("blue",)
+    with pytest.raises(CatalogError, match="Nothing is indexed"):  # they are no files
+        tagger.search(image=pixels("red"))
+    tagger.tag([file])
+    for asked in (str(file), file, data, pixels("red"), Image.open(file)):
+        assert [hit.path for hit in tagger.search(image=asked)] == [str(file)]
+
+
+def test_a_bad_picture_in_memory_is_a_row_and_costs_no_other(tagger) -> None:
+    bad, good = tagger.tag([b"no picture", pixels("red")])
+    assert (bad.status, good.status) == ("error", "ok")
+    assert bad.message
+
+
+def test_iter_takes_what_comes_and_holds_little(tagger) -> None:
+    taken = 0
+
+    def pictures():
+        nonlocal taken
+        while True:  # without an end
+            taken += 1
+            yield pixels(("red", "green")[taken % 2])
+
+    found = tagger.iter(pictures())
+    assert [next(found).labels("colour")[0] for _ in range(4)] == ["green", "red"] * 2
+    found.close()
+    assert taken == api.WINDOW
+
+
+def test_iter_takes_titles_and_indexes_files(tagger, tmp_path) -> None:
+    file = color_picture(tmp_path / "a.png", "red")
+    (row,) = tagger.iter([(file, "A red dress")])
+    assert row.title == "A red dress"
+    assert [hit.title for hit in tagger.search("red")] == ["A red dress"]
+
+
+def test_progress_is_told(tagger) -> None:
+    done = []
+    tagger.tag([pixels("red")] * 5, batch_size=2, workers=1, progress=done.append)
+    assert done == [2, 2, 1]
+
+
+def test_a_frame_gets_its_columns(tagger, tmp_path) -> None:
+    files = [str(color_picture(tmp_path / f"{name}.png", name)) for name in ("red", "blue")]
+    frame = pd.DataFrame({"photo": [*files, "none.png"], "name": ["Red", pd.NA, "x"]}, [7, 8, 9])
+    tagged = tagger.tag_frame(frame, image="photo", title="name")
+    assert list(tagged.columns) == ["status", "message", "tags", "colour"]
+    assert list(tagged.index) == [7, 8, 9]
+    assert list(tagged["colour"]) == ["red", "blue", ""]
+    assert list(tagged["tags"]) == ["colour=red", "colour=blue", ""]
+    assert tagged.loc[9, "message"] == "no such file"
+    assert frame.join(tagged)["colour"][7] == "red"
+    with pytest.raises(KeyError, match="photo"):
+        tagger.tag_frame(frame, image="picture")
+    with pytest.raises(TypeError, match="tag_frame"):
+        tagger.tag(frame)
+
+
+@pytest.mark.parametrize("python_first", [True, False])
+def test_python_and_the_command_line_share_a_file(tagger, tmp_path, python_first) -> None:
+    files = [color_picture(tmp_path / "shop" / f"{name}.png", name) for name in ("red", "blue")]
+
+    def by_command_line():
+        with Workspace.open(tagger.workspace, tagger.encoder) as workspace:
+            tag(workspace, read_catalog(str(tmp_path / "shop")), SPACE)
+
+    for do in (tagger.tag, lambda _: by_command_line())[:: 1 if python_first else -1]:
+        do(files)
+    hits = tagger.search("red", k=5)
+    assert [(hit.id, hit.folded) for hit in hits] == [("red.png", 0), ("blue.png", 0)]
+    with Workspace.indexed(tagger.workspace, tagger.encoder) as workspace:
+        assert find_duplicates(workspace) == []
+
+
+def test_a_picture_in_memory_is_turned_like_a_file(tagger) -> None:
+    """Half red, half blue, lying on its side by EXIF orientation 6."""
+    picture = Image.fromarray(np.vstack([pixels("red"), pixels("blue")]))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", exif=exif)
+    as_file = Image.open(io.BytesIO(buffer.getvalue()))
+    rows = tagger.tag([buffer.getvalue(), as_file], scores=True)
+    assert rows[0].scores == rows[1].scores
+
+
+def test_the_front_shows_what_there_is() -> None:
+    assert "Tagger" in dir(fashiontag)
+
+
+def test_the_examples_in_docstrings_are_true() -> None:
+    assert doctest.testmod(api).attempted >= 5
+    assert doctest.testmod(api).failed == 0

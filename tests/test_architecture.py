@@ -55,7 +55,7 @@ HEAVY = {
 ORDER = {
     "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
     "workflows": [
-        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "probereport", "probe",
+        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

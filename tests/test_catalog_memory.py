@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashiontag.catalog import FileRef, load_image
-from fashiontag.catalog.memory import MemoryRef, item_of
+from fashiontag.catalog import FileRef, MemoryRef, item_of, load_image
 from fashiontag.errors import ImageError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
@@ -34,7 +33,7 @@ def test_a_path_is_a_file_whose_links_are_not_followed(tmp_path, monkeypatch):
     Path("link.png").symlink_to("real.png")
     for path in ("link.png", Path("link.png")):
         item = item_of(path, "<b>Red</b> dress", "7")
-        assert (item.id, item.path, item.title) == ("7", "link.png", "<b>Red</b> dress")
+        assert (item.id, item.path, item.title) == ("link.png", "link.png", "<b>Red</b> dress")
         assert (item.text, item.fields) == ("Red dress", {})
         assert item.image == FileRef(str(tmp_path / "link.png"))
     with pytest.raises(ImageError, match="no such file"):

@@ -80,3 +80,19 @@ def test_a_family_is_resampled_whole():
     apart = metrics.FamilyBootstrap(np.arange(100)).mean(values)
     assert (together.low, together.high) == (0.0, 1.0)
     assert 0.35 < apart.low < 0.5 < apart.high < 0.65
+
+
+def test_a_group_is_judged_by_its_decisions():
+    truth = np.array([[1, 0], [0, 1], [0, 0], [-1, -1], [1, 0]], np.int8)
+    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.1], [0.5, 0.1], [0.5, 0.5]])
+    known = truth[:, 0] >= 0
+    found = metrics.measure(truth, scores, known, exclusive=True)
+    assert found.given.tolist() == [0, 0, 0, 0]
+    assert found.right.tolist() == [True, False, False, False]  # the last has no opinion
+    assert found.accuracy == 0.25
+    assert found.brier == metrics.brier_score(truth, scores)
+    several = metrics.measure(truth, scores, known, exclusive=False)
+    assert several.given.tolist() == [0, 1] * 4
+    assert several.right.sum() == 3
+    alone = metrics.measure(truth[:, :1], scores[:, :1], known, exclusive=True)
+    assert alone.opinion.all()  # one label is no tie

@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING
 
 from fashiontag.catalog.clean import clean_title
 from fashiontag.catalog.items import Catalog, FileRef
+from fashiontag.catalog.memory import MemoryRef, item_of
 from fashiontag.catalog.read import read_catalog
 from fashiontag.catalog.tables import Columns
 
 if TYPE_CHECKING:
     from fashiontag.catalog.images import load_image
 
-__all__ = ["Catalog", "Columns", "FileRef", "clean_title", "load_image", "read_catalog"]
+__all__ = [
+    "Catalog",
+    "Columns",
+    "FileRef",
+    "MemoryRef",
+    "clean_title",
+    "item_of",
+    "load_image",
+    "read_catalog",
+]
 
 
 def __getattr__(name: str) -> object:

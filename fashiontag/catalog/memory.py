@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +57,7 @@ def item_of(picture: object, title: object, id: str) -> Item:  # noqa: A002
 
     Parameters
     ----------
-    picture : str, Path, bytes, PIL.Image.Image or ndarray
+    picture : str, PathLike, bytes, PIL.Image.Image or ndarray
         A file's path, which is not opened here; an encoded picture; a picture, whose EXIF turns it
         as it would in a file; or an array of shape (h, w), (h, w, 3) or (h, w, 4), uint8, grey,
         RGB or RGBA. The last two are kept as PNG, as what a model sees of them: upright RGB on
@@ -66,7 +65,7 @@ def item_of(picture: object, title: object, id: str) -> Item:  # noqa: A002
     title : str or None
         None, NaN, ``pandas.NA`` or "" where there is none. Markup is removed from its text.
     id : str
-        The item's id, and the name of a picture in memory.
+        The id and the name of a picture in memory; a file's id is its path as given.
 
     Raises
     ------
@@ -74,10 +73,10 @@ def item_of(picture: object, title: object, id: str) -> Item:  # noqa: A002
         The picture or the title is something else.
     """
     words = Words(_title(title))
-    if isinstance(picture, str | Path):
-        path = os.fspath(picture)
+    if isinstance(picture, str | os.PathLike):
+        path = str(picture)
         file = os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links)
-        return make_item(id, path, FileRef(file), words)
+        return make_item(path, path, FileRef(file), words)
     if isinstance(picture, bytes):
         return make_item(id, "", MemoryRef(picture, id), words)
     return make_item(id, "", _encoded(picture, id), words)

@@ -114,8 +114,6 @@ class Model(Place):
 
     def resolve(self, name: str | None = None) -> LazyEncoder:
         """Find the model, or the one that is named."""
-        if self.offline:  # libraries read this when they are first imported
-            os.environ["HF_HUB_OFFLINE"] = "1"
         from fashiontag import encoders
 
         return encoders.resolve(
@@ -205,6 +203,8 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
         everywhere = collect(_Everywhere)
         output.configure(as_json=everywhere.as_json, quiet=everywhere.quiet)
         collected = {name: collect(bundle) for name, bundle in bundles.items()}
+        if any(getattr(bundle, "offline", False) for bundle in collected.values()):
+            os.environ["HF_HUB_OFFLINE"] = "1"  # libraries read it when they are first imported
         return function(**given, **collected)
 
     shown: Any = run

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Annotations
-    from fashiontag.heads.artefact import Training
+    from fashiontag.heads.training import Training
     from fashiontag.labels import LabelSpace
-    from fashiontag.workflows.probereport import ProbeReport
+    from fashiontag.workflows.evaluate import ProbeReport
     from fashiontag.workspace import Workspace
 
 TableArgument = Annotated[
@@ -117,24 +117,22 @@ def probe_train(
     effort: options.Effort,
 ) -> None:
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
-    from fashiontag.heads.artefact import Probe, check_target
+    from fashiontag.heads.artefact import check_target, load_probe, save_probe
     from fashiontag.labels import load_labels
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.workflows.learn import train_probe
 
     target = out or append or DEFAULT_OUT
     check_target(target)
     catalog = columns.read(images)
     with model.open() as workspace:
-        old = Probe.load(append, workspace.encoder) if append else None
+        old = load_probe(append, workspace.encoder) if append else None
         annotations = labelling.read(table, catalog, load_labels(labels) if labels else None)
         training = _gather(workspace, catalog, annotations, effort)
         if old is not None:
-            training = workflow.combined(old.training, training)
-        trained = workflow.train_probe(
-            workspace, training, shots=shots, seed=seed, precision=auto_precision
-        )
+            training = old.training.combined(training)
+        trained = train_probe(workspace, training, shots=shots, seed=seed, precision=auto_precision)
     _warn(trained.warnings)
-    trained.probe.save(target)
+    save_probe(trained.probe, target)
     report = _write_report(trained.report, target, catalog)
     if output.wants_json():
         output.document({"probe": target, "warnings": trained.warnings, **report})
@@ -163,15 +161,15 @@ def probe_eval(
     effort: options.Effort,
 ) -> None:
     """Compare a probe with labelled products that it wasn't trained on."""
-    from fashiontag.heads.artefact import Probe
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.heads.artefact import load_probe
+    from fashiontag.workflows.evaluate import evaluate_probe
 
     catalog = columns.read(images)
     with model.open() as workspace:
-        loaded = Probe.load(probe, workspace.encoder)
+        loaded = load_probe(probe, workspace.encoder)
         annotations = labelling.read(table, catalog, None, like=loaded.space)
         held_out = _gather(workspace, catalog, annotations, effort)
-    report, warnings = workflow.evaluate_probe(loaded, held_out)
+    report, warnings = evaluate_probe(loaded, held_out)
     _warn(warnings)
     facts = output.plain(report)
     if html is not None:
@@ -186,12 +184,10 @@ def probe_eval(
 def _gather(
     workspace: Workspace, catalog: Catalog, annotations: Annotations, effort: options.Effort
 ) -> Training:
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.workflows.learn import gather
 
     with output.progress("Embedding", len(annotations.rows), "images") as advance:
-        training, warnings = workflow.gather(
-            workspace, catalog, annotations, effort.embed_options(advance)
-        )
+        training, warnings = gather(workspace, catalog, annotations, effort.embed_options(advance))
     _warn(warnings)
     return training
 

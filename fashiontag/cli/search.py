@@ -97,7 +97,7 @@ def search(
     name = model.model or indexed_model(model.workspace)
     if daemon and model.model is None:
         process.start(name)
-    with Workspace.indexed(model.workspace, encoder_of(model, name)) as workspace:
+    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
         result = workflow.search(
             workspace,
             asked,
@@ -117,14 +117,11 @@ def search(
 _kept: dict[tuple[object, ...], LazyEncoder] = {}
 
 
-def encoder_of(model: options.Model, name: str) -> LazyEncoder:
-    """Return a model, the one of the last call if its files are what they were."""
-    encoder = model.resolve(name)
-    files = getattr(encoder, "files", None)
-    if files is None:  # an encoder of some other kind
-        return encoder
+def kept(encoder: LazyEncoder) -> LazyEncoder:
+    """Return the encoder of the last call, loaded as it is, if its files are what they were."""
+    files = encoder.files
     facts = files.weights.stat()
-    key = (files.weights, facts.st_mtime_ns, facts.st_size, str(files), model.device)
+    key = (files.weights, facts.st_mtime_ns, facts.st_size, str(files), encoder.device)
     if key not in _kept:
         _kept.clear()
         _kept[key] = encoder

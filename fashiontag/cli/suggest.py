@@ -47,7 +47,7 @@ def suggest(
 ) -> None:
     """Say which unlabelled products to label next: diverse, typical, and not clear yet."""
     from fashiontag.catalog.annotations import read_annotations
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.artefact import load_probe
     from fashiontag.sinks.tables import write_suggestions
     from fashiontag.workflows import suggest as workflow
 
@@ -65,7 +65,7 @@ def suggest(
             catalog,
             count=count,
             audit=audit,
-            probe=Probe.load(probe, workspace.encoder) if probe else None,
+            probe=load_probe(probe, workspace.encoder) if probe else None,
             labelled=done,
             seed=seed,
             options=effort.embed_options(advance),

@@ -10,6 +10,7 @@ import numpy as np
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError
 from fashiontag.heads.active import pick, uncertainty
+from fashiontag.heads.groups import group_spans
 from fashiontag.heads.statistics import unit
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.workspace import Workspace
 
 
@@ -107,17 +108,16 @@ def suggest(
     unclear = np.full(len(free), np.nan, np.float32)
     guesses: list[tuple[str, ...]] = [()] * len(free)
     if probe is not None:
-        mine = [catalog.items[row].text for row in free]
-        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, mine))
-        groups = [(probe.space.span(g.name), g.exclusive) for g in probe.space.groups]
+        titles = [catalog.items[row].text for row in free]
+        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, titles))
+        groups = group_spans(probe.space)
         unclear = uncertainty(chances, groups)
-        best = {span.start: chances[:, span].argmax(axis=1) + span.start for span, _ in groups}
-        guesses = [
-            tuple(
-                probe.space.tags[best[span.start][row]] for span, exclusive in groups if exclusive
-            )
-            for row in range(len(free))
+        best = [
+            chances[:, group.span].argmax(axis=1) + group.span.start
+            for group in groups
+            if group.exclusive
         ]
+        guesses = [tuple(probe.space.tags[of[row]] for of in best) for row in range(len(free))]
     places = np.array([both[row] for row in rest.tolist()], np.int64)
     chosen = pick(x[places], count, None if probe is None else unclear[places])
     picked = [(int(rest[one]), "suggested") for one in chosen]

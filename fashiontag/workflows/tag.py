@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.heads.statistics import Statistics
     from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
@@ -173,7 +173,7 @@ class Judge:
         statistics: Statistics | None = None,
     ) -> None:
         self.workspace = workspace
-        self.space = space if probe is None else probe.merge(space)
+        self.space = space if probe is None else space.with_(probe.space)
         self.probe = probe
         self._statistics = statistics
 
@@ -190,9 +190,9 @@ class Judge:
         """
         if probe is None:
             return cls(workspace, space)
-        from fashiontag.heads.artefact import Probe
+        from fashiontag.heads.artefact import load_probe
 
-        return cls(workspace, space, Probe.load(probe, workspace.encoder))
+        return cls(workspace, space, load_probe(probe, workspace.encoder))
 
     @property
     def promised(self) -> bool:
@@ -319,7 +319,7 @@ def tag(
     catalog : Catalog
     space : LabelSpace
     probe : Path or None
-        A folder of `Probe.save`: it judges the labels that it knows.
+        A folder of `save_probe`: it judges the labels that it knows.
     outputs : Outputs or None
         The files to write; None for none.
     scores : bool

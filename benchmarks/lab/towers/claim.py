@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lab.methods import Rows, Task
-from fashiontag.heads.artefact import Training
+from fashiontag.heads.training import Training
 from fashiontag.labels import LabelSpace
 from fashiontag.metrics import FamilyBootstrap, Interval
 
