@@ -72,6 +72,42 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_BLANK = _set(
+    """
+    none null nan nil na blank empty missing unknown undefined untitled unnamed tbd tba todo test
+    sample default placeholder title name product item article image img photo picture pic dsc dscn
+    scan sku ean upc gtin asin mpn art ref style model code id no nr number new copy final file jpg
+    jpeg png webp xs xl xxl xxxl
+    """
+)
+"""What stands where no title is, alone or with a number."""
+
+
+_VOWELS = frozenset("aeiouy")
+
+
+def says_something(text: str) -> bool:
+    """Tell whether a title has a word: "N/A", "SKU 4711", "AW12-TSH-01" and emoji have none.
+
+    Beside digits, as in an article's code, a word has four letters and a vowel among them.
+
+    Examples
+    --------
+    >>> [says_something(title) for title in ("N/A", "IMG_0815.jpg", "NK-2231-BLK", "501 Jeans")]
+    [False, False, False, True]
+    """
+    for chunk in text.split():
+        code = any(map(str.isdigit, chunk))
+        for word in split(chunk):
+            if word in _BLANK or any(map(str.isdigit, word)):
+                continue
+            if not word.isascii():
+                return True
+            if (len(word) > 3 and not _VOWELS.isdisjoint(word)) if code else len(word) > 1:
+                return True
+    return False
+
+
 _DENYING = _set("no not non without minus neither nor isnt arent")
 _DENYING_OF = frozenset(("free", "instead", "rather"))  # "free of leather", "rather than silk"
 _DENIED = _set("free less proof resistant repellent")  # "leather-free", "rust-proof"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fashiontag.catalog.clean import clean_title
-from fashiontag.catalog.items import Catalog, FileRef
+from fashiontag.catalog.clean import clean_title, title_text
+from fashiontag.catalog.items import Catalog, FileRef, brand_of
 from fashiontag.catalog.memory import MemoryRef, item_of
 from fashiontag.catalog.read import read_catalog
 from fashiontag.catalog.tables import Columns
@@ -18,10 +18,12 @@ __all__ = [
     "Columns",
     "FileRef",
     "MemoryRef",
+    "brand_of",
     "clean_title",
     "item_of",
     "load_image",
     "read_catalog",
+    "title_text",
 ]
 
 

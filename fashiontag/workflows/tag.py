@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from fashiontag.catalog import brand_of, clean_title
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import UsageError
 from fashiontag.heads.lexical import TitleMatcher
@@ -117,9 +118,9 @@ class TagSummary:
         Rows in all, those with a picture that was read, those without.
     reasons : Mapping of str to int
         Why pictures couldn't be read.
-    encoded, titled, chunked_titles : int
+    encoded, titled, chunked_titles, silent_titles : int
         Pictures that had to be encoded (the rest was stored); rows with a title; titles longer than
-        the model's context.
+        the model's context; titles that say nothing, or that the model can't read.
     tagged : Mapping of str to int
         Per group, the items that have at least one label of it.
     probabilities : bool
@@ -143,6 +144,7 @@ class TagSummary:
     encoded: int = 0
     titled: int = 0
     chunked_titles: int = 0
+    silent_titles: int = 0
     tagged: Mapping[str, int] = field(default_factory=dict)
     probabilities: bool = True
     warnings: tuple[str, ...] = ()
@@ -214,12 +216,14 @@ class Judge:
 
     def evidence(self, embedded: Embedded) -> Evidence:
         """Gather what the store and the titles say of a window of items."""
-        dim = self.workspace.encoder.dim
+        dim, items = self.workspace.encoder.dim, embedded.items
+        words = self._matcher.score([item.text for item in items], [*map(brand_of, items)])
         return Evidence(
             images=self.workspace.images.padded(embedded.images, dim),
             titles=self.workspace.texts.padded(embedded.texts, dim),
-            titled=embedded.texts >= 0,
-            words=self._matcher.score([item.text for item in embedded.items]),
+            # A label file may have words in a script that the model can't read.
+            titled=(embedded.texts >= 0) | words.any(axis=1),
+            words=words,
         )
 
     def tag(self, embedded: Embedded, *, scores: bool = False) -> Iterator[Tagged]:
@@ -289,7 +293,7 @@ def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None)
         id=item.id,
         path=item.image.locator,
         title=item.title,
-        text=item.text,
+        text=item.text or clean_title(item.title),  # a SKU is no evidence, but looked for
         tags=tags,
         fields=item.fields,
         image_key=image_key,
@@ -407,9 +411,11 @@ def _run(
         for window in tag_items(judge, catalog.items, scores=scores, options=options):
             counts["encoded"] += window.embedded.encoded
             counts["chunked"] += window.embedded.chunked
-            for row, item in zip(window.rows, window.embedded.items, strict=True):
+            said = (window.embedded.texts >= 0).tolist()
+            for row, item, told in zip(window.rows, window.embedded.items, said, strict=True):
                 counts[row.status] += 1
                 counts["titled"] += bool(item.text)
+                counts["silent"] += bool(item.title.strip()) and not told
                 if row.status == "error":
                     reasons[row.message] += 1
                 groups.update({tag.group for tag in row.given})
@@ -436,6 +442,7 @@ def _run(
         encoded=counts["encoded"],
         titled=counts["titled"],
         chunked_titles=counts["chunked"],
+        silent_titles=counts["silent"],
         tagged=dict(groups),
         probabilities=judge.head.statistics.fitted,
         warnings=catalog.warnings,
