@@ -112,7 +112,7 @@ _DENYING = _set("no not non without minus neither nor isnt arent")
 _DENYING_OF = frozenset(("free", "instead", "rather"))  # "free of leather", "rather than silk"
 _DENIED = _set("free less proof resistant repellent")  # "leather-free", "rust-proof"
 _GIVEN_AWAY = _set("size sizes shipping delivery gift returns people spirit")
-_LIKENING = _set("faux fake imitation artificial synthetic simulated pretend vegan eco alternative")
+_LIKENING = _set("faux fake imitation artificial synthetic simulated pretend vegan alternative")
 _LIKENED = _set(
     """
     look looks looking effect feel feeling touch finish like style styled inspired imitation
@@ -223,12 +223,11 @@ BRANDS = _set("brand brands vendor manufacturer maker marke marca marque")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A title's words, and what is said around them.
+class Context:
+    """What is said around a title's words.
 
     Attributes
     ----------
-    words : list of str
     denied, denied_ends : set of int
         Places at which something denied begins, and after which it ends.
     likened, likened_ends : set of int
@@ -241,7 +240,6 @@ class Reading:
         Places of "and", or before which a "&" stands.
     """
 
-    words: list[str]
     denied: Set[int] = frozenset()
     denied_ends: Set[int] = frozenset()
     likened: Set[int] = frozenset()
@@ -251,20 +249,23 @@ class Reading:
     joints: Set[int] = frozenset()
 
 
-def read(text: str) -> Reading:
-    """Return a title's words with what is denied, likened, or said of something else.
+_NO_CONTEXT = Context()
+
+
+def read(text: str) -> tuple[list[str], Context]:
+    """Return a title's words, and what of them is denied, likened, or said of something else.
 
     Examples
     --------
-    >>> reading = read("Dress not of real leather, with belt")
-    >>> reading.words[min(reading.denied)], reading.words[min(reading.companions)]
+    >>> words, context = read("Dress not of real leather, with belt")
+    >>> words[min(context.denied)], words[min(context.companions)]
     ('leather', 'belt')
     """
     if "/" in text:
         text = _SHORT.sub(lambda found: "without " if found[1] else "with ", text)
     words = split(text)
     if _CUES.isdisjoint(words) and "&" not in text and "+" not in text:
-        return Reading(words)  # nine titles of ten
+        return words, _NO_CONTEXT  # nine titles of ten
     denied: set[int] = set()
     denied_ends: set[int] = set()
     likened: set[int] = set()
@@ -279,7 +280,7 @@ def read(text: str) -> Reading:
             likened.add(_skip(words, at + 1, _FILLERS | COLOURS))
         if word in _LIKENED:
             likened_ends.add(at)
-    return Reading(words, denied, denied_ends, likened, likened_ends, *_asides(text, words))
+    return words, Context(denied, denied_ends, likened, likened_ends, *_asides(text, words))
 
 
 def is_of_part(substance: Sequence[str], following: str) -> bool:
@@ -315,7 +316,7 @@ def _is_free_of(word: str, following: str, text: str) -> bool:
 
 
 def _asides(text: str, words: Sequence[str]) -> tuple[Sequence[bool] | None, Set[int], Set[int]]:
-    """Return what `Reading` calls aside, companions and joints."""
+    """Return what `Context` calls aside, companions and joints."""
     ends: set[int] = set()
     joints: set[int] = set()
     at = 0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.labels import Group, LabelSpace
-    from fashiontag.words import Reading
+    from fashiontag.words import Context
 
 ALSO_NAMED = 0.5
 """Evidence for a label of an exclusive group that the title names besides the one that decides."""
@@ -74,7 +74,7 @@ class _Term:
     brand: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen ones take three times as long to make
 class _Mention:
     """A term in a title, from word ``start`` to before word ``end``."""
 
@@ -233,14 +233,19 @@ class TitleMatcher:
             named, or the first where the group says so, what is said of something else left aside;
             0 elsewhere. Columns in the order of the label space.
         """
-        scores = np.zeros((len(texts), self.space.size), np.float32)
+        rows: list[int] = []
+        columns: list[int] = []
+        values: list[float] = []
         for row, text in enumerate(texts):
-            reading = read(text)
-            found = self._mentions(text, reading.words, brands[row] if brands else "")
+            words, context = read(text)
+            found = self._mentions(text, words, brands[row] if brands else "")
             if found:
-                self._weigh(
-                    _said(found, reading, self._groups, self._implied), reading, scores[row]
-                )
+                named = self._weigh(self._kept(found, words, context), words, context)
+                rows.extend([row] * len(named))
+                columns.extend(named)
+                values.extend(named.values())
+        scores = np.zeros((len(texts), self.space.size), np.float32)
+        scores[rows, columns] = values
         return scores
 
     def _taken(self, words: Sequence[str]) -> list[tuple[int, int]]:
@@ -285,35 +290,65 @@ class TitleMatcher:
             before = word
         return found
 
+    def _kept(
+        self, found: Sequence[_Mention], words: Sequence[str], context: Context
+    ) -> list[_Mention]:
+        """Leave out what is hidden by longer terms, denied, likened, or said of a part."""
+        wide = [mention for mention in found if mention.end - mention.start > 1]
+        shortest: dict[int, int] = {}
+        if context.denied:  # "no leather belt" is a belt: of two terms the shorter is denied
+            for mention in found:
+                shortest[mention.start] = min(mention.end, shortest.get(mention.start, mention.end))
+        kept = []
+        for mention in found:
+            start, end = mention.start, mention.end
+            if (start in context.denied and end == shortest[start]) or end in context.denied_ends:
+                continue
+            if mention.term.substance and (
+                start in context.likened
+                or end in context.likened_ends
+                or (end < len(words) and is_of_part(words[start:end], words[end]))
+            ):
+                continue
+            if not any(_hides(other, mention, self._groups, self._implied) for other in wide):
+                kept.append(mention)
+        return kept
+
     def _weigh(
-        self, found: Sequence[_Mention], reading: Reading, scores: NDArray[np.float32]
-    ) -> None:
-        """Write the evidence of one title into its row of scores, shape (t,)."""
+        self, found: Sequence[_Mention], words: Sequence[str], context: Context
+    ) -> dict[int, float]:
+        """Return the evidence of one title, by column."""
         by_group: dict[int, list[_Mention]] = {}
         for mention in found:
             by_group.setdefault(mention.term.group, []).append(mention)
-        beauty = by_group.pop(_BEAUTY, [])
-        if beauty and (kinds := by_group.get(self._main)) and kinds[-1].end > beauty[-1].end:
-            beauty = []  # a "perfume bag"
+        beauty = by_group.pop(_BEAUTY, None)
+        # A "perfume bag" is a bag, and "blush pink platforms" are something else again.
+        if beauty and (by_group.get(self._main) or found)[-1].end > beauty[-1].end:
+            beauty = None
+        named: dict[int, float] = {}
         for place, mentions in by_group.items():
             group, worth = self._groups[place], 1.0
             if beauty and group.cloth:
                 continue
             if beauty and group.first_named:
                 worth = beauty[-1].term.worth
-            decisive = _decisive(mentions, reading, group) if group.exclusive else mentions
+            if not worth:
+                continue
+            if not group.exclusive:
+                for mention in mentions:
+                    named.update(dict.fromkeys(mention.term.columns, 1.0))
+                continue
+            decisive = _decisive(mentions, words, context, group)
             if not decisive:
                 continue
+            columns = _both_sexes(mentions, words, group) if len(mentions) > 1 else None
+            if columns is None:
+                columns = decisive[0 if group.first_named else -1].term.columns
+                columns = columns[:1] if group.first_named else columns[-1:]
             for mention in mentions:
-                scores[list(mention.term.columns)] = worth * (
-                    ALSO_NAMED if group.exclusive else 1.0
-                )
-            if group.exclusive:
-                columns = _both_sexes(mentions, reading.words, group)
-                if columns is None:
-                    columns = decisive[0 if group.first_named else -1].term.columns
-                    columns = columns[:1] if group.first_named else columns[-1:]
-                scores[list(columns)] = worth
+                named.update(dict.fromkeys(mention.term.columns, worth * ALSO_NAMED))
+            named.update(dict.fromkeys(columns, worth))
+        return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,36 +415,6 @@ def _is_inner(before: str, word: str, text: str) -> bool:
     return before == "t" or f"{before}-{word}" in text.lower()
 
 
-def _said(
-    found: Sequence[_Mention],
-    reading: Reading,
-    groups: Sequence[_GroupFacts],
-    implied: Sequence[frozenset[int]],
-) -> list[_Mention]:
-    """Leave out what is hidden by longer terms, denied, likened, or said of a part."""
-    words = reading.words
-    wide = [mention for mention in found if mention.end - mention.start > 1]
-    shortest: dict[int, int] = {}
-    if reading.denied:  # "no leather belt" is a belt: of two terms the shorter is denied
-        for mention in found:
-            shortest[mention.start] = min(mention.end, shortest.get(mention.start, mention.end))
-    kept = []
-    for mention in found:
-        term, start, end = mention.term, mention.start, mention.end
-        if (start in reading.denied and end == shortest[start]) or end in reading.denied_ends:
-            continue
-        if term.substance and (
-            start in reading.likened
-            or end in reading.likened_ends
-            or (end < len(words) and is_of_part(words[start:end], words[end]))
-        ):
-            continue
-        if any(_hides(other, mention, groups, implied) for other in wide):
-            continue
-        kept.append(mention)
-    return kept
-
-
 def _hides(
     longer: _Mention,
     mention: _Mention,
@@ -436,7 +441,7 @@ def _hides(
 
 
 def _decisive(
-    mentions: Sequence[_Mention], reading: Reading, group: _GroupFacts
+    mentions: Sequence[_Mention], words: Sequence[str], context: Context, group: _GroupFacts
 ) -> Sequence[_Mention]:
     """Return those of which the first or last decides an exclusive group; none may.
 
@@ -444,19 +449,19 @@ def _decisive(
     else does; what a product comes with or is made for is no kind that it could be.
     """
     heads = mentions
-    if reading.joints:
+    if context.joints:
         heads = [heads[0]] + [
             mention
             for before, mention in pairwise(mentions)
-            if before.end not in reading.joints
-            or reading.words[mention.end - 1] in _SETS  # an "earring & pendant set" is a set
+            if before.end not in context.joints
+            or words[mention.end - 1] in _SETS  # an "earring & pendant set" is a set
         ]
-    if reading.aside is None:
+    if context.aside is None:
         return heads
-    first = [mention for mention in heads if not reading.aside[mention.start]]
+    first = [mention for mention in heads if not context.aside[mention.start]]
     if first or not group.kind:
         return first or heads
-    return [mention for mention in heads if mention.start not in reading.companions]
+    return [mention for mention in heads if mention.start not in context.companions]
 
 
 def _both_sexes(
