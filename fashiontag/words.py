@@ -197,7 +197,15 @@ make-up for the face, 74 % of scents, 77 % of lips and nails, and 97 % of clothe
 NAMES = (
     # brands, bands and stories that are made of a label's words
     *("red tape", "red chief", "red rose", "black coffee", "speak green", "old navy"),
-    *("white stuff", "pink floyd", "cotton on", "denim & supply", "guess jeans", "pepe jeans"),
+    *(
+        "white stuff",
+        "pink floyd",
+        "cotton on",
+        "denim supply",
+        "denim and supply",
+        "guess jeans",
+        "pepe jeans",
+    ),
     *("calvin klein jeans", "armani jeans", "silver jeans", "mint velvet", "black diamond"),
     *("white mountain", "free people", "free authority", "classic polo", "urban classics"),
     *("victorias secret pink", "golden goose", "steve madden", "green day", "deep purple"),

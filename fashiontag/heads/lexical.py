@@ -401,10 +401,15 @@ def _groups(space: LabelSpace) -> list[_GroupFacts]:
 
 
 def _first(words: Sequence[str], name: Sequence[str]) -> tuple[int, int] | None:
-    """Return where a name stands first: an "Olive Women Olive Skirt" by Olive is olive."""
-    for at in range(len(words) - len(name) + 1):
-        if name and words[at : at + len(name)] == name:
-            return at, at + len(name)
+    """Return where a name stands first: an "Olive Women Olive Skirt" by Olive is olive.
+
+    An "and" is left out of both, for "&" is no word.
+    """
+    places = [at for at, word in enumerate(words) if word != "and"]
+    name = [word for word in name if word != "and"]
+    for first, at in enumerate(places):
+        if name and [words[place] for place in places[first : first + len(name)]] == name:
+            return at, places[first + len(name) - 1] + 1
     return None
 
 
