@@ -231,8 +231,9 @@ class Judge:
         evidence = self.evidence(embedded)
         scored = self.head.score(evidence)
         if self.probe is not None:
-            texts = [item.text for item in embedded.items]
-            features = self.probe.features.transform(evidence.images, evidence.titles, texts)
+            features = self.probe.features.transform(
+                evidence.images, evidence.titles, embedded.read
+            )
             scored = self.probe.overlay(scored, self.head.space, features)
         decided = self._decider.decide(scored)
         for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True)):
@@ -411,11 +412,11 @@ def _run(
         for window in tag_items(judge, catalog.items, scores=scores, options=options):
             counts["encoded"] += window.embedded.encoded
             counts["chunked"] += window.embedded.chunked
-            said = (window.embedded.texts >= 0).tolist()
-            for row, item, told in zip(window.rows, window.embedded.items, said, strict=True):
+            titles = window.embedded.read
+            for row, item, title in zip(window.rows, window.embedded.items, titles, strict=True):
                 counts[row.status] += 1
-                counts["titled"] += bool(item.text)
-                counts["silent"] += bool(item.title.strip()) and not told
+                counts["titled"] += bool(title)
+                counts["silent"] += bool(item.title.strip()) and not title
                 if row.status == "error":
                     reasons[row.message] += 1
                 groups.update({tag.group for tag in row.given})

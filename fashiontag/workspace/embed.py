@@ -87,6 +87,14 @@ class Embedded:
     encoded: int
     chunked: int
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The titles that the model read; "" where it read none."""
+        rows = self.texts.tolist()
+        return tuple(
+            item.text if row >= 0 else "" for item, row in zip(self.items, rows, strict=True)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
