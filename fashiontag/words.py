@@ -111,8 +111,11 @@ def says_something(text: str) -> bool:
 _DENYING = _set("no not non without minus neither nor isnt arent")
 _DENYING_OF = frozenset(("free", "instead", "rather"))  # "free of leather", "rather than silk"
 _DENIED = _set("free less proof resistant repellent")  # "leather-free", "rust-proof"
+_NOT_THERE = (("not", "included"), ("sold", "separately"))  # "belt not included"
 _GIVEN_AWAY = _set("size sizes shipping delivery gift returns people spirit")
-_LIKENING = _set("faux fake imitation artificial synthetic simulated pretend vegan alternative")
+_LIKENING = _set(
+    "faux fake lookalike imitation artificial synthetic simulated pretend vegan alternative"
+)
 _LIKENED = _set(
     """
     look looks looking effect feel feeling touch finish like style styled inspired imitation
@@ -122,18 +125,18 @@ _LIKENED = _set(
 """After a word: "leather-look", "suede effect", "silk-feel"."""
 _FILLERS = _set(
     """
-    a an any the of from than in real genuine true actual pure visible made your my matching extra
-    detachable removable 100
+    a an any the of for from than in real genuine true actual pure visible made your my matching
+    extra detachable removable 100
     """
 )
 """May stand between a cue and what it is about: "not made of real leather"."""
 
-_ASIDE = _set("with for in featuring including")
+_ASIDE = _set("with for in featuring including incl")
 _OR = frozenset(("or", "nor"))
 # Where an aside ends, and what stands for "and"; a hyphen or a plus inside a word is neither.
 _SIGNS = re.compile(r"([,;:|()\[\]]|\s[-–—]\s|&|\s\+\s)")
 _SHORT = re.compile(r"\bw/(o\b)?", re.IGNORECASE)
-_CUES = _DENYING | _DENYING_OF | _DENIED | _LIKENING | _LIKENED | _ASIDE | {"and"}
+_CUES = _DENYING | _DENYING_OF | _DENIED | _LIKENING | _LIKENED | _ASIDE | {"and", "sold"}
 
 MALE = _set("man men mens male males gents boy boys him")
 FEMALE = _set("woman women womens female females lady ladies girl girls her")
@@ -245,7 +248,7 @@ class Context:
     companions : set of int
         Places right after "with" or "for": what a product comes with, or is made for.
     joints : set of int
-        Places of "and", or before which a "&" stands.
+        Places of "and", or before which "&" stands, or a comma of a list that ends so.
     """
 
     denied: Set[int] = frozenset()
@@ -280,7 +283,9 @@ def read(text: str) -> tuple[list[str], Context]:
     likened_ends: set[int] = set()
     for at, word in enumerate(words):
         following = words[at + 1] if at + 1 < len(words) else ""
-        if word in _DENYING or (word in _DENYING_OF and following in _FILLERS):
+        if (word, following) in _NOT_THERE:
+            denied_ends.add(at)
+        elif word in _DENYING or (word in _DENYING_OF and following in _FILLERS):
             _deny(words, at + 1, denied)
         elif word in _DENIED and (word != "free" or _is_free_of(words[at - 1], following, text)):
             denied_ends.add(at)
@@ -325,21 +330,23 @@ def _is_free_of(word: str, following: str, text: str) -> bool:
 
 def _asides(text: str, words: Sequence[str]) -> tuple[Sequence[bool] | None, Set[int], Set[int]]:
     """Return what `Context` calls aside, companions and joints."""
-    ends: set[int] = set()
-    joints: set[int] = set()
+    signs: dict[int, str] = {}
     at = 0
     for number, piece in enumerate(_SIGNS.split(text)):
         if number % 2:
-            (joints if piece.strip() in ("&", "+") else ends).add(at)
+            signs[at] = piece.strip()
         else:
             at += len(split(piece))
+    joints = {at for at, sign in signs.items() if sign in ("&", "+")}
+    joints |= {at for at, word in enumerate(words) if word == "and"}
+    ends = signs.keys() - joints
+    # "Shirt, tie and belt" is a list: its comma joins as its "and" does.
+    joints |= {at for at in ends if signs[at] == "," and joints & {at + 1, at + 2}}
     aside, companions, now = [], set(), False
     for at, word in enumerate(words):
         now = now and at not in ends
         aside.append(now)
-        if word == "and":
-            joints.add(at)
-        elif word in _ASIDE:
+        if word in _ASIDE:
             after = _skip(words, at + 1, _FILLERS)
             if word == "for" and after < len(words) and words[after] in _PEOPLE:
                 continue

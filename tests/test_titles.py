@@ -57,6 +57,9 @@ def test_what_is_denied_is_no_evidence(title: str) -> None:
         ("category", "no leather belt", {"belt"}),
         ("category", "dress without belt", {"dress"}),
         ("category", "not a dress shirt", set()),
+        ("category", "dress, belt not included", {"dress"}),
+        ("category", "Dress (belt sold separately)", {"dress"}),
+        ("audience", "not for men", set()),
     ],
 )
 def test_a_denial_reaches_no_further_than_its_word(group: str, title: str, found: set[str]) -> None:
@@ -129,6 +132,8 @@ def test_a_look_is_a_colour_all_the_same() -> None:
         ("Black and White Shirt", {"shirt"}),
         ("Men Rebel with a Cause T-shirt", {"t-shirt"}),
         ("Earring & Pendant Set", {"jewellery set"}),
+        ("Shirt, tie and belt", {"shirt"}),
+        ("dresses, watches", {"watch"}),
     ],
 )
 def test_what_comes_with_it_is_not_the_head(title: str, found: set[str]) -> None:
