@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import encoder_folders
@@ -17,7 +18,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashiontag.datamodels import Encoder
-from fashiontag.encoders import KNOWN_MODELS, registry, resolve, text_numpy, tokens
+from fashiontag.encoders import (
+    KNOWN_MODELS,
+    LazyEncoder,
+    registry,
+    resolve,
+    text_numpy,
+    tokens,
+)
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 
@@ -92,6 +100,15 @@ print(e.name, e.dim, e.image_size, len(e.fingerprint), e.folder, pixels.shape, *
         str(clip),
         *["(32,", "32,", "3)"],
     ]
+
+
+def test_models_with_open_clips_tokenizer_read_latin_letters_alone(encoder):
+    for text in ("Red", "Größe", "Zara платье", "T恤 dress"):
+        assert encoder.reads(text)
+    for text in ("", "लाल कुर्ता", "платье", "靴", "A 1", "👗"):
+        assert not encoder.reads(text)
+    other = LazyEncoder(replace(encoder.files, tokenizer=Path("a folder")))
+    assert other.reads("लाल कुर्ता")
 
 
 def test_it_is_an_encoder(encoder):

@@ -9,7 +9,7 @@ from fashiontag.errors import ModelError
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
 from fashiontag.heads.thresholds import Decider
-from fashiontag.heads.zeroshot import Evidence, Scores, ZeroShot, ensemble
+from fashiontag.heads.zeroshot import TOLD, Evidence, Scores, ZeroShot, ensemble
 from fashiontag.labels import parse_labels
 
 SPACE = parse_labels(
@@ -47,7 +47,7 @@ def named(title: str) -> dict[str, float]:
         ("T shirt in navy-blue", {"kind=shirt": 1.0, "colour=navy blue": 1.0}),
         ("red and blue", {"colour=red": 1.0, "colour=blue": 1.0}),
         ("shirt dress", {"kind=shirt dress": 1.0}),
-        ("shirt with a dress", {"kind=shirt": 0.5, "kind=dress": 1.0}),
+        ("shirt with a dress", {"kind=shirt": 1.0, "kind=dress": 0.5}),
         ("dresses, watches", {"kind=dress": 0.5, "kind=watch": 1.0}),
         ("short sleeve", {}),
         ("hundred blues", {"colour=blue": 1.0}),
@@ -175,6 +175,46 @@ def test_what_a_picture_cannot_show_it_cannot_contradict() -> None:
     evidence = Evidence(AXES[:1], np.zeros((1, DIM), np.float32), np.array([True]), words)
     ((given,),) = Decider(space).decide(head.score(evidence))
     assert (given.label, given.source) == ("kids", "title")
+
+
+def named_alone(group: str, *labels: str) -> np.ndarray:
+    words = np.zeros((1, SPACE.size), np.float32)
+    words[0, [SPACE.column(f"{group}={label}") for label in labels]] = 1
+    return words
+
+
+def test_what_a_title_names_alone_is_given_where_the_picture_splits_its_vote() -> None:
+    # three kinds at once: none of them reaches the cut
+    split = unit(axis("kind=shirt") * 1.02 + axis("kind=watch") * 1.01 + axis("kind=shorts"))
+    nothing = np.zeros_like(split)
+    assert tags(score(split)).keys().isdisjoint({"kind=shirt", "kind=watch", "kind=shorts"})
+    for kind in ("shirt", "watch", "shorts"):
+        scores = score(split, nothing, named_alone("kind", kind))
+        assert tags(scores)[f"kind={kind}"]
+        assert scores.labels[0, SPACE.column(f"kind={kind}")] >= TOLD - 1e-6
+        span = SPACE.span("kind")
+        np.testing.assert_allclose(
+            scores.labels[:, span].sum() + scores.unknown[0, 0], 1, atol=1e-5
+        )
+
+
+def test_what_a_picture_plainly_contradicts_is_not_believed() -> None:
+    words = named_alone("kind", "dress")
+    assert "kind=dress" not in tags(score(axis("kind=shirt"), None, words))  # behind by ten logits
+    leaning = unit(axis("kind=shirt") + axis("kind=dress") * 0.4)  # by less than word and leeway
+    assert "kind=dress" in tags(score(leaning, None, words))
+
+
+def test_only_one_named_label_and_only_a_weighty_word_are_believed_so() -> None:
+    split = unit(axis("kind=shirt") + axis("kind=watch") + axis("kind=dress"))
+    both = score(split, None, named_alone("kind", "shirt", "watch"))
+    assert both.labels[0, SPACE.span("kind")].max() < TOLD
+    head = ZeroShot(SPACE, AXES[:-1], [AXES[-1:]] * 4, statistics())
+    light = replace(head.statistics.exclusive, words=2.0)  # as of seasons
+    head.statistics = replace(head.statistics, exclusive=light)
+    titled, blank = np.array([True]), np.zeros((1, DIM), np.float32)
+    scores = head.score(Evidence(split, blank, titled, named_alone("kind", "watch")))
+    assert scores.labels[0, SPACE.span("kind")].max() < TOLD
 
 
 def test_a_group_of_one_label_says_where_it_comes_from() -> None:

@@ -11,6 +11,7 @@ from fashiontag.catalog import read_catalog
 from fashiontag.heads.statistics import GroupConstants, Statistics
 from fashiontag.index import Index
 from fashiontag.labels import parse_labels
+from fashiontag.workflows.search import Query, search
 from fashiontag.workflows.tag import Judge, TagSummary, tag
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import EmbedOptions, embed
@@ -175,6 +176,54 @@ def test_what_was_tagged_is_indexed(shop, workspace, tmp_path) -> None:
         assert (source.root, source.items, source.labels) == (str(shop), 3, "toy")
         assert index.columns() == ("colour", "mood", "table.price")
         assert len(index.matching("colour", "=", "red")) == 1
+
+
+@pytest.mark.parametrize("title", ["N/A", "SKU-4711", "👗", "null"])
+def test_a_title_that_says_nothing_counts_as_none(title, shop, workspace, tmp_path) -> None:
+    titles = tmp_path / "titles.csv"
+    titles.write_text(f"image,title\nred.png,{title}\nblue.png,A calm shirt\n", "utf-8")
+    done = run(shop, workspace, titles, scores=True)
+    row = done.sink.by_id["red.png"]
+    untitled = run(shop, tmp_path / "other", scores=True).sink.by_id["red.png"]
+    assert row.title == title  # as typed
+    assert (row.tags, row.scores) == (untitled.tags, untitled.scores)
+    assert done.encoder.texts_seen.count(title) == 0
+    assert (done.summary.titled, done.summary.silent_titles) == (1, 1)
+
+
+def test_a_title_that_the_model_cannot_read_has_words_alone(shop, workspace, tmp_path) -> None:
+    class Latin(ColorEncoder):
+        def reads(self, text):
+            return text.isascii()
+
+    titles = tmp_path / "titles.csv"
+    titles.write_text("image,title\nred.png,लाल\nblue.png,लाल calm\ngreen.png,calm\n", "utf-8")
+    done = run(shop, workspace, titles, encoder=Latin())
+    assert not {"लाल", "लाल calm"} & set(done.encoder.texts_seen)
+    assert done.summary.silent_titles == 2
+    sources = {row.id: {tag.label: tag.source for tag in row.tags} for row in done.sink.rows}
+    assert sources["red.png"] == {"red": "image"}
+    assert sources["blue.png"] == {"blue": "image", "calm": "title"}  # its English word counts
+
+
+def test_a_brands_column_takes_its_name_out_of_the_evidence(shop, workspace, tmp_path) -> None:
+    titles = tmp_path / "titles.csv"
+    head = "image,title,{},price\n"
+    for column in ("brand", "Vendor", "product_brand", "Brand Name"):
+        titles.write_text(head.format(column) + "red.png,Calm shirt,Calm,1\n")
+        row = run(shop, workspace, titles).sink.by_id["red.png"]
+        assert {tag.label for tag in row.tags} == {"red"}
+    titles.write_text(head.format("colour") + "red.png,Calm shirt,Calm,1\n")
+    assert "calm" in {tag.label for tag in run(shop, workspace, titles).sink.by_id["red.png"].tags}
+
+
+def test_a_sku_is_found_by_its_words(shop, workspace, tmp_path) -> None:
+    titles = tmp_path / "titles.csv"
+    titles.write_text("image,title\nred.png,AW12-TSH-001\nblue.png,A calm shirt\n")
+    run(shop, workspace, titles)
+    with Workspace.open(workspace, ColorEncoder()) as opened:
+        (first, *_) = search(opened, Query("AW12-TSH-001")).hits
+    assert first.id == "red.png"
 
 
 def test_long_titles_are_counted(shop, workspace, tmp_path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fashiontag import words
 from fashiontag.labels import load_labels
-from fashiontag.words import COLOURS, split, style
+from fashiontag.words import COLOURS, read, says_something, split, style
 
 
 def test_the_examples_are_true() -> None:
@@ -32,6 +32,36 @@ def test_the_examples_are_true() -> None:
 )
 def test_a_word_is_letters_digits_and_marks(text: str, found: list[str]) -> None:
     assert split(text) == [unicodedata.normalize("NFKC", word) for word in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        *((text, False) for text in ("", "-", "N/A", "n.a.", "#N/A", "None", "null", "untitled")),
+        *((text, False) for text in ("4711", "SKU 4711", "AW12-TSH-001", "B07XK2Q9", "IMG_01.JPG")),
+        *((text, False) for text in ("👗", "❤️ 👠", "XL", "Item No. 5", "T", "NK-2231-BLK")),
+        *((text, True) for text in ("Red", "501 Jeans", "T-shirt", "👗 dress", "Levis 501")),
+        *((text, True) for text in ("red-shirt-12.jpg", "पीला", "靴", "V-neck", "No. 5 scarf")),
+    ],
+)
+def test_what_says_nothing(text: str, found: bool) -> None:
+    assert says_something(text) is found
+
+
+def test_a_context_ends_where_the_phrase_does() -> None:
+    words, context = read("Dress with belt, red (no silk) - cotton")
+    assert context.aside is not None
+    assert [word for word, aside in zip(words, context.aside, strict=True) if aside] == ["belt"]
+    assert [words[at] for at in context.denied] == ["silk"]
+    assert [words[at] for at in context.companions] == ["belt"]
+
+
+def test_for_people_is_no_aside() -> None:
+    for text in ("Shoes for men", "Shoes for all women", "Shoes for kids in blue"):
+        words, context = read(text)
+        aside = context.aside or [False] * len(words)
+        assert not any(aside[: words.index("in") if "in" in words else None])
+    assert read("Case for watches")[1].companions == {2}
 
 
 def test_splitting_what_was_split_changes_nothing() -> None:

@@ -9,11 +9,13 @@ import os
 import re
 import stat
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
-from fashiontag.catalog.clean import clean_title
+from fashiontag.catalog.clean import title_text
 from fashiontag.datamodels import Item
 from fashiontag.errors import ImageError
+from fashiontag.words import BRANDS, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,8 +123,18 @@ def _refusal(facts: os.stat_result) -> str:
 
 def make_item(id: str, path: str, image: ImageRef, words: Words = NO_WORDS) -> Item:  # noqa: A002
     """Return an item whose title is cleaned."""
-    text = clean_title(words.title) if words.title else ""
-    return Item(id, path, words.title, text, words.fields, image)
+    return Item(id, path, words.title, title_text(words.title), words.fields, image)
+
+
+def brand_of(item: Item) -> str:
+    """Return whose product an item is, as its column of brands says; "" where none does."""
+    return next((text for name, text in item.fields.items() if text and _is_of_brands(name)), "")
+
+
+@cache
+def _is_of_brands(column: str) -> bool:
+    words = split(column)
+    return not BRANDS.isdisjoint(words[-2:] if words[-1:] == ["name"] else words[-1:])
 
 
 def printable(name: str) -> str:

@@ -124,6 +124,13 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
                 "each was read in parts."
             )
         )
+    if summary.silent_titles:
+        console.print(
+            dim(
+                f"note   {summary.silent_titles} titles say nothing that {summary.model} can read "
+                "(N/A, a number, another script): there the picture decides."
+            )
+        )
     if not summary.probabilities:
         console.print(
             dim(

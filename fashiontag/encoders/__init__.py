@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FEW_TEXTS", "KNOWN_MODELS", "KnownModel", "LazyEncoder", "resolve"]
 
+_LATIN_WORD = re.compile("[A-Za-z\u00c0-\u024f]{2}")
+
 FEW_TEXTS = text_numpy.FEW
 """Texts that are encoded without torch at most, where a model's text tower allows that."""
 
@@ -113,6 +115,13 @@ class LazyEncoder:
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize and crop one upright RGB picture: (height, width, 3), uint8. Needs no torch."""
         return self.preprocess(image)
+
+    def reads(self, text: str) -> bool:
+        """Tell whether the model can make something of a text.
+
+        Models with open_clip's own tokenizer learned Latin letters; of others they see bytes.
+        """
+        return self.files.tokenizer is not None or _LATIN_WORD.search(text) is not None
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
         """Encode prepared pictures, as one batch, into unit vectors of shape (n, d), float32.

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+TOLD = 0.8
+"""The least score of the one label of an exclusive group that a title names, unless the picture
+plainly contradicts. Of 180 types of val against which the picture leans, 144 are right as the title
+says and 16 as the picture does; of 407 colours 383 and 12."""
+
+TRUSTED = 3.0
+"""What a word must weigh for that, in logits: what titles say of seasons is mostly a name."""
+
+LEEWAY = 2.0
+"""A picture plainly contradicts a word if the named label is behind by more than the word's weight
+and these logits: 1 in 200 types of val, and six in ten titles of another type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -235,6 +247,7 @@ class ZeroShot:
                 said = weights.title[:, None] * title[:, columns] + words
                 nothing = np.logaddexp(weights.unknown, weights.image * background[:, position])
                 votes = np.where(possible[:, columns], seen + said, -np.inf)
+                _believe(votes, seen, nothing, evidence.words[:, columns], weights)
                 logits = np.column_stack([votes, nothing])
                 logits -= logits.max(axis=1, keepdims=True)
                 shares = np.exp(logits)
@@ -270,6 +283,31 @@ class ZeroShot:
             return cosines
         spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
         return np.asarray((cosines - cosines.mean(axis=1, keepdims=True)) / spread, np.float32)
+
+
+def _believe(votes: Floats, seen: Floats, nothing: Floats, words: Floats, weights: _PerRow) -> None:
+    """Raise the votes, in place, for what titles name alone in a group: it reaches `TOLD`.
+
+    Where a picture splits its vote, no label would be given of what the title says plainly.
+
+    Parameters
+    ----------
+    votes, seen, words : ndarray of shape (n, k)
+        The logits of a group's labels, the picture's part in them, and what titles name.
+    nothing : ndarray of shape (n,)
+        The logits of "unknown".
+    weights : _PerRow
+    """
+    rows = np.flatnonzero((np.count_nonzero(words, axis=1) == 1) & (weights.words >= TRUSTED))
+    named = words[rows].argmax(axis=1)
+    behind = np.maximum(seen[rows].max(axis=1), nothing[rows]) - seen[rows, named]
+    sure = (words[rows, named] == 1) & (behind <= weights.words[rows] + LEEWAY)
+    rows, named = rows[sure], named[sure]
+    others = votes[rows]
+    others[np.arange(len(rows)), named] = -np.inf
+    rest = np.logaddexp(np.logaddexp.reduce(others, axis=1), nothing[rows])
+    share = np.clip(weights.cut[rows] + 0.01, TOLD, 0.99)
+    votes[rows, named] = np.maximum(votes[rows, named], rest + np.log(share / (1 - share)))
 
 
 @dataclass(frozen=True, slots=True)

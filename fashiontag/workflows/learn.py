@@ -57,6 +57,7 @@ def gather(
     items = [catalog.items[row] for row in annotations.rows]
     embedded = embed_all(workspace, items, options)
     images, texts, keys = embedded.images, embedded.texts, embedded.image_keys
+    titles = embedded.read
     kept = np.flatnonzero(images >= 0)
     broken = [items[row].id for row in np.flatnonzero(images < 0)]
     if not len(kept):
@@ -65,7 +66,7 @@ def gather(
     training = Training(
         ids=tuple(items[row].id for row in kept),
         image_keys=tuple(keys[row] or "" for row in kept),
-        texts=tuple(items[row].text for row in kept),
+        texts=tuple(titles[row] for row in kept),
         images=workspace.images.padded(images[kept], workspace.encoder.dim).astype(np.float16),
         titles=workspace.texts.padded(texts[kept], workspace.encoder.dim).astype(np.float16),
         space=annotations.space,

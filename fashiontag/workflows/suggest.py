@@ -111,7 +111,8 @@ def suggest(
     unclear = np.full(len(free), np.nan, np.float32)
     guesses: list[tuple[str, ...]] = [()] * len(free)
     if probe is not None:
-        titles = [catalog.items[row].text for row in free]
+        every = embedded.read
+        titles = [every[row] for row in free]
         chances = probe.classifier.predict_proba(probe.features.transform(seen, read, titles))
         groups = group_spans(probe.space)
         unclear = uncertainty(chances, groups)

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from fashiontag.catalog import brand_of, clean_title
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import UsageError
 from fashiontag.heads.lexical import TitleMatcher
@@ -116,9 +117,9 @@ class TagSummary:
         Rows in all, those with a picture that was read, those without.
     reasons : Mapping of str to int
         Why pictures couldn't be read.
-    encoded, titled, chunked_titles : int
+    encoded, titled, chunked_titles, silent_titles : int
         Pictures that had to be encoded (the rest was stored); rows with a title; titles longer than
-        the model's context.
+        the model's context; titles that say nothing, or that the model can't read.
     tagged : Mapping of str to int
         Per group, the items that have at least one label of it.
     probabilities : bool
@@ -142,6 +143,7 @@ class TagSummary:
     encoded: int = 0
     titled: int = 0
     chunked_titles: int = 0
+    silent_titles: int = 0
     tagged: Mapping[str, int] = field(default_factory=dict)
     probabilities: bool = True
     warnings: tuple[str, ...] = ()
@@ -190,12 +192,14 @@ class Judge:
 
     def evidence(self, embedded: Embedded) -> Evidence:
         """Gather what the store and the titles say of a window of items."""
-        dim = self.workspace.encoder.dim
+        dim, items = self.workspace.encoder.dim, embedded.items
+        words = self._matcher.score([item.text for item in items], [*map(brand_of, items)])
         return Evidence(
             images=self.workspace.images.padded(embedded.images, dim),
             titles=self.workspace.texts.padded(embedded.texts, dim),
-            titled=embedded.texts >= 0,
-            words=self._matcher.score([item.text for item in embedded.items]),
+            # A label file may have words in a script that the model can't read.
+            titled=(embedded.texts >= 0) | words.any(axis=1),
+            words=words,
         )
 
     def tag(self, embedded: Embedded, *, scores: bool = False) -> list[Tagged]:
@@ -206,8 +210,9 @@ class Judge:
         evidence = self.evidence(embedded)
         scored = self.head.score(evidence)
         if self.probe is not None:
-            texts = [item.text for item in embedded.items]
-            features = self.probe.features.transform(evidence.images, evidence.titles, texts)
+            features = self.probe.features.transform(
+                evidence.images, evidence.titles, embedded.read
+            )
             scored = self.probe.overlay(scored, self.head.space, features)
         decided = self._decider.decide(scored)
         return [
@@ -233,7 +238,9 @@ def index_entries(embedded: Embedded, rows: Sequence[Tagged]) -> Iterator[Entry]
 
 def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
     """Return what the index keeps of an item; ``tags`` is None where nobody judged it."""
-    return Entry(item, tags, image_key, text_key(item.text) if item.text else None)
+    text = item.text or clean_title(item.title)  # a SKU is no evidence, but looked for
+    key = text_key(item.text) if item.text else None
+    return Entry(replace(item, text=text), tags, image_key, key)
 
 
 def tag(
@@ -354,9 +361,10 @@ def _run(
             rows = judge.tag(embedded, scores=scores)
             counts["encoded"] += embedded.encoded
             counts["chunked"] += embedded.chunked
-            for row, item in zip(rows, embedded.items, strict=True):
+            for row, item, title in zip(rows, embedded.items, embedded.read, strict=True):
                 counts[row.status] += 1
-                counts["titled"] += bool(item.text)
+                counts["titled"] += bool(title)
+                counts["silent"] += bool(item.title.strip()) and not title
                 if row.status == "error":
                     reasons[row.message] += 1
                 groups.update({tag.group for tag in row.given})
@@ -383,6 +391,7 @@ def _run(
         encoded=counts["encoded"],
         titled=counts["titled"],
         chunked_titles=counts["chunked"],
+        silent_titles=counts["silent"],
         tagged=dict(groups),
         probabilities=judge.head.statistics.fitted,
         warnings=catalog.warnings,

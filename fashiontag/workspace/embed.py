@@ -67,7 +67,8 @@ class Embedded:
     ----------
     items : tuple of n Item
     images, texts : ndarray of shape (n,), int64
-        Rows of the ``image`` and ``text`` vectors; -1 where there is none.
+        Rows of the ``image`` and ``text`` vectors; -1 where there is none, as for a title in a
+        script that the model can't read.
     image_keys : tuple of n str or None
         Content hash of each picture; None where it couldn't be read.
     errors : tuple of n str
@@ -85,6 +86,14 @@ class Embedded:
     errors: tuple[str, ...]
     encoded: int
     chunked: int
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The titles that the model read; "" where it read none."""
+        rows = self.texts.tolist()
+        return tuple(
+            item.text if row >= 0 else "" for item, row in zip(self.items, rows, strict=True)
+        )
 
 
 def content_key(data: bytes) -> str:
@@ -178,7 +187,9 @@ def _embed_window(
     workspace: Workspace, items: tuple[Item, ...], pool: ThreadPoolExecutor, options: EmbedOptions
 ) -> Embedded:
     store, batch_size = workspace.store, options.batch_size
-    texts = embed_texts(workspace, [item.text for item in items])
+    # An encoder that doesn't say what it reads is taken to read everything.
+    reads = getattr(workspace.encoder, "reads", bool)
+    texts = embed_texts(workspace, [item.text if reads(item.text) else "" for item in items])
     chunked = int((workspace.texts.windows(texts[texts >= 0]) > 1).sum())
     stamps = [item.image.stamp() or "" for item in items]
     refs = [(item.image.locator, stamp) for item, stamp in zip(items, stamps, strict=True)]
