@@ -147,14 +147,8 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
     if Path(path).stat().st_size == 0:
         raise CatalogError(f"{path} is empty; a table with a header line was expected.")
     try:
-        if suffix == ".parquet":
-            lines = list(_parquet(path))
-        elif suffix == ".xlsx":
-            lines = list(_xlsx(path))
-        elif suffix == ".jsonl":
-            lines = list(_jsonl(_decode(path)))
-        else:
-            lines = list(_delimited(_decode(path), suffix, names))
+        reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix)
+        lines = list(reader(path) if reader else _delimited(path, suffix, names))
     except CatalogError:
         raise
     except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
@@ -215,9 +209,9 @@ def _legacy_encoding(raw: bytes) -> str:
     return matches[0].encoding
 
 
-def _delimited(text: str, suffix: str, names: Iterable[str | None]) -> Iterator[Row]:
+def _delimited(path: str, suffix: str, names: Iterable[str | None]) -> Iterator[Row]:
     # newline="" keeps line ends inside quoted cells, and splits at none of Unicode's other ones.
-    lines = [line.replace("\x00", "") for line in io.StringIO(text, newline="")]
+    lines = [line.replace("\x00", "") for line in io.StringIO(_decode(path), newline="")]
     start = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
     named = re.fullmatch(r"sep=(.)\s*", lines[start]) if start < len(lines) else None
     start += bool(named)  # Excel's own way to name the delimiter
@@ -272,9 +266,9 @@ def _records(lines: list[str], start: int, delimiter: str) -> Iterator[Row]:
         start += taken
 
 
-def _jsonl(text: str) -> Iterator[Row]:
+def _jsonl(path: str) -> Iterator[Row]:
     records: dict[int, dict[str, object] | None] = {}
-    for number, line in enumerate(io.StringIO(text), start=1):
+    for number, line in enumerate(io.StringIO(_decode(path)), start=1):
         if line.strip():
             try:
                 record = json.loads(line)
