@@ -235,7 +235,7 @@ def test_the_overview_names_every_command_and_cuts_none() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fashiontag", "--help"], capture_output=True, text=True, check=True
     )
-    for name, command in commands.COMMANDS.items():
+    for name, line in commands.COMMANDS.items():
         assert f"  {name} " in done.stdout
-        assert command.line in done.stdout
+        assert line in done.stdout
         assert commands.function_of(name).__doc__
