@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "fashiontag"
 LEVELS = {
     "errors": 0,
     "datamodels": 0,
+    "names": 0,
     "words": 1,
     "labels": 1,
     "metrics": 1,

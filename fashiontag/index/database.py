@@ -45,7 +45,7 @@ GUEST = "python:"
 A file has one item: that of the folder or table it belongs to if that is indexed, else that of the
 guest who named it last."""
 
-FORMAT = 4
+FORMAT = 5
 PATIENCE = 60
 """Seconds that a writer waits for another."""
 
