@@ -208,6 +208,9 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
     look, look_shift = _length(features.image) * zero.prompts.T, zero.prompts @ features.image
     look, look_shift = look * visible, look_shift * visible
     read, read_shift = _length(features.title) * zero.prompts.T, zero.prompts @ features.title
+    far, far_shift = _deviations(zero, features.image, image)
+    heard, heard_shift = _deviations(zero, features.title, title)
+    far, far_shift = far * visible, far_shift * visible
     logits = np.zeros((rows + 2, size), np.float32)
     alone = np.zeros((dim + 1, size), np.float32)
     none, none_alone = (np.full(len(space.groups), -np.inf, np.float32) for _ in range(2))
@@ -217,8 +220,8 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
         span = space.span(group.name)
         weight = statistics.of(space.name, group.name, exclusive=group.exclusive)
         mine = (look, look_shift, read, read_shift)
-        if not group.exclusive and not statistics.fitted:
-            mine = (seen, seen_shift, said, said_shift)  # as near as can be to standardised rows
+        if weight.standard and not group.exclusive:
+            mine = (far, far_shift, heard, heard_shift)
         one, one_shift, other, other_shift = (part[..., span] for part in mine)
         logits[:dim, span], logits[-2, span] = weight.image * one, weight.image * one_shift
         logits[dim : 2 * dim, span], logits[-1, span] = (
@@ -240,6 +243,20 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
             logits[-2, span] -= weight.unknown
             alone[-1, span] -= weight.unknown_alone
     return Prior(deviations, logits, alone, none, none_alone)
+
+
+def _deviations(zero: ZeroShot, mean: Floats, one: Moments) -> tuple[Floats, Floats]:
+    """Write `ZeroShot.deviations` over features, their spread the same for all products.
+
+    It is the root of what the reference's cosines vary by about their mean, over products of these
+    moments.
+    """
+    middle = zero.reference.mean(axis=0)
+    apart = zero.reference - middle
+    varying = np.einsum("rd,de,re->r", apart, one.covariance, apart) * _length(mean) ** 2
+    spread = math.sqrt(max(float((varying + (apart @ mean) ** 2).mean()), 1e-12))
+    ahead = zero.prompts - middle
+    return _length(mean) * ahead.T / spread, ahead @ mean / spread
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fashiontag.encoders import FEW_TEXTS
 from fashiontag.heads.zeroshot import ZeroShot, ensemble
+from fashiontag.labels import DEFAULT_LABELS, DEFAULT_TEMPLATES, load_labels
 from fashiontag.workspace.embed import embed_texts
 
 if TYPE_CHECKING:
@@ -45,4 +46,19 @@ def zero_shot(
     """Return the zero-shot head of a label space, with the model's constants unless others come."""
     prompts = embed_prompts(workspace, space)
     constants = statistics or workspace.statistics
-    return ZeroShot(space, prompts.labels, prompts.backgrounds, constants)
+    standard = any(
+        group.visible and constants.of(space.name, group.name, exclusive=False).standard
+        for group in space.groups
+        if not group.exclusive
+    )
+    reference = _kinds_of_products(workspace) if standard else None
+    return ZeroShot(space, prompts.labels, prompts.backgrounds, constants, reference)
+
+
+def _kinds_of_products(workspace: Workspace) -> Vectors:
+    """Return the vectors of what `ZeroShot` takes for its reference: the default's categories."""
+    kinds = load_labels(DEFAULT_LABELS).main
+    assert kinds is not None
+    sentences = [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in kinds.names]
+    rows = embed_texts(workspace, sentences, at_once=FEW_TEXTS)
+    return workspace.texts.padded(rows, workspace.encoder.dim)
