@@ -19,6 +19,7 @@ LEVELS = {
     "metrics": 1,
     "manifest": 1,
     "daemon": 1,
+    "labelcheck": 2,
     "catalog": 2,
     "encoders": 2,
     "vectors": 2,
