@@ -18,30 +18,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import clone
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap, Interval
 from benchmarks.lab.data import CONDITIONS, EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
 from benchmarks.lab.figures import calibration_interval, coverage_interval
 from benchmarks.lab.results import digest
 from benchmarks.paths import RESULTS
 from fashiontag.catalog.families import find_families
 from fashiontag.encoders import resolve
+from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY
 from fashiontag.labels import load_labels
 from fashiontag.metrics import (
     PROMISE,
-    FamilyBootstrap,
-    Interval,
     average_precision_score,
     macro,
 )
-from fashiontag.workflows.probe import Fitter, on_space, train_probe
+from fashiontag.workflows.learn import fit_features, train_probe
 from fashiontag.workspace import Workspace
+from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.lab.methods import Rows
-    from fashiontag.heads.artefact import Probe, Training
+    from fashiontag.heads.prior import Prior
+    from fashiontag.heads.probe import Probe
+    from fashiontag.heads.training import Training
 
     Floats = NDArray[np.float32]
     Errors = NDArray[np.floating[Any]]
@@ -92,37 +96,33 @@ def whole(setting: Setting) -> list[str]:
         fitting = FIT_CONDITION[condition]
         pool = setting.training("train", fitting)
         rows = setting.rows("test", condition).training
-        fusions = ("heads",) if condition == "absent" else ("heads", "image", "title")
-        probes = {
-            name: train_probe(
-                setting.workspace,
-                pool,
-                fusion=name,  # type: ignore[arg-type]
-                precision=PROMISE,
-                families=setting.rows("train", fitting).families,
-                report=False,
-            ).probe
-            for name in fusions
-        }
-        chances = {
-            name: probe.classifier.predict_proba(
-                probe.features.transform(rows.images, rows.titles, rows.texts)
-            )
-            for name, probe in probes.items()
-        }
+        families = setting.rows("train", fitting).families
+        probe = train_probe(
+            setting.workspace, pool, precision=PROMISE, families=families, report=False
+        ).probe
+        models = {"heads": probe.classifier}
+        if condition != "absent":
+            fitted = probe.training
+            x, prior = probe.features.of(fitted), _prior(setting, fitted)
+            for name, fusion in (("image", IMAGE_ONLY), ("title", TITLE_ONLY)):
+                model = clone(probe.classifier).set_params(fusion=fusion)
+                models[name] = model.fit(x, fitted.targets, families=families, prior=prior)
+        z = probe.features.of(rows)
+        chances = {name: model.predict_proba(z) for name, model in models.items()}
         lines += [
             "", f"## Titles {condition}", "", f"Data {digest([pool.hash, rows.hash])}.", "",
             *markdown.table(
                 ["group", "error: both", "picture", "title", "both ÷ better side",
                  "of a perfect referee", "calibration error", "Brier", "of rates", "published",
                  "of it right", "coverage with hindsight"],
-                [
-                    _group(setting, name, probes["heads"], chances, bootstrap)
-                    for name in probes["heads"].space.names
-                ],
+                [_group(setting, name, probe, chances, bootstrap) for name in probe.space.names],
             ),
         ]  # fmt: skip
     return lines
+
+
+def _prior(setting: Setting, training: Training) -> Prior:
+    return fit_features(zero_shot(setting.workspace, training.space), training)[1]
 
 
 def _group(
@@ -197,7 +197,6 @@ def _ratio(wrong: Errors, other: Errors, bootstrap: FamilyBootstrap) -> str:
 
 def timing(setting: Setting) -> list[str]:
     """Fit every labelled product several times, and the same matrix label by label once."""
-    from sklearn.base import clone
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
@@ -210,9 +209,9 @@ def timing(setting: Setting) -> list[str]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     probe = trained.probe
     fitted = probe.training
-    x = probe.features.transform(fitted.images, fitted.titles, fitted.texts)
-    test = on_space(setting.training("test", "plain"), probe.space)
-    z = probe.features.transform(test.images, test.titles, test.texts)
+    x = probe.features.of(fitted)
+    test = setting.training("test", "plain").on_space(probe.space)
+    z = probe.features.of(test)
     precision = macro(average_precision_score(test.targets, probe.classifier.predict_proba(z)))
     middle = float(np.median(ours))
     lines = [
@@ -225,7 +224,7 @@ def timing(setting: Setting) -> list[str]:
     ]
     print(lines[-1], flush=True)
     families = find_families([key or None for key in fitted.image_keys], fitted.texts)
-    _, prior = Fitter(setting.workspace, fitted.space).features(fitted)
+    prior = _prior(setting, fitted)
     matrix = []
     for _ in range(FITS):
         began = time.perf_counter()

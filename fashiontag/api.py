@@ -13,9 +13,9 @@ from fashiontag.index import GUEST
 from fashiontag.labels import load_labels
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
-from fashiontag.workflows.tag import Judge, tag_items
+from fashiontag.workflows.tag import Judge, index_entries
 from fashiontag.workspace import Workspace
-from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions
+from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions, embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from fashiontag.datamodels import Encoder, Hit, Item, Tagged
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
 
@@ -72,7 +72,7 @@ class Tagger:
         self, encoder: Encoder, space: LabelSpace, workspace: Path, probe: Probe | None = None
     ) -> None:
         self.encoder = encoder
-        self.space = space if probe is None else probe.merge(space)
+        self.space = space if probe is None else space.with_(probe.space)
         self.workspace = Path(workspace)
         self.probe = probe
         self._judge: Judge | None = None
@@ -119,9 +119,9 @@ class Tagger:
         encoder, space = resolve(model, device=device, offline=offline), load_labels(labels)
         if probe is None:
             return cls(encoder, space, Path(workspace))
-        from fashiontag.heads.artefact import Probe
+        from fashiontag.heads.artefact import load_probe
 
-        return cls(encoder, space, Path(workspace), Probe.load(Path(probe), encoder))
+        return cls(encoder, space, Path(workspace), load_probe(Path(probe), encoder))
 
     def tag(
         self,
@@ -311,11 +311,12 @@ class Tagger:
         judge = self._judge
         entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
         try:
-            for window in tag_items(judge, items, scores=scores, options=options, window=WINDOW):
-                entries |= {entry.id: entry for entry in window.entries()}
+            for embedded in embed(judge.workspace, items, options, window=WINDOW):
+                rows = judge.tag(embedded, scores=scores)
+                entries |= {entry.item.id: entry for entry in index_entries(embedded, rows)}
                 if len(entries) >= INDEXED_AT_ONCE:
                     _keep(judge, entries)
-                yield from window.rows
+                yield from rows
         finally:  # also where the caller wants no more
             if entries:
                 _keep(judge, entries)

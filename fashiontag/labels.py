@@ -267,8 +267,7 @@ class LabelSpace:
         groups = []
         for group in self.groups:
             if more := others.pop(group.name, None):
-                there = set(map(fold, group.names))
-                new = tuple(label for label in more.labels if fold(label.name) not in there)
+                new = tuple(label for label in more.labels if label.name not in group.names)
                 group = replace(group, exclusive=more.exclusive, labels=group.labels + new)
             groups.append(group)
         return replace(self, name=name or self.name, groups=(*groups, *others.values()))

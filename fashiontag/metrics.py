@@ -46,72 +46,6 @@ def average_precision_score(truth: Truth, scores: Scores) -> Floats:
     return result
 
 
-def weighted_average_precision(
-    truth: Truth, scores: Scores, weights: NDArray[np.floating[Any]]
-) -> Floats:
-    """Return average precision under several weightings of the rows.
-
-    One sort serves them all, which makes a bootstrap of 2,000 resamples affordable.
-
-    Parameters
-    ----------
-    truth, scores : ndarray of shape (n, t)
-    weights : ndarray of shape (b, n)
-        How often each row counts.
-
-    Returns
-    -------
-    ndarray of shape (b, t), float64; NaN where no positive has weight
-    """
-    result = np.full((len(weights), truth.shape[1]), np.nan)
-    by_row = np.ascontiguousarray(weights.T)  # a row's weights lie together: four times as fast
-    for label in range(truth.shape[1]):
-        order, positive, ends = _ranking(truth[:, label], scores[:, label])
-        if not len(positive):
-            continue
-        hits = by_row[order[positive]]
-        upto = np.searchsorted(positive, ends, side="right") - 1
-        taken = _sums_upto(by_row, order, ends)
-        found = _sums_upto(hits, np.arange(len(hits)), upto)
-        sums = (hits * found / np.maximum(taken, 1e-12)).sum(axis=0)
-        total = hits.sum(axis=0)
-        result[:, label] = np.where(total > 0, sums / np.maximum(total, 1e-12), np.nan)
-    return result
-
-
-def _ranking(
-    truth: Truth, scores: Scores
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the known rows, best first, the places of positives, and where their ties end.
-
-    Rows of equal score enter together: precision is read where the last of them stands.
-    """
-    known = np.flatnonzero(truth >= 0)
-    values = -scores[known]
-    order = np.argsort(values)  # the order within ties doesn't matter
-    positive = np.flatnonzero(truth[known[order]] == 1)
-    values = values[order]
-    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))
-    return known[order], positive, last[np.searchsorted(last, positive)]
-
-
-def _sums_upto(rows: Floats, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Floats:
-    """Return the sums of ordered rows up to and with some places, themselves in ascending order.
-
-    Summed from place to place, for these are few: a running sum over every row took 20 times as
-    long.
-    """
-    out = np.empty((len(ends), rows.shape[1]), rows.dtype)
-    total, begun = np.zeros(rows.shape[1], rows.dtype), 0
-    for at, end in enumerate(ends.tolist()):
-        if end == begun:  # between neighbours, as positives mostly are where a ranking is good
-            total += rows[order[end]]
-        elif end > begun:
-            total += np.add.reduce(rows[order[begun : end + 1]], axis=0)
-        out[at], begun = total, end + 1
-    return out
-
-
 def macro(values: Floats) -> float:
     """Return the mean over labels that are defined; NaN if none is."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
@@ -196,60 +130,95 @@ def calibration_error(
     order = np.argsort(confidence, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
     share = np.array([len(part) for part in parts]) / len(order)
-    told = np.array([confidence[part].mean() for part in parts])
-    gap = float(share @ np.abs(told - [right[part].mean() for part in parts]))
+    means = np.array([confidence[part].mean() for part in parts])
+    gap = float(share @ np.abs(means - [right[part].mean() for part in parts]))
     rng = np.random.default_rng(seed)
     chance = 0.0
-    for part, weight, expected in zip(parts, share, told, strict=True):
+    for part, weight, expected in zip(parts, share, means, strict=True):
         draws = rng.random((200, len(part))) < confidence[part]
         chance += weight * float(np.abs(draws.mean(axis=1) - expected).mean())
     return max(0.0, gap - chance)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with its 95 % interval."""
+def label_rates(truth: Truth) -> NDArray[np.float32]:
+    """Return how often each label holds where it is known, shape (t,)."""
+    known = np.maximum((truth >= 0).sum(axis=0), 1)
+    return np.asarray((truth == 1).sum(axis=0) / known, np.float32)
 
-    value: float
-    low: float
-    high: float
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """What scores reach in one attribute group, and the m decisions that they lead to.
+
+    Attributes
+    ----------
+    average_precision : ndarray of shape (t,), float64
+    given : ndarray of shape (m,), int64
+        The label that each decision is about, as a column of the group.
+    opinion : ndarray of shape (m,), bool
+        False where all of several labels score alike: such a decision counts as wrong.
+    right : ndarray of shape (m,), bool
+    confidence : ndarray of shape (m,)
+        The score of what is given.
+    brier, brier_rates : float
+        Mean squared error of the scores, and of always saying each label's rate.
+    """
+
+    average_precision: Floats
+    given: NDArray[np.int64]
+    opinion: NDArray[np.bool_]
+    right: NDArray[np.bool_]
+    confidence: Scores
+    brier: float
+    brier_rates: float
 
     @property
-    def above_zero(self) -> bool:
-        """Whether the whole interval is above 0."""
-        return self.low > 0
+    def accuracy(self) -> float:
+        """The share of decisions that is right; NaN without any."""
+        return float(self.right.mean()) if len(self.right) else float("nan")
 
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+    @property
+    def coverage(self) -> float:
+        """See `coverage_at_precision`."""
+        return coverage_at_precision(self.right, self.confidence)
+
+    @property
+    def calibration(self) -> float:
+        """See `calibration_error`."""
+        return calibration_error(self.right, self.confidence)
 
 
-class FamilyBootstrap:
-    """Resamples whole families, so that near-duplicates don't count as evidence twice.
+def measure(
+    truth: Truth, scores: Scores, rows: NDArray[np.bool_], *, exclusive: bool
+) -> GroupFigures:
+    """Judge the scores of one attribute group.
 
     Parameters
     ----------
-    families : ndarray of shape (n,)
-        Rows of equal value belong together.
-    resamples : int
-    seed : int
-        The same seed gives the same resamples: differences of two methods are paired.
+    truth : ndarray of shape (n, t), int8
+        The group's columns.
+    scores : ndarray of shape (n, t)
+    rows : ndarray of shape (n,), bool
+        Products on which decisions are judged.
+    exclusive : bool
+        Whether a product's decision is its best label, or every known cell is one.
     """
-
-    def __init__(self, families: NDArray[Any], resamples: int = 2_000, seed: int = 0) -> None:
-        _, row_family = np.unique(families, return_inverse=True)
-        count = int(row_family.max()) + 1
-        rng = np.random.default_rng(seed)
-        times = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-        self.weights: NDArray[np.float32] = times[:, row_family].astype(np.float32)
-
-    def interval(self, value: float, resampled: Floats) -> Interval:
-        """Put the percentile interval of resampled values, shape (b,), around a value."""
-        low, high = np.nanpercentile(resampled, [2.5, 97.5])
-        return Interval(value, float(low), float(high))
-
-    def mean(self, values: Floats) -> Interval:
-        """Return the mean of values, shape (n,), with its interval; NaN values don't count."""
-        known = ~np.isnan(values)
-        weights = self.weights[:, known]
-        means = weights @ values[known] / np.maximum(weights.sum(axis=1), 1)
-        return self.interval(float(values[known].mean()), means)
+    known, values = truth[rows], scores[rows]
+    if exclusive:
+        given, confidence = values.argmax(axis=1), values.max(axis=1)
+        opinion = (confidence > values.min(axis=1)) | (truth.shape[1] == 1)
+        right = (np.take_along_axis(known, given[:, None], 1)[:, 0] == 1) & opinion
+    else:
+        given = np.nonzero(known >= 0)[1]
+        opinion = np.ones(len(given), bool)
+        right, confidence = known[known >= 0] == 1, values[known >= 0]
+    rates = np.tile(label_rates(known), (len(known), 1))
+    return GroupFigures(
+        average_precision_score(truth, scores),
+        given,
+        opinion,
+        right,
+        confidence,
+        brier_score(known, values),
+        brier_score(known, rates),
+    )

@@ -14,6 +14,7 @@ LEVELS = {
     "errors": 0,
     "datamodels": 0,
     "names": 0,
+    "database": 1,
     "words": 1,
     "labels": 1,
     "metrics": 1,
@@ -44,10 +45,10 @@ HEAVY = {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
         "huggingface_hub", "torchvision", "timm", "ftfy", "regex",
     },
-    "vectors": {"sqlite3"},
+    "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
     "sinks": {"pyarrow", "PIL", "jinja2"},
-    "index": {"faiss", "sqlite3"},
+    "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},
     "cli": {"typer", "rich", "textual_image"},  # the last for rich, with --pictures only
@@ -57,7 +58,7 @@ HEAVY = {
 ORDER = {
     "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
     "workflows": [
-        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "probereport", "probe",
+        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

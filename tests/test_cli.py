@@ -265,7 +265,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, model) -> None:
 
 def test_an_interrupt_that_python_dropped_still_stops_the_run(monkeypatch) -> None:
     monkeypatch.setattr(output, "interrupted", threading.Event())
-    with output.progress("Tagging", 2, "images") as advance:
+    with output.progress("Tagging", 2) as advance:
         advance(1)
         output.interrupted.set()
         with pytest.raises(KeyboardInterrupt):
@@ -276,6 +276,19 @@ def test_labels_and_version_answer() -> None:
     shown = call("labels", "fashion-products", cwd=Path.cwd())
     assert "articleType" in shown.stdout
     assert call("--version", cwd=Path.cwd()).stdout.startswith("fashiontag 0.")
+
+
+def test_offline_is_known_before_a_data_set_is_looked_for(tmp_path) -> None:
+    code = """
+import os, sys
+from fashiontag import catalog
+def look(*_): print(os.environ.get("HF_HUB_OFFLINE")); sys.exit(0)
+catalog.read_catalog = look
+from fashiontag.cli import run
+run(["tag", "hf:some/data", "--offline"], debug=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "1", done.stderr
 
 
 def test_no_command_shows_what_there_is(tmp_path) -> None:
@@ -301,8 +314,11 @@ def test_shells_complete_commands_and_their_options(tmp_path) -> None:
 
     assert "probe-train" in complete("fashiontag probe-").split()
     assert "--titles" in complete("fashiontag tag --ti").split()
-    shown = call("--show-completion", "bash", cwd=tmp_path).stdout
-    assert "_FASHIONTAG_COMPLETE=complete_bash" in shown
+    told = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # CI is started by no shell
+    shown = subprocess.run(
+        command("--show-completion", "bash"), capture_output=True, text=True, env=os.environ | told
+    )
+    assert "_FASHIONTAG_COMPLETE=complete_bash" in shown.stdout
 
 
 def test_debug_shows_where(tmp_path) -> None:

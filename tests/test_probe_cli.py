@@ -102,10 +102,10 @@ def test_suggest_writes_a_table_and_a_sheet(tmp_path, capsys):
     [
         (("probe-train", "none.csv", "--images", "shop"), 2, "There is no table none.csv"),
         (("probe-train", "few.csv", "--images", "none"), 2, "There is no none"),
-        (("probe-train", "few.csv", "--images", "shop", "--fusion", "x"), 2, "heads, concat"),
+        (("probe-train", "few.csv", "--images", "shop", "--fusion", "x"), 2, "--fusion"),
         (("probe-train", "few.csv", "--images", "shop", "--groups", "x"), 2, "no column 'x'"),
         (("probe-train", "few.csv", "--images", "shop", "--out", "shop"), 2, "holds no probe"),
-        (("probe-train", "few.csv", "--images", "shop", "--unlabeled", "x"), 2, "group, negative"),
+        (("probe-train", "few.csv", "--images", "shop", "--unlabeled", "x"), 2, "'negative'"),
         (("probe-train", "one.csv", "--images", "shop"), 1, "teach nothing"),
         (("tag", "shop", "--probe", "none"), 2, "There is no probe none"),
         (("tag", "shop", "--probe", "shop"), 1, "holds no probe"),

@@ -5,18 +5,19 @@ import json
 import numpy as np
 import pytest
 from fakes import COLORS, ColorEncoder, color_picture
-from fashiontag.workflows.embed import embed
 
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
-from fashiontag.heads.artefact import Probe
-from fashiontag.heads.shots import draw_shots
+from fashiontag.heads.artefact import load_probe, save_probe
+from fashiontag.heads.training import draw_shots
 from fashiontag.labels import load_labels, parse_labels
-from fashiontag.vectors import VectorStore
-from fashiontag.workflows.probe import combined, evaluate_probe, gather, train_probe
-from fashiontag.workflows.tag import ZeroShotTagger
+from fashiontag.workflows.evaluate import evaluate_probe
+from fashiontag.workflows.learn import gather, train_probe
+from fashiontag.workflows.tag import Judge
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.embed import embed
 
 IDS = [f"{name}{n}.png" for name in COLORS for n in range(6)]
 KINDS = {"red": "shirt", "green": "shoe", "blue": "shirt", "yellow": "shoe"}
@@ -35,8 +36,8 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
-def store(tmp_path):
-    with VectorStore.open(tmp_path / "workspace") as opened:
+def workspace(tmp_path):
+    with Workspace.open(tmp_path / "workspace", ColorEncoder()) as opened:
         yield opened
 
 
@@ -51,12 +52,11 @@ def own_labels(path, colors=COLORS, count=6):
     return table(path, "\n".join(["image,shade,kind", *rows]))
 
 
-def train(shop, store, labels, encoder=None, **options):
+def train(shop, workspace, labels, **options):
     catalog = read_catalog(str(shop))
-    encoder = encoder or ColorEncoder()
     notes = read_annotations(labels, [item.id for item in catalog.items])
-    training, _ = gather(catalog, notes, encoder, store)
-    return train_probe(training, encoder, store, **options)
+    training, _ = gather(workspace, catalog, notes)
+    return train_probe(workspace, training, **options)
 
 
 # -- tables -----------------------------------------------------------------------------------
@@ -191,17 +191,16 @@ def test_shots_are_one_per_family_and_repeat_with_the_seed():
 # -- training ---------------------------------------------------------------------------------
 
 
-def test_own_labels_are_learned_and_given(shop, store, tmp_path):
+def test_own_labels_are_learned_and_given(shop, workspace, tmp_path):
     labels = own_labels(tmp_path / "l.csv", count=4)
-    encoder = ColorEncoder()
-    trained = train(shop, store, labels, encoder)
+    encoder = workspace.encoder
+    trained = train(shop, workspace, labels)
     encoded = encoder.images_seen
-    trained.probe.save(tmp_path / "probe")
-    probe = Probe.load(tmp_path / "probe")
-    space = probe.merge(load_labels("fashion"))
-    catalog = read_catalog(str(shop))
-    tagger = ZeroShotTagger(encoder, space, store, probe=probe)
-    rows = [row for window in embed(catalog.items, encoder, store) for row in tagger.tag(window)]
+    save_probe(trained.probe, tmp_path / "probe")
+    probe = load_probe(tmp_path / "probe", workspace.encoder)
+    judge = Judge(workspace, load_labels("fashion"), probe)
+    items = read_catalog(str(shop)).items
+    rows = [row for window in embed(workspace, items) for row in judge.tag(window)]
     assert encoder.images_seen == len(IDS) > encoded  # the four of a colour weren't encoded again
     held_out = [row for row in rows if row.id[-5] in "45"]
     right = [row.labels("shade") == (f"{row.id[:-5]}ish",) for row in held_out]
@@ -214,10 +213,10 @@ def test_own_labels_are_learned_and_given(shop, store, tmp_path):
     assert tags["shade"].decision is None
 
 
-def test_a_loaded_probe_judges_like_the_fitted_one(shop, store, tmp_path):
-    trained = train(shop, store, own_labels(tmp_path / "l.csv"), precision=0.8)
-    trained.probe.save(tmp_path / "probe")
-    probe = Probe.load(tmp_path / "probe")
+def test_a_loaded_probe_judges_like_the_fitted_one(shop, workspace, tmp_path):
+    trained = train(shop, workspace, own_labels(tmp_path / "l.csv"), precision=0.8)
+    save_probe(trained.probe, tmp_path / "probe")
+    probe = load_probe(tmp_path / "probe", workspace.encoder)
     old = trained.probe
     x = old.features.transform(old.training.images, old.training.titles, old.training.texts)
     assert np.array_equal(probe.classifier.predict_proba(x), old.classifier.predict_proba(x))
@@ -226,24 +225,24 @@ def test_a_loaded_probe_judges_like_the_fitted_one(shop, store, tmp_path):
     assert not any(name.suffix in {".pkl", ".pt"} for name in (tmp_path / "probe").iterdir())
 
 
-def test_fitting_twice_gives_the_same_numbers(shop, store, tmp_path):
+def test_fitting_twice_gives_the_same_numbers(shop, workspace, tmp_path):
     labels = own_labels(tmp_path / "l.csv")
     for name in ("one", "two"):
-        train(shop, store, labels).probe.save(tmp_path / name)
+        save_probe(train(shop, workspace, labels).probe, tmp_path / name)
     both = [(tmp_path / name / "probe.safetensors").read_bytes() for name in ("one", "two")]
     assert both[0] == both[1]
 
 
-def test_appending_is_training_on_both_tables(shop, store, tmp_path):
+def test_appending_is_training_on_both_tables(shop, workspace, tmp_path):
     first = own_labels(tmp_path / "a.csv", [*COLORS][:4])
     second = own_labels(tmp_path / "b.csv", [*COLORS][4:])
-    encoder, catalog = ColorEncoder(), read_catalog(str(shop))
+    catalog = read_catalog(str(shop))
     ids = [item.id for item in catalog.items]
     old, new, both = (
-        gather(catalog, read_annotations(path, ids), encoder, store)[0]
+        gather(workspace, catalog, read_annotations(path, ids))[0]
         for path in (first, second, own_labels(tmp_path / "c.csv"))
     )
-    together = combined(old, new)
+    together = old.combined(new)
     assert set(together.space.tags) == set(both.space.tags)
     assert len(together.ids) == len(both.ids)
     at = {tag: together.space.column(tag) for tag in both.space.tags}
@@ -251,21 +250,21 @@ def test_appending_is_training_on_both_tables(shop, store, tmp_path):
     for row, one in enumerate(both.ids):
         mine = together.targets[place[one], [at[tag] for tag in both.space.tags]]
         assert mine.tolist() == both.targets[row].tolist()
-    again = combined(together, new)
+    again = together.combined(new)
     assert np.array_equal(again.targets, together.targets)
 
 
-def test_another_encoder_is_refused_by_naming_both(shop, store, tmp_path):
-    trained = train(shop, store, own_labels(tmp_path / "l.csv"), ColorEncoder("mine", "aaaa"))
-    with pytest.raises(ForeignEncoderError, match=r"model mine .* theirs"):
-        trained.probe.manifest.check_encoder(ColorEncoder("theirs", "bbbb"), "The probe p")
+def test_another_encoder_is_refused_by_naming_both(shop, workspace, tmp_path):
+    save_probe(train(shop, workspace, own_labels(tmp_path / "l.csv")).probe, tmp_path / "probe")
+    with pytest.raises(ForeignEncoderError, match=r"model color .* theirs"):
+        load_probe(tmp_path / "probe", ColorEncoder("theirs", "bbbb"))
 
 
-def test_held_out_products_are_judged_and_those_of_the_training_are_not(shop, store, tmp_path):
-    probe = train(shop, store, own_labels(tmp_path / "l.csv", count=4)).probe
+def test_held_out_products_are_judged_and_those_of_the_training_are_not(shop, workspace, tmp_path):
+    probe = train(shop, workspace, own_labels(tmp_path / "l.csv", count=4)).probe
     catalog = read_catalog(str(shop))
     notes = read_annotations(own_labels(tmp_path / "all.csv"), [i.id for i in catalog.items])
-    rows, _ = gather(catalog, notes, ColorEncoder(), store)
+    rows, _ = gather(workspace, catalog, notes)
     report, warnings = evaluate_probe(probe, rows)
     assert report.products == 2 * len(COLORS)
     assert "32 of 48 products were in the probe's training" in warnings[0]
@@ -274,9 +273,11 @@ def test_held_out_products_are_judged_and_those_of_the_training_are_not(shop, st
     assert shade.top1 > 0.85
 
 
-def test_labels_without_positive_or_negative_are_refused_by_name_and_count(shop, store, tmp_path):
+def test_labels_without_positive_or_negative_are_refused_by_name_and_count(
+    shop, workspace, tmp_path
+):
     text = "image,zip=yes,lace=yes,dots=yes\n" + "\n".join(f"red{n},1,{n % 2},0" for n in range(6))
-    trained = train(shop, store, table(tmp_path / "l.csv", text))
+    trained = train(shop, workspace, table(tmp_path / "l.csv", text))
     told = " ".join(trained.warnings)
     assert "no positive product and stay zero-shot: dots=yes (0)" in told
     assert "every annotated product, which teaches nothing, and stay zero-shot: zip=yes (6)" in told
@@ -287,46 +288,45 @@ def test_labels_without_positive_or_negative_are_refused_by_name_and_count(shop,
     "text", ["image,shade\nred0,reddish\n", "image,shade\nred0,reddish\nred1,reddish\n"],
     ids=["one row", "one label"],
 )  # fmt: skip
-def test_one_row_or_one_label_teaches_nothing(shop, store, tmp_path, text):
+def test_one_row_or_one_label_teaches_nothing(shop, workspace, tmp_path, text):
     with pytest.raises(CatalogError, match="teach nothing"):
-        train(shop, store, table(tmp_path / "l.csv", text))
+        train(shop, workspace, table(tmp_path / "l.csv", text))
 
 
-def test_a_label_with_one_positive_is_told_what_it_is_worth(shop, store, tmp_path):
+def test_a_label_with_one_positive_is_told_what_it_is_worth(shop, workspace, tmp_path):
     text = "image,shade\nred0,reddish\nblue0,bluish\nblue1,bluish\n"
-    trained = train(shop, store, table(tmp_path / "l.csv", text))
+    trained = train(shop, workspace, table(tmp_path / "l.csv", text))
     assert any("1 labels have one positive" in one and "reddish" in one for one in trained.warnings)
 
 
-def test_a_promise_gives_every_tag_a_decision(shop, store, tmp_path):
+def test_a_promise_gives_every_tag_a_decision(shop, workspace, tmp_path):
     labels = own_labels(tmp_path / "l.csv")
-    encoder = ColorEncoder()
-    probe = train(shop, store, labels, encoder, precision=0.5).probe
-    tagger = ZeroShotTagger(encoder, probe.space, store, probe=probe)
-    window = next(iter(embed(read_catalog(str(shop)).items, encoder, store)))
-    decisions = {tag.decision for row in tagger.tag(window) for tag in row.tags}
+    probe = train(shop, workspace, labels, precision=0.5).probe
+    judge = Judge(workspace, probe.space, probe)
+    (window,) = embed(workspace, read_catalog(str(shop)).items)
+    decisions = {tag.decision for row in judge.tag(window) for tag in row.tags}
     assert "publish" in decisions
     assert None not in decisions
-    strict = train(shop, store, labels, encoder, precision=0.99).probe
-    tagger = ZeroShotTagger(encoder, strict.space, store, probe=strict)
-    assert {t.decision for row in tagger.tag(window) for t in row.tags} <= {"review", "abstain"}
+    strict = train(shop, workspace, labels, precision=0.99).probe
+    judge = Judge(workspace, strict.space, strict)
+    assert {t.decision for row in judge.tag(window) for t in row.tags} <= {"review", "abstain"}
 
 
-def test_a_folder_with_something_else_is_not_replaced(shop, store, tmp_path):
-    trained = train(shop, store, own_labels(tmp_path / "l.csv"))
+def test_a_folder_with_something_else_is_not_replaced(shop, workspace, tmp_path):
+    trained = train(shop, workspace, own_labels(tmp_path / "l.csv"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="holds no probe"):
-        trained.probe.save(tmp_path / "mine")
+        save_probe(trained.probe, tmp_path / "mine")
     with pytest.raises(CatalogError, match="holds no probe"):
-        Probe.load(tmp_path / "mine")
+        load_probe(tmp_path / "mine", workspace.encoder)
 
 
-def test_a_damaged_probe_says_so(shop, store, tmp_path):
-    train(shop, store, own_labels(tmp_path / "l.csv")).probe.save(tmp_path / "probe")
+def test_a_damaged_probe_says_so(shop, workspace, tmp_path):
+    save_probe(train(shop, workspace, own_labels(tmp_path / "l.csv")).probe, tmp_path / "probe")
     (tmp_path / "probe" / "probe.safetensors").write_bytes(b"half")
     with pytest.raises(CatalogError, match="damaged"):
-        Probe.load(tmp_path / "probe")
+        load_probe(tmp_path / "probe", workspace.encoder)
     (tmp_path / "probe" / "manifest.json").write_text(json.dumps({"kind": "probe"}))
     with pytest.raises(CatalogError, match="can't be read"):
-        Probe.load(tmp_path / "probe")
+        load_probe(tmp_path / "probe", workspace.encoder)

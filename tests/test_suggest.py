@@ -8,8 +8,9 @@ from fakes import COLORS, ColorEncoder, color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.annotations import read_annotations
 from fashiontag.heads.active import pick, uncertainty
+from fashiontag.heads.groups import GroupSpan
 from fashiontag.sinks.tables import write_suggestions
-from fashiontag.workflows.probe import gather, train_probe
+from fashiontag.workflows.learn import gather, train_probe
 from fashiontag.workflows.suggest import suggest
 from fashiontag.workspace import Workspace
 
@@ -36,7 +37,7 @@ def test_what_is_labelled_or_clear_comes_last():
 
 def test_unclear_is_where_two_labels_are_alike_or_a_label_is_even():
     chances = np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.5]], np.float32)
-    found = uncertainty(chances, [(slice(0, 2), True), (slice(2, 3), False)])
+    found = uncertainty(chances, [GroupSpan(slice(0, 2), True), GroupSpan(slice(2, 3), False)])
     assert np.allclose(found, [0.5, (0.2 + 1) / 2])
 
 

@@ -11,26 +11,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from benchmarks.lab.fusions import FUSIONS
+from benchmarks.lab.heads import HEADS
 from benchmarks.lab.methods import Fitted, Floats, Method, Rows, Task
 from fashiontag.datamodels import EncodedTexts
 from fashiontag.errors import ModelError
-from fashiontag.heads.fusion import FUSIONS, Widths
+from fashiontag.heads.classifier import ProbeClassifier
+from fashiontag.heads.fusion import IMAGE_ONLY, Parts
+from fashiontag.heads.groups import group_spans
 from fashiontag.heads.lexical import TitleMatcher
-from fashiontag.heads.linear import SETTINGS
-from fashiontag.heads.probe import Prior, ProbeClassifier
+from fashiontag.heads.prior import Prior, ZeroLogits
 from fashiontag.heads.statistics import GroupConstants, Statistics, unit
 from fashiontag.heads.zeroshot import Evidence
-from fashiontag.metrics import average_precision_score, macro
-from fashiontag.workflows.probe import Fitter
-from fashiontag.workflows.probereport import rates_of
+from fashiontag.metrics import average_precision_score, label_rates, macro
+from fashiontag.workflows.learn import fit_features
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed_texts
+from fashiontag.workspace.prompts import zero_shot as zero_shot_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fashiontag.datamodels import Encoder
+    from fashiontag.heads.features import Features
 
 PENALTIES = (1.0, 10.0, 100.0)
 """Values of C for logistic regression, chosen on val; the middle one where there is no val."""
@@ -43,7 +47,7 @@ chosen on val."""
 
 def majority(task: Task) -> Fitted:
     """Give every product the labels that are most frequent in training."""
-    rates = rates_of(task.train.targets)
+    rates = label_rates(task.train.targets)
     # A tie is decided, for no opinion counts as wrong.
     decided = (rates - 1e-6 * np.arange(len(rates))).astype(np.float32)
     return Fitted(lambda rows: np.tile(decided, (len(rows), 1)), len(rates))
@@ -90,10 +94,14 @@ def without_pictures(known: Statistics, *, words_only: bool = False) -> Statisti
 # -- the probe ----------------------------------------------------------------------------------
 
 
+def _features(task: Task) -> tuple[Features, Prior]:
+    return fit_features(zero_shot_head(task.opened, task.space), task.train.training)
+
+
 def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
     """Fit fashiontag's own probe under one fusion and one kind of head."""
-    features, prior = Fitter(task.opened, task.space).features(task.train.training)
-    model = ProbeClassifier(fusion, head, features.widths, _groups(task))  # type: ignore[arg-type]
+    features, prior = _features(task)
+    model = ProbeClassifier(FUSIONS[fusion], HEADS[head], features.widths, group_spans(task.space))
 
     def columns(rows: Rows) -> Floats:
         return features.transform(rows.images, rows.titles, rows.texts)
@@ -104,14 +112,17 @@ def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
 
 def one_block(task: Task, block: int) -> Fitted:
     """Fit the probe on one block of its features: 1 is the title's vector, 2 the title's words."""
-    features, prior = Fitter(task.opened, task.space).features(task.train.training)
-    part = Widths(*features.widths).parts[block]
+    features, prior = _features(task)
+    part = features.widths.slices[block]
     none = np.zeros((1, task.space.size), np.float32)
-    deviations = np.vstack([prior.deviations[part], prior.deviations[[block - 3]], none, none])
-    logits = np.vstack([prior.logits[part], prior.logits[[-1]] if block == 1 else none])
-    beside = np.full_like(prior.none, -np.inf)  # known beside picture and title only
-    own = Prior(deviations, np.vstack([logits, none]), logits, beside, beside)
-    model = ProbeClassifier("image", "ridge", None, _groups(task))
+    deviations = Parts(prior.deviations[block], none, none)
+    logits = np.vstack(
+        [prior.titled.coef[part], prior.titled.coef[[-1]] if block == 1 else none, none]
+    )
+    # "None of these" is known beside picture and title only.
+    zero = ZeroLogits(logits, np.full_like(prior.titled.none, -np.inf))
+    own = Prior(deviations, zero, zero)
+    model = ProbeClassifier(IMAGE_ONLY, groups=group_spans(task.space))
 
     def columns(rows: Rows) -> Floats:
         return features.transform(rows.images, rows.titles, rows.texts)[:, part]
@@ -138,10 +149,6 @@ def type_alone(task: Task) -> Fitted:
         return np.asarray(out, np.float32)
 
     return Fitted(scores, fitted.trainable_parameters + rates.size)
-
-
-def _groups(task: Task) -> list[tuple[int, bool]]:
-    return [(len(group.labels), group.exclusive) for group in task.space.groups]
 
 
 def _size(model: ProbeClassifier) -> int:
@@ -301,16 +308,15 @@ def tip_adapter(task: Task) -> Fitted:
     """
     keys, values = unit(both(task.train)), (task.train.targets == 1).astype(np.float32)
     values /= np.maximum(values.sum(axis=0), 1)
-    features, prior = Fitter(task.opened, task.space).features(task.train.training)
-    seen = len(features.image)
+    features, prior = _features(task)
 
     def zero(rows: Rows) -> tuple[Floats, Floats]:
         x = features.transform(rows.images, rows.titles, rows.texts)
         titled = np.array([bool(text) for text in rows.texts], bool)[:, None]
-        with_title = x @ prior.logits[:-2] + prior.logits[-2:].sum(axis=0)
-        alone = x[:, :seen] @ prior.alone[:-1] + prior.alone[-1]
+        with_title = x @ prior.titled.coef[:-2] + prior.titled.coef[-2:].sum(axis=0)
+        alone = x @ prior.alone.coef[:-2] + prior.alone.coef[-2]
         logits = np.where(titled, with_title, alone).astype(np.float32)
-        return logits, np.where(titled, prior.none, prior.none_alone).astype(np.float32)
+        return logits, np.where(titled, prior.titled.none, prior.alone.none).astype(np.float32)
 
     def scores(rows: Rows, alpha: float, beta: float) -> Floats:
         affinity = np.exp(-beta * (1 - unit(both(rows)) @ keys.T))
@@ -357,7 +363,7 @@ def _named() -> dict[str, Method]:
     methods |= {fusion: partial(probe, fusion=fusion) for fusion in FUSIONS}
     return methods | {
         f"heads, {head}": partial(probe, fusion="heads", head=head)
-        for head in SETTINGS
+        for head in HEADS
         if head != "ridge"
     }
 

@@ -15,10 +15,9 @@ from benchmarks.paths import data_root
 from fashiontag.catalog import clean_title, read_catalog
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, UsageError
-from fashiontag.heads.artefact import Training
+from fashiontag.heads.training import Training
 from fashiontag.labels import load_labels
 from fashiontag.words import split
-from fashiontag.workflows.probe import subspace
 from fashiontag.workspace.embed import embed
 
 if TYPE_CHECKING:
@@ -216,13 +215,12 @@ class Dataset:
                 f"columns are {', '.join(sorted(columns)) or 'none'}; set groups."
             )
         named = set(self.spec.tags)
-        return subspace(
-            space,
+        return space.only(
             {
                 tag
                 for tag in space.tags
                 if (not groups or tag.split("=")[0] in groups) and (not named or tag in named)
-            },
+            }
         )
 
     def _split(self) -> dict[str, Ints]:
@@ -316,7 +314,7 @@ class Dataset:
         ]
         if not kept:
             raise CatalogError(f"{self.spec.name}: no label can be measured. {complaints[0]}")
-        return subspace(self._whole, kept), tuple(left_out), tuple(complaints)
+        return self._whole.only(kept), tuple(left_out), tuple(complaints)
 
 
 def targets_of(items: Sequence[Item], space: LabelSpace) -> NDArray[np.int8]:

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.lab.bootstrap import FamilyBootstrap, weighted_average_precision
 from fashiontag.metrics import (
     BINS,
     PROMISE,
-    FamilyBootstrap,
     average_precision_score,
-    brier_score,
     calibration_error,
     coverage_at_precision,
     micro_average_precision,
-    weighted_average_precision,
+)
+from fashiontag.metrics import (
+    measure as measure_group,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ def measure(
     bootstrap: FamilyBootstrap,
 ) -> dict[str, Figures]:
     """Judge scores of shape (n, t) by targets of that shape; one entry a group, and `ALL`."""
-    point = average_precision_score(truth, scores)
     again = weighted_average_precision(truth, scores, bootstrap.weights)
     out = {
         group.name: _group(
@@ -80,7 +80,7 @@ def measure(
             truth[:, span],
             scores[:, span],
             bootstrap,
-            (point[span], again[:, span]),
+            again[:, span],
         )
         for group in space.groups
         for span in [space.span(group.name)]
@@ -94,27 +94,24 @@ def _group(
     truth: NDArray[np.int8],
     scores: Floats,
     bootstrap: FamilyBootstrap,
-    precision: tuple[Floats, Floats],
+    again: Floats,
 ) -> Figures:
-    point, again = precision
+    """Put intervals around what `fashiontag.metrics.measure` finds; `again` is (b, t)."""
+    known = (truth == 1).any(axis=1)
+    found = measure_group(truth, scores, known, exclusive=group.exclusive)
     resampled = {"ap": np.nanmean(again, axis=1)}
-    values = {"ap": interval(float(np.nanmean(point)), resampled["ap"])}
+    values = {"ap": interval(float(np.nanmean(found.average_precision)), resampled["ap"])}
     if not group.exclusive:
         given = scores >= HALF
         values |= _f1(truth, given, bootstrap)
         return Figures(values, resampled)
-    known = (truth == 1).any(axis=1)
-    right_label = truth[known].argmax(axis=1)
-    mine = scores[known]
-    best, sure = mine.argmax(axis=1), mine.max(axis=1)
-    opinion = sure > mine.min(axis=1)  # where all labels score alike there is none
-    right = (best == right_label) & opinion
+    right, sure = found.right, found.confidence
     weights = bootstrap.weights[:, known]
     sizes = np.maximum(weights.sum(axis=1), 1)
     resampled["top1"] = weights @ right / sizes
-    values["top1"] = interval(float(right.mean()), resampled["top1"])
+    values["top1"] = interval(found.accuracy, resampled["top1"])
     given = np.zeros_like(truth, bool)
-    given[np.flatnonzero(known)[opinion], best[opinion]] = True
+    given[np.flatnonzero(known)[found.opinion], found.given[found.opinion]] = True
     values |= _f1(np.where(known[:, None], truth, -1), given, bootstrap)
     order = np.argsort(-sure, kind="stable")
     precisions = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
@@ -122,14 +119,15 @@ def _group(
     values["coverage"] = coverage_interval(right, sure, weights)
     hot = truth[known]
     if scores.min() >= 0 and scores.sum(axis=1).max() <= 1.001:  # probabilities, not just ranks
-        squares = ((mine - hot) ** 2).mean(axis=1)
-        values["brier"] = interval(brier_score(hot, mine), weights @ squares / sizes)
+        squares = ((scores[known] - hot) ** 2).mean(axis=1)
+        values["brier"] = interval(found.brier, weights @ squares / sizes)
         constant = ((hot.mean(axis=0) - hot) ** 2).mean(axis=1)
-        values["brier_rates"] = interval(float(constant.mean()), weights @ constant / sizes)
+        values["brier_rates"] = interval(found.brier_rates, weights @ constant / sizes)
         values["calibration"] = calibration_interval(right, sure, weights)
     names = group.names
     confusion: dict[str, dict[str, int]] = {}
-    for row, column in zip(right_label[~right].tolist(), best[~right].tolist(), strict=True):
+    wrong = zip(hot[~right].argmax(axis=1).tolist(), found.given[~right].tolist(), strict=True)
+    for row, column in wrong:
         line = confusion.setdefault(names[row], {})
         line[names[column]] = line.get(names[column], 0) + 1
     return Figures(values, resampled, tuple(round(float(one), 4) for one in curve), confusion)

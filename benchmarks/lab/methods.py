@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.workflows.probe import select
 from fashiontag.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fashiontag.datamodels import Encoder, Item
-    from fashiontag.heads.artefact import Training
+    from fashiontag.heads.training import Training
     from fashiontag.labels import LabelSpace
     from fashiontag.vectors import VectorStore
 
@@ -34,7 +33,7 @@ class Rows:
     Attributes
     ----------
     items : tuple of n Item
-        ``item.image.read()`` gives a picture's bytes, `fashiontag.catalog.load_image` decodes them.
+        ``item.image.read()`` gives a picture's bytes, `catalog.images.load_image` decodes them.
     families : ndarray of shape (n,), int64
         Near-duplicates share a number, within and across the splits of a data set.
     training : Training
@@ -71,7 +70,7 @@ class Rows:
     def take(self, rows: NDArray[np.int64]) -> Rows:
         """Return some of the products."""
         items = tuple(self.items[row] for row in rows.tolist())
-        return Rows(items, self.families[rows], select(self.training, rows))
+        return Rows(items, self.families[rows], self.training.select(rows))
 
     def blind(self) -> Rows:
         """Return the products without what sellers entered, as a fitted method sees the test."""

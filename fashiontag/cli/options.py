@@ -49,7 +49,6 @@ HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Also write a page of pictures to look at."),
 ]
-PathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")]
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ class Columns:
 
         names = rooms.Columns(self.path_column, self.id_column, self.title_column)
         catalog = rooms.read_catalog(source, self.titles, names)
-        for warning in catalog.warnings:
-            output.warn(warning)
+        output.warn(*catalog.warnings)
         return catalog
 
 
@@ -114,8 +112,6 @@ class Model(Place):
 
     def resolve(self, name: str | None = None) -> LazyEncoder:
         """Find the model, or the one that is named."""
-        if self.offline:  # libraries read this when they are first imported
-            os.environ["HF_HUB_OFFLINE"] = "1"
         from fashiontag import encoders
 
         return encoders.resolve(
@@ -205,6 +201,8 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
         everywhere = collect(_Everywhere)
         output.configure(as_json=everywhere.as_json, quiet=everywhere.quiet)
         collected = {name: collect(bundle) for name, bundle in bundles.items()}
+        if any(getattr(bundle, "offline", False) for bundle in collected.values()):
+            os.environ["HF_HUB_OFFLINE"] = "1"  # libraries read it when they are first imported
         return function(**given, **collected)
 
     shown: Any = run

@@ -13,13 +13,11 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Annotations
-    from fashiontag.heads.artefact import Training
+    from fashiontag.heads.training import Training
     from fashiontag.labels import LabelSpace
-    from fashiontag.workflows.probereport import ProbeReport
+    from fashiontag.workflows.evaluate import ProbeReport
     from fashiontag.workspace import Workspace
 
 TableArgument = Annotated[
@@ -75,7 +73,7 @@ class Labelling:
             groups=tuple(name.strip() for name in (self.groups or "").split(",") if name.strip()),
             like=like,
         )
-        _warn(annotations.warnings)
+        output.warn(*annotations.warnings)
         return annotations
 
 
@@ -117,24 +115,22 @@ def probe_train(
     effort: options.Effort,
 ) -> None:
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
-    from fashiontag.heads.artefact import Probe, check_target
+    from fashiontag.heads.artefact import check_target, load_probe, save_probe
     from fashiontag.labels import load_labels
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.workflows.learn import train_probe
 
     target = out or append or DEFAULT_OUT
     check_target(target)
     catalog = columns.read(images)
     with model.open() as workspace:
-        old = Probe.load(append, workspace.encoder) if append else None
+        old = load_probe(append, workspace.encoder) if append else None
         annotations = labelling.read(table, catalog, load_labels(labels) if labels else None)
         training = _gather(workspace, catalog, annotations, effort)
         if old is not None:
-            training = workflow.combined(old.training, training)
-        trained = workflow.train_probe(
-            workspace, training, shots=shots, seed=seed, precision=auto_precision
-        )
-    _warn(trained.warnings)
-    trained.probe.save(target)
+            training = old.training.combined(training)
+        trained = train_probe(workspace, training, shots=shots, seed=seed, precision=auto_precision)
+    output.warn(*trained.warnings)
+    save_probe(trained.probe, target)
     report = _write_report(trained.report, target, catalog)
     if output.wants_json():
         output.document({"probe": target, "warnings": trained.warnings, **report})
@@ -163,16 +159,16 @@ def probe_eval(
     effort: options.Effort,
 ) -> None:
     """Compare a probe with labelled products that it wasn't trained on."""
-    from fashiontag.heads.artefact import Probe
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.heads.artefact import load_probe
+    from fashiontag.workflows.evaluate import evaluate_probe
 
     catalog = columns.read(images)
     with model.open() as workspace:
-        loaded = Probe.load(probe, workspace.encoder)
+        loaded = load_probe(probe, workspace.encoder)
         annotations = labelling.read(table, catalog, None, like=loaded.space)
         held_out = _gather(workspace, catalog, annotations, effort)
-    report, warnings = workflow.evaluate_probe(loaded, held_out)
-    _warn(warnings)
+    report, warnings = evaluate_probe(loaded, held_out)
+    output.warn(*warnings)
     facts = output.plain(report)
     if html is not None:
         html.mkdir(parents=True, exist_ok=True)
@@ -186,23 +182,16 @@ def probe_eval(
 def _gather(
     workspace: Workspace, catalog: Catalog, annotations: Annotations, effort: options.Effort
 ) -> Training:
-    from fashiontag.workflows import probe as workflow
+    from fashiontag.workflows.learn import gather
 
-    with output.progress("Embedding", len(annotations.rows), "images") as advance:
-        training, warnings = workflow.gather(
-            workspace, catalog, annotations, effort.embed_options(advance)
-        )
-    _warn(warnings)
+    with output.progress("Embedding", len(annotations.rows)) as advance:
+        training, warnings = gather(workspace, catalog, annotations, effort.embed_options(advance))
+    output.warn(*warnings)
     return training
 
 
-def _warn(warnings: Iterable[str]) -> None:
-    for warning in warnings:
-        output.warn(warning)
-
-
 def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[str, Any]:
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
     facts: dict[str, Any] = output.plain(report)
@@ -213,10 +202,8 @@ def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[s
 
 
 def _draw(report: ProbeReport, *, promised: float | None) -> None:
-    grid = output.table("group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib.")
-    if promised is not None:
-        grid.add_column("published", justify="right", no_wrap=True)
-        grid.add_column("right", justify="right", no_wrap=True)
+    columns = ["group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib."]
+    grid = output.table(*columns, *([] if promised is None else [">published", ">right"]))
     grid.padding = (0, 1, 0, 0)
     for group in report.groups:
         figures = (group.image, group.title, group.fused, group.macro_f1, group.top1)

@@ -68,7 +68,7 @@ def search(
             help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
         ),
     ] = None,
-    paths: options.PathsOption = False,
+    paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
     html: options.HtmlOption = None,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
@@ -97,7 +97,7 @@ def search(
     name = model.model or indexed_model(model.workspace)
     if daemon and model.model is None:
         process.start(name)
-    with Workspace.indexed(model.workspace, encoder_of(model, name)) as workspace:
+    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
         result = workflow.search(
             workspace,
             asked,
@@ -117,14 +117,11 @@ def search(
 _kept: dict[tuple[object, ...], LazyEncoder] = {}
 
 
-def encoder_of(model: options.Model, name: str) -> LazyEncoder:
-    """Return a model, the one of the last call if its files are what they were."""
-    encoder = model.resolve(name)
-    files = getattr(encoder, "files", None)
-    if files is None:  # an encoder of some other kind
-        return encoder
+def kept(encoder: LazyEncoder) -> LazyEncoder:
+    """Return the encoder of the last call, loaded as it is, if its files are what they were."""
+    files = encoder.files
     facts = files.weights.stat()
-    key = (files.weights, facts.st_mtime_ns, facts.st_size, str(files), model.device)
+    key = (files.weights, facts.st_mtime_ns, facts.st_size, str(files), encoder.device)
     if key not in _kept:
         _kept.clear()
         _kept[key] = encoder
@@ -173,7 +170,7 @@ def _draw(
 ) -> None:
     from rich.text import Text
 
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.pages import picture_of
 
     if result.note:

@@ -17,8 +17,8 @@ from typing import Any
 
 from rich.console import Console
 
-from fashiontag import cli, daemon
-from fashiontag.cli import options, output, search
+from fashiontag import cli, daemon, encoders
+from fashiontag.cli import output, search
 
 
 def serve(model: str, *, idle: float = daemon.IDLE) -> None:
@@ -59,7 +59,7 @@ def warm(model: str) -> None:
     from fashiontag.errors import FashiontagError
 
     with contextlib.suppress(FashiontagError):
-        search.encoder_of(options.Model(offline=True), model).encode_texts(["dress"])
+        search.kept(encoders.resolve(model, offline=True)).encode_texts(["dress"])
 
 
 def _answer_until_idle(line: socket.socket) -> None:

@@ -47,7 +47,7 @@ def suggest(
 ) -> None:
     """Say which unlabelled products to label next: diverse, typical, and not clear yet."""
     from fashiontag.catalog.annotations import read_annotations
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.artefact import load_probe
     from fashiontag.sinks.tables import write_suggestions
     from fashiontag.workflows import suggest as workflow
 
@@ -58,20 +58,29 @@ def suggest(
         done = {ids[row] for row in read_annotations(labelled, ids).rows}
     with (
         model.open() as workspace,
-        output.progress("Embedding", len(catalog.items), "images") as advance,
+        output.progress("Embedding", len(catalog.items)) as advance,
     ):
         found = workflow.suggest(
             workspace,
             catalog,
             count=count,
             audit=audit,
-            probe=Probe.load(probe, workspace.encoder) if probe else None,
+            probe=load_probe(probe, workspace.encoder) if probe else None,
             labelled=done,
             seed=seed,
             options=effort.embed_options(advance),
         )
     write_suggestions(
-        out, [(one.item.id, one.item.title, one.purpose, _remark(one)) for one in found]
+        out,
+        [
+            (
+                suggestion.item.id,
+                suggestion.item.title,
+                suggestion.purpose,
+                f"guess: {', '.join(suggestion.guesses)}" if suggestion.guesses else "",
+            )
+            for suggestion in found
+        ],
     )
     if html is not None:
         _write_sheet(html, found)
@@ -93,10 +102,6 @@ def _facts(suggestion: Suggestion) -> dict[str, object]:
         "unclear": suggestion.unclear,
         "guesses": suggestion.guesses,
     }
-
-
-def _remark(suggestion: Suggestion) -> str:
-    return f"guess: {', '.join(suggestion.guesses)}" if suggestion.guesses else ""
 
 
 def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:

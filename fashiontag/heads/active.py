@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fashiontag.heads.groups import GroupSpan
+
     Floats = NDArray[np.float32]
 
 _REFERENCE = 2_000
@@ -18,24 +20,23 @@ _REFERENCE = 2_000
 _NEIGHBOURS = 10
 
 
-def uncertainty(chances: Floats, groups: Sequence[tuple[slice, bool]]) -> Floats:
+def uncertainty(chances: Floats, groups: Sequence[GroupSpan]) -> Floats:
     """Return how unclear products are, the mean over groups, shape (n,), in [0, 1].
 
     Parameters
     ----------
     chances : ndarray of shape (n, t), in [0, 1]
-    groups : sequence of (slice, bool)
-        Columns of each group and whether it is exclusive: then the two best count, else the label
-        nearest to even odds.
+    groups : sequence of GroupSpan
+        In an exclusive group the two best count, else the label nearest to even odds.
     """
     each = []
-    for span, exclusive in groups:
-        mine = chances[:, span]
-        if exclusive and mine.shape[1] > 1:
-            best = np.sort(mine, axis=1)
+    for group in groups:
+        own = chances[:, group.span]
+        if group.exclusive and own.shape[1] > 1:
+            best = np.sort(own, axis=1)
             each.append(1 - (best[:, -1] - best[:, -2]))
         else:
-            each.append((4 * mine * (1 - mine)).max(axis=1))
+            each.append((4 * own * (1 - own)).max(axis=1))
     return np.asarray(np.mean(each, axis=0), np.float32)
 
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from fashiontag.heads.groups import GroupSpan
 
 Floats = NDArray[np.float32]
 
@@ -31,114 +34,113 @@ to 16 shots, 5 lost .001 to it where titles are masked, and 50 lost as much wher
 class Stack:
     """One weight per head and group, one offset per label.
 
-    Logits are ``Σ_m weights[g, m] · scores_m + offsets``; an exclusive group takes their softmax,
-    beside ``none``, the logit of having no label of the group; an open group their sigmoid.
+    Logits are ``Σ_m weights[g, m] · scores_m + offsets``; an exclusive group takes their softmax
+    with ``none``, the logit of having no label of the group; an open group their sigmoid.
 
     Attributes
     ----------
+    groups : tuple of g GroupSpan
     weights : ndarray of shape (g, m), float32, at least 0
     offsets : ndarray of shape (t,), float32
     none : ndarray of shape (g,), float32
         -inf where every annotated product has a label of the group.
     """
 
+    groups: tuple[GroupSpan, ...]
     weights: Floats
     offsets: Floats
     none: Floats
 
-    @classmethod
     def fit(
-        cls,
+        self,
         scores: Sequence[Floats],
         targets: NDArray[np.int8],
-        spans: Sequence[slice],
-        exclusive: Sequence[bool],
-        default: Floats,
-        units: Sequence[float],
+        units: Floats,
         rates: Floats | None = None,
-        beside: Floats | None = None,
         *,
         fixed: bool = False,
     ) -> Stack:
-        """Fit by maximum likelihood with a prior at the default weights.
+        """Return what maximum likelihood makes of this stack, to whose weights it is drawn.
+
+        Here, ``none`` belongs to the first head's scores, and is weighed with them.
 
         Parameters
         ----------
         scores : sequence of m ndarrays of shape (n, t)
             Left-out scores of each head.
         targets : ndarray of shape (n, t), int8
-        spans, exclusive
-            Columns and kind of each group.
-        default : ndarray of shape (g, m), float32
-            Weights to be drawn to.
-        units : sequence of m float
+        units : ndarray of shape (m,), float32
             A weight that is plausible for each head: distances are measured in it.
         rates : ndarray of shape (t,), float32, or None
             How often labels really occur, where the rows were picked to be balanced.
-        beside : ndarray of shape (g,), float32, or None
-            The logit of having no label that belongs to the first head's scores, and is weighed
-            with them; -inf for none.
         fixed : bool
-            Keep the default weights: too few families to learn from.
+            Keep the weights as they are: too few families to learn from.
         """
-        weights = default.astype(np.float32)
-        offsets = np.zeros(targets.shape[1], np.float32)
-        none = np.full(len(spans), -np.inf, np.float32)
+        weights, offsets = self.weights.copy(), np.zeros_like(self.offsets)
+        none = np.full_like(self.none, -np.inf)
         # Two threads wait for each other in the small steps of a search: 5.1 s where one took 3.2.
         with threadpool_limits(1, "blas"):
-            for number, (span, one) in enumerate(zip(spans, exclusive, strict=True)):
+            for number, group in enumerate(self.groups):
+                span = group.span
                 rows = (targets[:, span] >= 0).any(axis=1)
-                mine = [block[rows][:, span] for block in scores]
-                expected = None if rates is None else rates[span]
                 if rows.any():
-                    told = -np.inf if beside is None else float(beside[number])
-                    fit = _GroupFit(
-                        mine, targets[rows][:, span], one, default[number], units, expected, told
+                    likelihood = _GroupFit(
+                        np.stack([block[rows][:, span] for block in scores]),
+                        targets[rows][:, span],
+                        self.weights[number],
+                        units,
+                        float(self.none[number]),
+                        None if rates is None else rates[span],
+                        exclusive=group.exclusive,
                     )
-                    weights[number], offsets[span], none[number] = fit.solve(fixed=fixed)
-        return cls(weights, offsets, none)
+                    weights[number], offsets[span], none[number] = likelihood.solve(fixed=fixed)
+        return Stack(self.groups, weights, offsets, none)
 
-    def logits(self, scores: Sequence[Floats], spans: Sequence[slice]) -> Floats:
+    def logits(self, scores: Sequence[Floats]) -> Floats:
         """Return the weighted sum of the heads' scores, shape (n, t)."""
         out = np.tile(self.offsets, (len(scores[0]), 1))
-        for number, span in enumerate(spans):
-            for weight, block in zip(self.weights[number], scores, strict=True):
-                out[:, span] += weight * block[:, span]
+        for group, weights in zip(self.groups, self.weights, strict=True):
+            for weight, block in zip(weights, scores, strict=True):
+                out[:, group.span] += weight * block[:, group.span]
         return out
 
-    def probabilities(
-        self, logits: Floats, spans: Sequence[slice], exclusive: Sequence[bool]
-    ) -> Floats:
+    def probabilities(self, logits: Floats) -> Floats:
         """Return probabilities of shape (n, t), in [0, 1]."""
         out = np.empty_like(logits)
-        for number, (span, one) in enumerate(zip(spans, exclusive, strict=True)):
-            out[:, span] = (
-                _softmax(logits[:, span], float(self.none[number]))
-                if one
-                else _sigmoid(logits[:, span])
-            )
+        for group, none in zip(self.groups, self.none.tolist(), strict=True):
+            own = logits[:, group.span]
+            if group.exclusive:
+                with_none = np.column_stack([own, np.full(len(own), none, own.dtype)])
+                out[:, group.span] = softmax(with_none, axis=1)[:, :-1]
+            else:
+                out[:, group.span] = expit(own)
         return out
 
 
 class _GroupFit:
-    """The likelihood of one group's weights and offsets."""
+    """The likelihood of one group's weights and offsets.
+
+    They are drawn to ``weights``; ``none`` is the first head's logit of having no label, -inf where
+    it has none.
+    """
 
     def __init__(
         self,
-        scores: Sequence[Floats],
+        scores: Floats,
         targets: NDArray[np.int8],
-        exclusive: bool,
-        default: Floats,
-        units: Sequence[float],
+        weights: Floats,
+        units: Floats,
+        none: float,
         rates: Floats | None,
-        beside: float,
+        *,
+        exclusive: bool,
     ) -> None:
         self.exclusive = exclusive
-        self.told = exclusive and np.isfinite(beside)
-        self.beside = beside if self.told else 0.0
-        self.units = np.asarray(units, np.float64)
-        self.default = default / self.units
-        self.scores = np.stack(scores).reshape(len(scores), -1)
+        self.prior_has_none = exclusive and np.isfinite(none)
+        self.prior_none = none if self.prior_has_none else 0.0
+        self.units = units.astype(np.float64)
+        self.default = weights / self.units
+        self.scores = scores.reshape(len(scores), -1)
         self.y = (targets == 1).astype(np.float64)
         self.known = (targets >= 0).astype(np.float64)
         self.has_none = exclusive and bool((self.known.all(axis=1) & ~self.y.any(axis=1)).any())
@@ -182,9 +184,9 @@ class _GroupFit:
         m, t = len(self.default), self.y.shape[1]
         # Heads differ in scale: searching in units of plausible weights makes one step fit all.
         start = np.concatenate([self.default, np.zeros(t + 1)])
-        shared = not (fixed and self.told) if self.has_none else not self.exclusive
+        shared = not (fixed and self.prior_has_none) if self.has_none else not self.exclusive
         bounds: list[tuple[float | None, float | None]]
-        bounds = [(one, one) if fixed else (0.0, None) for one in self.default.tolist()]
+        bounds = [(w, w) if fixed else (0.0, None) for w in self.default.tolist()]
         bounds += [(None, None) if free and not fixed else (0.0, 0.0) for free in self.free]
         bounds += [(None, None) if shared else (0.0, 0.0)]
         found = minimize(
@@ -193,9 +195,14 @@ class _GroupFit:
         last = float(found[-1])
         weights, offsets = found[:m] * self.units, found[m:-1]
         if self.exclusive:
-            there = self.has_none or self.told
-            return weights, offsets, weights[0] * self.beside + last if there else -np.inf
+            return weights, offsets, self._none(weights[0], last)
         return weights, offsets + last, -np.inf
+
+    def _none(self, first_weight: float, own: float) -> float:
+        """Return the logit of none: that of the first head, as it is weighed, plus its own."""
+        if self.has_none or self.prior_has_none:
+            return first_weight * self.prior_none + own
+        return -np.inf
 
     def _loss(self, at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         m = len(self.default)
@@ -204,17 +211,16 @@ class _GroupFit:
         logits, full = self._full[:, :-1], self._full
         np.add(self._votes.reshape(logits.shape), at[m:-1], out=logits)
         if self.exclusive:
-            there = self.has_none or self.told
-            none = weights[0] * self.beside + at[-1] if there else -np.inf
+            none = self._none(weights[0], at[-1])
             full[:, -1] = none
-            told = np.einsum("ij,ij->i", self.y, logits)
+            true_logit = np.einsum("ij,ij->i", self.y, logits)
             if self.has_none:
-                told += none * self.truth[:, -1]
+                true_logit += none * self.truth[:, -1]
             top = full.max(axis=1, keepdims=True)
             full -= top
             np.exp(full, out=full)
             total = full.sum(axis=1, keepdims=True)
-            value = float(self.weight @ (top[:, 0] + np.log(total[:, 0]) - told))
+            value = float(self.weight @ (top[:, 0] + np.log(total[:, 0]) - true_logit))
             full /= total
             full -= self.truth
             full *= self.weight[:, None]
@@ -223,42 +229,41 @@ class _GroupFit:
         else:
             logits += at[-1]
             value = float((self.known * (np.logaddexp(0.0, logits) - self.y * logits)).sum())
-            slope = self.known * (1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))) - self.y)
+            slope = self.known * (expit(logits) - self.y)
             shared_slope, none_slope = float(slope.sum()), 0.0
         drawn = at[:m] - self.default
         value += BELIEF / 2 * float(drawn @ drawn) + 0.5 * float(at[m:-1] @ at[m:-1])
         value += 0.01 * at[-1] ** 2
         self._slope.reshape(slope.shape)[:] = slope
         by_head = np.dot(self.scores, self._slope)[:, 0] * self.units
-        by_head[0] += none_slope * self.beside * self.units[0]
+        by_head[0] += none_slope * self.prior_none * self.units[0]
         shared_slope += 0.02 * at[-1]
         return value, np.concatenate(
             [by_head + BELIEF * drawn, slope.sum(axis=0) + at[m:-1], [shared_slope]]
         )
 
 
-def candidates(probabilities: Floats, spans: Sequence[slice], exclusive: Sequence[bool]) -> Floats:
+def candidates(probabilities: Floats, groups: Sequence[GroupSpan]) -> Floats:
     """Return what may be given: probabilities, 0 for all but the best of an exclusive group."""
     out = probabilities.copy()
-    for span, one in zip(spans, exclusive, strict=True):
-        if one and out[:, span].shape[1] > 1:
-            values = probabilities[:, span]
-            best = values.argmax(axis=1)[:, None]
-            out[:, span] = 0.0
-            np.put_along_axis(out[:, span], best, np.take_along_axis(values, best, 1), axis=1)
+    for group in groups:
+        if group.exclusive:
+            values = out[:, group.span]
+            values[np.arange(values.shape[1]) != values.argmax(axis=1)[:, None]] = 0
     return out
 
 
-def f1_thresholds(offered: Floats, targets: NDArray[np.int8], spans: Sequence[slice]) -> Floats:
+def f1_thresholds(
+    offered: Floats, targets: NDArray[np.int8], groups: Sequence[GroupSpan]
+) -> Floats:
     """Return per label the lowest probability at which it is given, shape (t,), in [0, 1].
 
     The label's own best threshold for F1, drawn to its group's: n/(n + 10) with n positives.
     """
     out = np.full(offered.shape[1], 0.5, np.float32)
-    for span in spans:
-        both = (offered[:, span].reshape(-1, 1), targets[:, span].reshape(-1, 1))
-        shared = _best_f1(both[0][:, 0], both[1][:, 0])
-        for column in range(offered.shape[1])[span]:
+    for group in groups:
+        shared = _best_f1(offered[:, group.span].ravel(), targets[:, group.span].ravel())
+        for column in range(offered.shape[1])[group.span]:
             positives = int((targets[:, column] == 1).sum())
             own = _best_f1(offered[:, column], targets[:, column]) if positives else shared
             weight = positives / (positives + SHRINK)
@@ -324,15 +329,3 @@ def promise_thresholds(
         if len(kept):
             out[column] = offered[order[sizes[kept[-1]] - 1], column]
     return out
-
-
-def _softmax(logits: Floats, none: float) -> Floats:
-    top = np.maximum(logits.max(axis=1, keepdims=True), none)
-    shares = np.exp(logits - top)
-    return np.asarray(
-        shares / (shares.sum(axis=1, keepdims=True) + np.exp(none - top)), logits.dtype
-    )
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))), logits.dtype)

@@ -1,29 +1,29 @@
-"""Linear heads on one block of features: ridge, logistic and Gaussian, each drawn to a prior.
+"""The linear head on one block of features: ridge regression, drawn to a prior.
 
-All three have one shape: targets and a prior in, coefficients out, and scores of training rows
-that come from a fit without the row's family. Those left-out scores choose the settings here and
-later weigh the heads, calibrate them and set thresholds, so no validation rows are needed.
+Targets and a prior in, coefficients out, and scores of training rows that come from a fit without
+the row's family. Those left-out scores choose the settings here and later weigh the heads,
+calibrate them and set thresholds, so no validation rows are needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fashiontag.metrics import average_precision_score, macro
 
+if TYPE_CHECKING:
+    from fashiontag.heads.groups import GroupSpan
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-HeadName = Literal["ridge", "logistic", "gda"]
 
 FEW = 3
 """Below this many families per label nothing can be chosen by leaving one out."""
-FOLDS = 5
 CHOOSE_ON = 1_500
 """Rows that choose among settings; they differ by more than what 4,000 rows would see."""
 
@@ -36,18 +36,35 @@ class Setting:
     penalty: float
 
 
-# Ridge: targets are 0 and 1, priors are deviations from what products usually show, so 0.1 means
-# that a label's prompt two deviations above the usual counts as a fifth of a positive.
-SETTINGS: dict[str, tuple[Setting, ...]] = {
-    "ridge": tuple(
-        Setting(prior, penalty)
-        for prior in (0.03, 0.1)
-        for penalty in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-    ),
-    "logistic": tuple(Setting(p, penalty) for p in (0.0, 1.0) for penalty in (0.03, 0.3)),
-    "gda": tuple(Setting(p, penalty) for p in (0.0, 1.0) for penalty in (0.3, 3.0)),
-}
-DEFAULTS = {"ridge": Setting(0.1, 1.0), "logistic": Setting(1.0, 0.1), "gda": Setting(1.0, 1.0)}
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What is known of n training rows, the same for every head.
+
+    Attributes
+    ----------
+    targets : ndarray of shape (n, t), int8
+        1, 0, or -1 where unknown.
+    groups : tuple of g GroupSpan
+        A row with no known cell in a group takes no part in it.
+    families : ndarray of shape (n,), int64
+        Near-duplicates share a number.
+    sample : ndarray of shape (s,), int64
+        The rows whose left-out scores are wanted, ascending; whole families.
+    rates : ndarray of shape (t,), float32, or None
+        How often labels really occur, where the rows were picked to be balanced.
+    """
+
+    targets: NDArray[np.int8]
+    groups: tuple[GroupSpan, ...]
+    families: Ints
+    sample: Ints
+    rates: Floats | None = None
+
+    @property
+    def support(self) -> float:
+        """The median over labels of the number of families that show one."""
+        columns = self.targets.T
+        return float(np.median([len(np.unique(self.families[y == 1])) for y in columns]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class FittedHead:
     """One fitted head.
 
     Attributes
@@ -87,47 +104,101 @@ class Head:
     setting: Setting
 
 
-def fit_head(
-    name: HeadName,
-    block: Block,
-    targets: NDArray[np.int8],
-    spans: tuple[slice, ...],
-    families: Ints,
-    sample: Ints,
-) -> Head:
-    """Fit one head, choosing its setting by macro average precision of left-out scores.
+class Head(Protocol):
+    """A kind of linear head.
 
-    Parameters
+    Attributes
     ----------
-    name : {"ridge", "logistic", "gda"}
-    block : Block
-    targets : ndarray of shape (n, t), int8
-        1, 0, or -1 where unknown.
-    spans : tuple of slice
-        The columns of each group. A row with no known cell in a group takes no part in it.
-    families : ndarray of shape (n,), int64
-    sample : ndarray of shape (s,), int64
-        The rows whose left-out scores are wanted; whole families.
+    unit : float
+        What its score plausibly weighs in a logit.
     """
-    spread = DEFAULTS[name] if typical_support(targets, families) < FEW else None
-    settings = (spread,) if spread else SETTINGS[name]
+
+    unit: float
+
+    def fit(self, block: Block, labelled: Labelled) -> FittedHead:
+        """Fit, choosing a setting by macro average precision of left-out scores."""
+
+
+def with_one(x: Floats) -> Floats:
+    """Append the column of ones that an intercept belongs to."""
+    return np.hstack([x, np.ones((len(x), 1), np.float32)])
+
+
+def usable_settings(
+    block: Block, labelled: Labelled, grid: tuple[Setting, ...], default: Setting
+) -> tuple[Setting, ...]:
+    """Return the settings worth trying: the default for few families; a prior only if there is."""
+    settings = (default,) if labelled.support < FEW else grid
     if block.prior is None:
-        settings = tuple(dict.fromkeys(Setting(0.0, one.penalty) for one in settings))
-    if name == "ridge":
-        return _ridge(block, targets, spans, families, sample, settings)
-    solve = _logistic if name == "logistic" else _gaussian
-    return _by_folds(solve, block, targets, families, sample, settings)
+        settings = tuple(dict.fromkeys(Setting(0.0, setting.penalty) for setting in settings))
+    return settings
 
 
-def typical_support(targets: NDArray[np.int8], families: Ints) -> float:
-    """Return the median over labels of the number of families that show one."""
-    return float(np.median([len(np.unique(families[column == 1])) for column in targets.T]))
+# Targets are 0 and 1, priors are deviations from what products usually show, so 0.1 means that a
+# label's prompt two deviations above the usual counts as a fifth of a positive.
+_SETTINGS = tuple(
+    Setting(prior, penalty) for prior in (0.03, 0.1) for penalty in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+)
+_DEFAULT = Setting(0.1, 1.0)
 
 
-# -- ridge ------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge regression on targets of 0 and 1, in closed form, leaving out included."""
+
+    unit = 6.0  # its score runs from 0 to 1
+
+    def fit(self, block: Block, labelled: Labelled) -> FittedHead:
+        """Fit, choosing a setting by macro average precision of left-out scores."""
+        targets, families, sample = labelled.targets, labelled.families, labelled.sample
+        systems = _systems(block, labelled)
+        x, sampled_families = block.x[sample], families[sample]
+
+        def left_out(parts: list[_System], setting: Setting, x: Floats, families: Ints) -> Floats:
+            out = np.zeros((len(x), targets.shape[1]), np.float32)
+            for part in parts:
+                out[:, part.columns] = part.leave_out(setting, x, families)
+            return out
+
+        settings = usable_settings(block, labelled, _SETTINGS, _DEFAULT)
+        best = settings[0]
+        if len(settings) > 1:
+            some = _whole_families(sampled_families)
+            fewer, truth = [system.only(some) for system in systems], targets[sample[some]]
+            values = [
+                macro(
+                    average_precision_score(
+                        truth, left_out(fewer, setting, x[some], sampled_families[some])
+                    )
+                )
+                for setting in settings
+            ]
+            best = settings[int(np.argmax(np.nan_to_num(values)))]
+        coef = np.zeros((block.x.shape[1], targets.shape[1]), np.float32)
+        for system in systems:
+            coef[:, system.columns] = system.solve(best)
+        return FittedHead(coef, left_out(systems, best, x, sampled_families), best)
 
 
-class _Pattern:
+def _systems(block: Block, labelled: Labelled) -> list[_System]:
+    """Return one system per set of rows that annotate a group."""
+    columns_of: dict[bytes, list[int]] = {}
+    for group in labelled.groups:
+        known = block.usable & (labelled.targets[:, group.span] >= 0).any(axis=1)
+        columns = range(labelled.targets.shape[1])[group.span]
+        columns_of.setdefault(known.tobytes(), []).extend(columns)
+    least = min(sum(known) for known in columns_of)
+    gram = None
+    if len(columns_of) > 1 and least > max(block.x.shape[1], block.usable.sum() / 2):
+        gram = block.x[block.usable].T @ block.x[block.usable]
+    return [
+        _System(block, labelled, np.flatnonzero(np.frombuffer(known, bool)), columns, gram)
+        for known, columns in columns_of.items()
+        if any(known)
+    ]
+
+
+class _System:
     """One system of equations, for all labels whose groups the same rows annotate.
 
     Z'Z or ZZ', whichever is smaller, is taken apart once for every setting. With the axes V and
@@ -138,10 +209,9 @@ class _Pattern:
     def __init__(
         self,
         block: Block,
-        targets: NDArray[np.int8],
+        labelled: Labelled,
         rows: Ints,
         columns: list[int],
-        sample: Ints,
         gram: Floats | None,
     ) -> None:
         self.columns = columns
@@ -154,89 +224,47 @@ class _Pattern:
             blank[rows] = False
             gram = gram - block.x[blank].T @ block.x[blank]
         self.axes, self.values = _main_axes(z, gram)
-        y = _filled(targets[rows][:, columns])
+        y = _filled(labelled.targets[rows][:, columns])
         self._y_axes = self.axes.T @ (z.T @ y)
-        told = 0.0 if self.prior is None else self.axes.T @ (z.T @ (z @ self.prior))
-        self._told_axes = told
-        self.mine = np.isin(sample, rows)
-        self.basis = z[np.searchsorted(rows, sample[self.mine])] @ self.axes  # rows are sorted
-        self.y = y[np.searchsorted(rows, sample[self.mine])]
+        self._prior_axes = 0.0 if self.prior is None else self.axes.T @ (z.T @ (z @ self.prior))
+        self.inside = np.isin(labelled.sample, rows)
+        """Which of the sampled rows take part."""
+        place = np.searchsorted(rows, labelled.sample[self.inside])  # rows are sorted
+        self.basis, self.y = z[place] @ self.axes, y[place]
 
-    def solve(self, one: Setting) -> Floats:
+    def solve(self, setting: Setting) -> Floats:
         """Return coefficients of shape (p, t), prior included."""
-        found = (self._y_axes - one.prior * self._told_axes) / (self.values + one.penalty)[:, None]
-        coef = self.axes @ found
-        return np.asarray(coef if self.prior is None else coef + one.prior * self.prior, np.float32)
+        rest = self._y_axes - setting.prior * self._prior_axes
+        coef = self.axes @ (rest / (self.values + setting.penalty)[:, None])
+        return np.asarray(
+            coef if self.prior is None else coef + setting.prior * self.prior, np.float32
+        )
 
-    def leave_out(self, one: Setting, x: Floats, families: Ints, coef: Floats) -> Floats:
+    def leave_out(self, setting: Setting, x: Floats, families: Ints) -> Floats:
         """Return scores of shape (s, t) of sampled rows `x`, each without its family."""
-        held = x @ coef
-        gain = (1.0 / (self.values + one.penalty)).astype(np.float32)
-        error = _leave_out(self.y - held[self.mine], self.basis, gain, families[self.mine])
-        held[self.mine] = self.y - error
-        return held
+        scores = x @ self.solve(setting)
+        gain = (1.0 / (self.values + setting.penalty)).astype(np.float32)
+        error = _leave_out(self.y - scores[self.inside], self.basis, gain, families[self.inside])
+        scores[self.inside] = self.y - error
+        return scores
 
-    def only(self, some: NDArray[np.bool_]) -> _Pattern:
+    def only(self, some: NDArray[np.bool_]) -> _System:
         """Return the same system with fewer sampled rows."""
         fewer = copy(self)
-        fewer.mine = self.mine[some]
-        fewer.basis, fewer.y = self.basis[some[self.mine]], self.y[some[self.mine]]
+        fewer.inside = self.inside[some]
+        fewer.basis, fewer.y = self.basis[some[self.inside]], self.y[some[self.inside]]
         return fewer
 
 
 def _main_axes(z: Floats, gram: Floats | None) -> tuple[Floats, Floats]:
     """Return V of shape (p, r) and the diagonal of B'B, of shape (r,); `gram` is Z'Z if known."""
-    if len(z) > z.shape[1]:
-        values, axes = np.linalg.eigh(z.T @ z if gram is None else gram)
-        keep = values > max(values[-1], 1e-30) * 1e-7
-        return axes[:, keep], values[keep]
-    values, rows = np.linalg.eigh(z @ z.T)
+    tall = len(z) > z.shape[1]
+    if gram is None or not tall:
+        gram = z.T @ z if tall else z @ z.T
+    values, axes = np.linalg.eigh(gram)
     keep = values > max(values[-1], 1e-30) * 1e-7
-    return z.T @ rows[:, keep] / np.sqrt(values[keep]), values[keep]
-
-
-def _ridge(
-    block: Block,
-    targets: NDArray[np.int8],
-    spans: tuple[slice, ...],
-    families: Ints,
-    sample: Ints,
-    settings: tuple[Setting, ...],
-) -> Head:
-    by_rows: dict[bytes, list[int]] = {}
-    for span in spans:
-        known = block.usable & (targets[:, span] >= 0).any(axis=1)
-        by_rows.setdefault(known.tobytes(), []).extend(range(targets.shape[1])[span])
-    least = min(sum(rows) for rows in by_rows)
-    gram = None
-    if len(by_rows) > 1 and least > max(block.x.shape[1], block.usable.sum() / 2):
-        gram = block.x[block.usable].T @ block.x[block.usable]
-    patterns = [
-        _Pattern(block, targets, np.flatnonzero(np.frombuffer(rows, bool)), columns, sample, gram)
-        for rows, columns in by_rows.items()
-        if any(rows)
-    ]
-    x, kin = block.x[sample], families[sample]
-
-    def left_out(parts: list[_Pattern], one: Setting, x: Floats, kin: Ints) -> Floats:
-        out = np.zeros((len(x), targets.shape[1]), np.float32)
-        for part in parts:
-            out[:, part.columns] = part.leave_out(one, x, kin, part.solve(one))
-        return out
-
-    best = settings[0]
-    if len(settings) > 1:
-        some = _whole_families(kin)
-        fewer, truth = [part.only(some) for part in patterns], targets[sample[some]]
-        scores = [
-            macro(average_precision_score(truth, left_out(fewer, one, x[some], kin[some])))
-            for one in settings
-        ]
-        best = settings[int(np.argmax(np.nan_to_num(scores)))]
-    coef = np.zeros((block.x.shape[1], targets.shape[1]), np.float32)
-    for part in patterns:
-        coef[:, part.columns] = part.solve(best)
-    return Head(coef, left_out(patterns, best, x, kin), best)
+    values, axes = values[keep], axes[:, keep]
+    return axes if tall else z.T @ axes / np.sqrt(values), values
 
 
 def _whole_families(families: Ints) -> NDArray[np.bool_]:
@@ -268,87 +296,3 @@ def _leave_out(error: Floats, basis: Floats, gain: Floats, families: Ints) -> Fl
             hat = (near * gain) @ near.transpose(0, 2, 1)
             out[chunk] = np.linalg.solve(np.eye(size, dtype=np.float32) - hat, error[chunk])
     return out
-
-
-def _best(left_out: Floats, targets: NDArray[np.int8]) -> int:
-    """Return the place of the setting with the best macro average precision."""
-    if len(left_out) == 1:
-        return 0
-    values = [macro(average_precision_score(targets, scores)) for scores in left_out]
-    return int(np.nanargmax(values)) if np.isfinite(values).any() else 0
-
-
-# -- logistic and Gaussian --------------------------------------------------------------------
-
-Solver = Callable[[Floats, NDArray[np.int8], Floats, float], Floats]
-
-
-def _by_folds(
-    solve: Solver,
-    block: Block,
-    targets: NDArray[np.int8],
-    families: Ints,
-    sample: Ints,
-    settings: tuple[Setting, ...],
-) -> Head:
-    """Fit a head that has no closed form for leaving out: five folds of whole families."""
-    usable = np.flatnonzero(block.usable)
-    fold = np.random.default_rng(0).integers(0, FOLDS, families.max() + 1)[families]
-
-    def fit(rows: Ints, one: Setting) -> Floats:
-        prior = np.zeros((block.x.shape[1], targets.shape[1]), np.float32)
-        if block.prior is not None:
-            prior += np.float32(one.prior) * block.prior
-        if not len(rows):
-            return prior
-        return prior + solve(block.x[rows], targets[rows], block.x[rows] @ prior, one.penalty)
-
-    left_out = np.zeros((len(settings), len(sample), targets.shape[1]), np.float32)
-    for number, one in enumerate(settings):
-        for held in range(FOLDS):
-            mine = fold[sample] == held
-            if mine.any():
-                coef = fit(usable[fold[usable] != held], one)
-                left_out[number][mine] = block.x[sample[mine]] @ coef
-    best = _best(left_out, targets[sample])
-    return Head(fit(usable, settings[best]), left_out[best], settings[best])
-
-
-def _logistic(x: Floats, targets: NDArray[np.int8], offset: Floats, penalty: float) -> Floats:
-    """Minimise logistic loss of all labels at once plus penalty/2 · ‖W‖², by L-BFGS."""
-    from scipy.optimize import minimize
-
-    known = (targets >= 0).astype(np.float32)
-    y = (targets == 1).astype(np.float32)
-
-    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        coef = flat.reshape(x.shape[1], -1).astype(np.float32)
-        logits = x @ coef + offset
-        chance = 1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60)))
-        value = known * (np.logaddexp(0.0, logits) - y * logits)
-        gradient = x.T @ (known * (chance - y)) + penalty * coef
-        total = float(value.sum()) + 0.5 * penalty * float((coef * coef).sum())
-        return total, gradient.ravel().astype(np.float64)
-
-    start = np.zeros(x.shape[1] * targets.shape[1])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60})
-    return np.asarray(found.x.reshape(x.shape[1], -1), np.float32)
-
-
-def _gaussian(x: Floats, targets: NDArray[np.int8], offset: Floats, penalty: float) -> Floats:
-    """Return log density ratios of Gaussians with one covariance (Wang et al., ICLR 2024).
-
-    The covariance is shrunk towards its mean variance times `penalty`. The prior takes no part:
-    `offset` is ignored here and added by the caller.
-    """
-    del offset
-    features = x[:, :-1]
-    centre = features.mean(axis=0)
-    spread = (features - centre).T @ (features - centre) / len(x)
-    ridge = penalty * max(float(np.trace(spread)) / max(spread.shape[0], 1), 1e-12)
-    positive = (targets == 1).astype(np.float32)
-    means = positive.T @ features / np.maximum(positive.sum(axis=0), 1.0)[:, None]
-    means = np.where(positive.sum(axis=0)[:, None] > 0, means, centre)
-    slopes = np.linalg.solve(spread + ridge * np.eye(len(spread)), (means - centre).T)
-    intercepts = -0.5 * ((means + centre).T * slopes).sum(axis=0)
-    return np.vstack([slopes, intercepts]).astype(np.float32)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashiontag.datamodels import Decision, Source, TagScore
+from fashiontag.datamodels import Decision, Method, Source, TagScore
+from fashiontag.heads.groups import group_spans
+from fashiontag.labels import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,19 +33,12 @@ class Decider:
 
     def __init__(self, space: LabelSpace) -> None:
         self._space = space
-        self._spans = [space.span(name) for name in space.names]
-        self._sizes = [len(group.labels) for group in space.groups]
-        self._exclusive = {group.name: group.exclusive for group in space.groups}
-        self._at = [
-            (
-                group.name,
-                label.name,
-                [space.column(tag) for tag in space.parents(f"{group.name}={label.name}")],
-            )
-            for group in space.groups
-            for label in group.labels
-        ]
-        self._group_of = np.repeat(np.arange(len(self._sizes)), self._sizes).tolist()
+        self._groups = group_spans(space)
+        sizes = [len(group.labels) for group in space.groups]
+        self._group_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
+        """Of each column, the place of its group."""
+        self._names = [(g.name, label.name) for g in space.groups for label in g.labels]
+        self._parents = [[space.column(t) for t in space.parents(tag)] for tag in space.tags]
 
     def decide(self, scores: Scores) -> list[tuple[TagScore, ...]]:
         """Return each row's tags, by group in file order, best first."""
@@ -60,109 +55,85 @@ class Decider:
 
         In an open group, and of one label, any score will do.
         """
-        found = np.full((len(scores.labels), len(self._spans)), -np.inf, np.float32)
-        for position, span in enumerate(self._spans):
-            if self._space.groups[position].exclusive and self._sizes[position] > 1:
-                found[:, position] = np.partition(scores.labels[:, span], -2, axis=1)[:, -2]
+        found = np.full((len(scores.labels), len(self._groups)), -np.inf, np.float32)
+        for position, group in enumerate(self._groups):
+            labels = scores.labels[:, group.span]
+            if group.exclusive and labels.shape[1] > 1:
+                found[:, position] = np.partition(labels, -2, axis=1)[:, -2]
         return found
 
     def _reach(self, scores: Scores) -> NDArray[np.bool_]:
         """Mark what reaches its cut, in an exclusive group the best label at most: (n, t)."""
-        cuts = np.repeat(scores.cuts, self._sizes, axis=1)
+        cuts = scores.cuts[:, self._group_of]
         if scores.label_cuts is not None:
             cuts = np.where(np.isnan(scores.label_cuts), cuts, scores.label_cuts)
         if scores.promises is not None:  # a promise is enough
             cuts = np.minimum(cuts, scores.promises)
         reach = scores.labels >= cuts
         every = np.arange(len(reach))
-        for position, span in enumerate(self._spans):
-            if self._space.groups[position].exclusive:
-                best = span.start + scores.labels[:, span].argmax(axis=1)
+        for position, group in enumerate(self._groups):
+            if group.exclusive:
+                best = group.span.start + scores.labels[:, group.span].argmax(axis=1)
                 sure = reach[every, best]
                 sure &= scores.labels[every, best] >= scores.unknown[:, position]
-                reach[:, span] = False
+                reach[:, group.span] = False
                 reach[every, best] = sure
         return reach
 
     def _row(
         self, scores: Scores, row: int, reached: list[int], seconds: list[float]
     ) -> tuple[TagScore, ...]:
-        values = scores.labels[row].tolist()
-        given: dict[str, dict[str, float]] = {name: {} for name in self._exclusive}
-        settled: set[str] = set()
+        values, group_of = scores.labels[row].tolist(), self._group_of
+        given: list[dict[int, float]] = [{} for _ in self._groups]
+        settled: set[int] = set()
         for column in reached:
-            group, label, parents = self._at[column]
-            if group in settled:
+            parents = self._parents[column]
+            plausible = all(values[parent] >= seconds[group_of[parent]] for parent in parents)
+            if group_of[column] in settled or not plausible:
                 continue
-            if all(values[parent] >= seconds[self._group_of[parent]] for parent in parents):
-                given[group][label] = values[column]
-                for parent in parents:
-                    above, name, _ = self._at[parent]
-                    if self._exclusive[above]:
-                        given[above].clear()
-                        settled.add(above)
-                    # A parent is at least as likely as its child.
-                    given[above][name] = max(values[parent], values[column])
+            given[group_of[column]][column] = values[column]
+            for parent in parents:
+                above = group_of[parent]
+                if self._groups[above].exclusive:
+                    given[above].clear()
+                    settled.add(above)
+                # A parent is at least as likely as its child.
+                given[above][parent] = max(values[parent], values[column])
         tags = [
-            self._tag(scores, row, group, label, score)
-            for group, labels in given.items()
-            for label, score in sorted(labels.items(), key=lambda pair: (-pair[1], pair[0]))
+            self._tag(scores, row, column, score)
+            for labels in given
+            # by score, equal ones by name
+            for column, score in sorted(
+                labels.items(), key=lambda given: (-given[1], self._names[given[0]][1])
+            )
         ]
         if scores.promises is not None:
-            tags += self._abstained(scores, row, given)
+            # The best guess of each exclusive group that gives nothing.
+            for group, labels in zip(self._groups, given, strict=True):
+                if group.exclusive and not labels:
+                    best = group.span.start + int(scores.labels[row, group.span].argmax())
+                    tags.append(self._tag(scores, row, best, values[best], "abstain"))
         return tuple(tags)
 
     def all_scores(self, scores: Scores, row: int) -> Mapping[str, Mapping[str, float]]:
         """Return every label's score of one row, with "unknown" in exclusive groups."""
         table: dict[str, dict[str, float]] = {}
+        values = scores.labels[row].tolist()
+        for (name, label), value in zip(self._names, values, strict=True):
+            table.setdefault(name, {})[label] = value
         for position, group in enumerate(self._space.groups):
-            values = scores.labels[row, self._spans[position]].tolist()
-            table[group.name] = {
-                label.name: value for label, value in zip(group.labels, values, strict=True)
-            }
             if group.exclusive:
-                table[group.name]["unknown"] = float(scores.unknown[row, position])
+                table[group.name][UNKNOWN] = float(scores.unknown[row, position])
         return table
 
     def _tag(
-        self,
-        scores: Scores,
-        row: int,
-        group: str,
-        label: str,
-        score: float,
-        decision: Decision | None = None,
+        self, scores: Scores, row: int, column: int, score: float, decision: Decision | None = None
     ) -> TagScore:
-        column = self._space.column(f"{group}={label}")
         probed = scores.probed is not None and bool(scores.probed[column])
         if scores.promises is not None and decision is None:
             kept = scores.labels[row, column] >= scores.promises[row, column]
             decision = "publish" if kept else "review"
-        return TagScore(
-            group,
-            label,
-            score,
-            _source(scores, row, column),
-            "probe" if probed else "zero-shot",
-            decision,
-        )
-
-    def _abstained(
-        self, scores: Scores, row: int, given: Mapping[str, Mapping[str, float]]
-    ) -> list[TagScore]:
-        """Return the best guess of each exclusive group that gives nothing."""
-        guesses = []
-        for position, group in enumerate(self._space.groups):
-            if group.exclusive and not given[group.name]:
-                values = scores.labels[row, self._spans[position]]
-                best = int(values.argmax())
-                label, score = group.labels[best].name, float(values[best])
-                guesses.append(self._tag(scores, row, group.name, label, score, "abstain"))
-        return guesses
-
-
-def _source(scores: Scores, row: int, column: int) -> Source:
-    by_image, by_title = scores.by_image[row, column], scores.by_title[row, column]
-    if by_image == by_title:
-        return "both"
-    return "image" if by_image else "title"
+        by_image, by_title = scores.by_image[row, column], scores.by_title[row, column]
+        source: Source = "both" if by_image == by_title else "image" if by_image else "title"
+        method: Method = "probe" if probed else "zero-shot"
+        return TagScore(*self._names[column], score, source, method, decision)

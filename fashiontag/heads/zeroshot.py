@@ -157,7 +157,7 @@ class ZeroShot:
         -------
         ndarray of shape (n, g), float32, in [-1, 1]; -1 where a group has no background
         """
-        nearest = [_cosines(images, one).max(axis=1, initial=-1.0) for one in self._backgrounds]
+        nearest = [_cosines(images, rows).max(axis=1, initial=-1.0) for rows in self._backgrounds]
         return np.stack(nearest, axis=1)
 
     def blank(self, images: Floats) -> NDArray[np.bool_]:

@@ -10,16 +10,21 @@ import numpy as np
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError
 from fashiontag.heads.active import pick, uncertainty
+from fashiontag.heads.groups import group_spans
 from fashiontag.heads.statistics import unit
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from numpy.typing import NDArray
+
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
-    from fashiontag.heads.artefact import Probe
+    from fashiontag.heads.probe import Probe
     from fashiontag.workspace import Workspace
+
+Purpose = Literal["suggested", "audit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Suggestion:
     """
 
     item: Item
-    purpose: Literal["suggested", "audit"]
+    purpose: Purpose
     unclear: float
     guesses: tuple[str, ...]
 
@@ -97,9 +102,8 @@ def suggest(
             f"All {len(catalog.items)} products of {catalog.source} are labelled or like one that "
             "is; nothing is left to suggest."
         )
-    drawn = rng.permutation(free)[:audit]
-    rest = np.setdiff1d(free, drawn)
-    both = {row: place for place, row in enumerate(free.tolist())}
+    shuffled = rng.permutation(len(free))
+    drawn, rest = shuffled[:audit], np.sort(shuffled[audit:])
     dim = workspace.encoder.dim
     seen = workspace.images.padded(images[free], dim)
     read = workspace.texts.padded(texts[free], dim)
@@ -107,26 +111,21 @@ def suggest(
     unclear = np.full(len(free), np.nan, np.float32)
     guesses: list[tuple[str, ...]] = [()] * len(free)
     if probe is not None:
-        mine = [catalog.items[row].text for row in free]
-        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, mine))
-        groups = [(probe.space.span(g.name), g.exclusive) for g in probe.space.groups]
+        titles = [catalog.items[row].text for row in free]
+        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, titles))
+        groups = group_spans(probe.space)
         unclear = uncertainty(chances, groups)
-        best = {span.start: chances[:, span].argmax(axis=1) + span.start for span, _ in groups}
-        guesses = [
-            tuple(
-                probe.space.tags[best[span.start][row]] for span, exclusive in groups if exclusive
-            )
-            for row in range(len(free))
+        best = [
+            chances[:, group.span].argmax(axis=1) + group.span.start
+            for group in groups
+            if group.exclusive
         ]
-    places = np.array([both[row] for row in rest.tolist()], np.int64)
-    chosen = pick(x[places], count, None if probe is None else unclear[places])
-    picked = [(int(rest[one]), "suggested") for one in chosen]
+        guesses = [tuple(probe.space.tags[of[row]] for of in best) for row in range(len(free))]
+    chosen = rest[pick(x[rest], count, None if probe is None else unclear[rest])]
+    purposes: tuple[tuple[Purpose, NDArray[np.int64]], ...]
+    purposes = (("suggested", chosen), ("audit", drawn))
     return tuple(
-        Suggestion(
-            catalog.items[row],
-            "audit" if purpose == "audit" else "suggested",
-            float(unclear[both[row]]),
-            guesses[both[row]],
-        )
-        for row, purpose in [*picked, *((int(row), "audit") for row in drawn)]
+        Suggestion(catalog.items[free[place]], purpose, float(unclear[place]), guesses[place])
+        for purpose, places in purposes
+        for place in places
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,16 +18,13 @@ if TYPE_CHECKING:
     from fashiontag.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class PromptVectors:
-    """Unit rows for the t labels and the g backgrounds of a label space."""
+def zero_shot(
+    workspace: Workspace, space: LabelSpace, statistics: Statistics | None = None
+) -> ZeroShot:
+    """Return the zero-shot head of a label space, with the model's constants unless others come.
 
-    labels: Vectors
-    backgrounds: tuple[Vectors, ...]
-
-
-def embed_prompts(workspace: Workspace, space: LabelSpace) -> PromptVectors:
-    """Return a label space's prompt vectors; only sentences new to the store are encoded."""
+    Of its prompts, only sentences new to the store are encoded.
+    """
     sentences = [group.sentences(label) for group in space.groups for label in group.labels]
     sentences += [space.background + group.background for group in space.groups]
     flat = [text for texts in sentences for text in texts]
@@ -37,14 +33,7 @@ def embed_prompts(workspace: Workspace, space: LabelSpace) -> PromptVectors:
     rows = embed_texts(workspace, flat, at_once=FEW_TEXTS)
     ends = np.cumsum([len(texts) for texts in sentences])
     vectors = np.split(workspace.texts.padded(rows, workspace.encoder.dim), ends[:-1])
-    return PromptVectors(ensemble(vectors[: space.size]), tuple(vectors[space.size :]))
-
-
-def zero_shot(
-    workspace: Workspace, space: LabelSpace, statistics: Statistics | None = None
-) -> ZeroShot:
-    """Return the zero-shot head of a label space, with the model's constants unless others come."""
-    prompts = embed_prompts(workspace, space)
+    labels, backgrounds = ensemble(vectors[: space.size]), vectors[space.size :]
     constants = statistics or workspace.statistics
     standard = any(
         group.visible and constants.of(space.name, group.name, exclusive=False).standard
@@ -52,7 +41,7 @@ def zero_shot(
         if not group.exclusive
     )
     reference = _kinds_of_products(workspace) if standard else None
-    return ZeroShot(space, prompts.labels, prompts.backgrounds, constants, reference)
+    return ZeroShot(space, labels, backgrounds, constants, reference)
 
 
 def _kinds_of_products(workspace: Workspace) -> Vectors:

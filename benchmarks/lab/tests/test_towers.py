@@ -18,7 +18,7 @@ from fashiontag.catalog import FileRef
 from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
 from fashiontag.errors import FashiontagError, ModelError, UsageError
-from fashiontag.heads.artefact import Training
+from fashiontag.heads.training import Training
 from fashiontag.labels import parse_labels
 from fashiontag.vectors import VectorStore
 

@@ -1,0 +1,376 @@
+"""The few-shot probe as a scikit-learn estimator: pictures, titles and title words → labels.
+
+One linear head per modality, drawn to the zero-shot classifier and fitted in closed form; one
+weight per head and attribute group; probabilities, thresholds and promises from scores that leave
+a row's own family out. See `linear` for the head, `fusion` for how modalities meet, `calibration`
+for the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
+from fashiontag.heads.fusion import IMAGE_ONLY, Fusion, Heads, Widths
+from fashiontag.heads.groups import GroupSpan
+from fashiontag.heads.linear import FEW, Block, FittedHead, Head, Labelled, Ridge, with_one
+from fashiontag.metrics import average_precision_score, macro
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sklearn.utils import Tags
+
+    from fashiontag.heads.linear import Ints
+    from fashiontag.heads.prior import Prior
+
+Floats = NDArray[np.float32]
+
+SAMPLE = 4_000
+"""Rows whose left-out scores choose, weigh and calibrate; more rows change no choice."""
+
+# A head's default weight, where zero-shot knows nothing, is this share of what it plausibly weighs
+# (`Head.unit`), for the scores of one or two shots are mostly noise: on val, a third of it was .001
+# below zero-shot there with titles plain, and a sixth nowhere below.
+_SHARE = 1 / 6
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """All that judges products with a title, or those without.
+
+    Attributes
+    ----------
+    fusion : Fusion
+    widths : Widths
+    zero : ndarray of shape (p + 2, t), float32, or None
+        Zero-shot logits over all columns, for what this side may see, as in `ZeroLogits`.
+    coefs : tuple of m ndarrays of shape (p_m + 1, t), float32
+        One head per block.
+    stack : Stack
+    thresholds : ndarray of shape (t,), float32
+        Probability from which a label is given.
+    promises : ndarray of shape (t,), float32
+        Probability from which it may be published; inf where nothing can be promised.
+    """
+
+    fusion: Fusion
+    widths: Widths
+    zero: Floats | None
+    coefs: tuple[Floats, ...]
+    stack: Stack
+    thresholds: Floats
+    promises: Floats
+
+    def scores(self, x: Floats) -> list[Floats]:
+        """Return what is stacked, each of shape (n, t): zero-shot's scores, then the heads'."""
+        blocks = self.fusion.blocks(self.widths.split(x))
+        zero = [] if self.zero is None else [_zero_scores(x, self.zero)]
+        heads = zip(blocks, self.coefs, strict=True)
+        return [*zero, *(block @ coef[:-1] + coef[-1] for block, coef in heads)]
+
+    def logits(self, x: Floats) -> Floats:
+        """Return logits of shape (n, t)."""
+        return self.stack.logits(self.scores(x))
+
+    def probabilities(self, x: Floats) -> Floats:
+        """Return probabilities of shape (n, t)."""
+        return self.stack.probabilities(self.logits(x))
+
+
+class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A linear probe over several modalities, with calibrated probabilities.
+
+    Parameters
+    ----------
+    fusion : Fusion or None
+        How modalities meet; None is `Heads`: one head per modality.
+    head : Head or None
+        What is fitted on each block of features; None is `Ridge`.
+    widths : tuple of int, or None
+        Columns of image, title and words in X; None means that all are the image's. Title and
+        word columns of zeros stand for a missing title.
+    groups : sequence of GroupSpan, or None
+        The attribute groups that the columns of y belong to, in order. None makes a
+        one-dimensional y one exclusive group, and a two-dimensional y one open group.
+    precision : float or None
+        The precision to promise for what is published.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (t,)
+        The classes of a one-dimensional y, else column numbers.
+    titled_, alone_ : Side
+        What judges products with and without a title.
+    fuses_ : bool
+        Whether titles are used: `titled_` is `alone_` where they aren't.
+    sample_ : ndarray of shape (s,), int64
+        Training rows that have left-out scores.
+    left_out_, left_out_alone_ : ndarray of shape (s, t), float32
+        Their probabilities, each by a fit without the row's family; by picture alone.
+    settings_ : tuple of Setting
+        What was chosen for each block.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]])
+    >>> ProbeClassifier().fit(x, ["hat", "hat", "boot", "boot"]).predict([[1.0, 0.1]]).tolist()
+    ['boot']
+    """
+
+    def __init__(
+        self,
+        fusion: Fusion | None = None,
+        head: Head | None = None,
+        widths: tuple[int, int, int] | None = None,
+        groups: Sequence[GroupSpan] | None = None,
+        precision: float | None = None,
+    ) -> None:
+        self.fusion = fusion
+        self.head = head
+        self.widths = widths
+        self.groups = groups
+        self.precision = precision
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def fit(
+        self,
+        X: ArrayLike,  # noqa: N803
+        y: ArrayLike,
+        *,
+        families: ArrayLike | None = None,
+        prior: Prior | None = None,
+        rates: ArrayLike | None = None,
+    ) -> Self:
+        """Fit all heads and everything that follows from them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,), or of shape (n, t) with 1, 0 and -1 for unknown
+            A row with no known cell in a group takes no part in it.
+        families : array-like of shape (n,) or None
+            Near-duplicates share a number, and are left out together. None: all differ.
+        prior : Prior or None
+            The zero-shot classifier.
+        rates : array-like of shape (t,) or None
+            How often labels really occur, where the rows were picked to be balanced.
+
+        Raises
+        ------
+        ValueError
+            A parameter or an array can't be used; the sentence says why.
+        """
+        if self.precision is not None and not 0 < self.precision < 1:
+            raise ValueError(f"precision is {self.precision}; give a share between 0 and 1.")
+        x, y = validate_data(self, X, y, multi_output=True, dtype=np.float32)
+        targets = self._targets(np.asarray(y))
+        groups = self._layout(targets.shape[1])
+        widths = Widths(*(self.widths or (x.shape[1],)))
+        if x.shape[1] != sum(widths):
+            raise ValueError(f"X has {x.shape[1]} columns, but widths add up to another number.")
+        kin = np.arange(len(x)) if families is None else np.asarray(families)
+        kin = np.unique(kin, return_inverse=True)[1].astype(np.int64)
+        self.sample_ = _sample(kin)
+        rates = None if rates is None else np.asarray(rates, np.float32)
+        labelled = Labelled(targets, groups, kin, self.sample_, rates)
+        self.alone_, heads, self.left_out_alone_ = self._fit_side(
+            x, widths, labelled, prior, IMAGE_ONLY
+        )
+        self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
+        self.settings_ = tuple(head.setting for head in heads)
+        fusion: Fusion = self.fusion or Heads()
+        titled = x[:, widths.image :].any(axis=1)
+        self.fuses_ = fusion.sees_title and bool(titled.any())
+        if self.fuses_:
+            fusion = fusion.fit(widths.split(x), titled, labelled)
+            # The picture's head is known already, if it was fitted on the same rows.
+            known = heads[0] if fusion == Heads() and titled.all() else None
+            self.titled_, heads, fused = self._fit_side(x, widths, labelled, prior, fusion, known)
+            self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
+            self.settings_ = (*(head.setting for head in heads), *self.settings_)
+        return self
+
+    def restore(self, alone: Side, titled: Side) -> Self:
+        """Take the learned state of a saved probe, all but the left-out scores."""
+        self._single = False
+        self.classes_ = np.arange(len(alone.thresholds))
+        self.n_features_in_ = sum(alone.widths)
+        self.alone_, self.titled_, self.fuses_ = alone, titled, titled is not alone
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.floating[Any]]:  # noqa: N803
+        """Return logits of shape (n, t), or (n,) for two classes."""
+        logits = self._judge(self._checked(X), Side.logits)
+        binary = self._single and len(self.classes_) == 2
+        return logits[:, 1] - logits[:, 0] if binary else logits
+
+    def predict_proba(self, X: ArrayLike) -> Floats:  # noqa: N803
+        """Return probabilities of shape (n, t); in an exclusive group they add up to at most 1."""
+        return self._judge(self._checked(X), Side.probabilities)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
+        """Return the best class, or for a two-dimensional y the labels above their threshold."""
+        x = self._checked(X)
+        chances = self._judge(x, Side.probabilities)
+        if self._single:
+            best: NDArray[Any] = self.classes_[chances.argmax(axis=1)]
+            return best
+        offered = candidates(chances, self.alone_.stack.groups)
+        return (offered >= self.cuts(x)[0]).astype(np.int64)
+
+    def titled(self, x: Floats) -> NDArray[np.bool_]:
+        """Return which products have a title that the probe uses, shape (n,)."""
+        return np.asarray(self.fuses_ & x[:, self.alone_.widths.image :].any(axis=1))
+
+    def cuts(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return the thresholds and promises that hold for each product, shape (n, t) twice."""
+        titled, sides = self.titled(x)[:, None], (self.titled_, self.alone_)
+        thresholds = np.where(titled, *(side.thresholds for side in sides))
+        return thresholds, np.where(titled, *(side.promises for side in sides))
+
+    def by_part(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return what picture and title each add to the logits, shape (n, t) twice.
+
+        Only with one head per modality can they be told apart; else the title's is the whole. It
+        is NaN where titles aren't used.
+        """
+        image = self.alone_.logits(x)
+        if not self.fuses_:
+            return image, np.full_like(image, np.nan)
+        side = self.titled_
+        if side.fusion != Heads():
+            return image, side.logits(x)
+        seen = side.widths.image
+        scores = side.scores(x)
+        scores[-3][:] = 0  # the picture's head
+        if side.zero is not None:
+            scores[0] = x[:, seen:] @ side.zero[seen:-2] + side.zero[-1]
+        return image, side.stack.logits(scores) - side.stack.offsets
+
+    # -- how it works -------------------------------------------------------------------------
+
+    def _targets(self, y: NDArray[Any]) -> NDArray[np.int8]:
+        if y.ndim == 2 and y.shape[1] == 1 and self.groups is None:
+            y = column_or_1d(y, warn=True)  # as scikit-learn's own classifiers take it
+        self._single = y.ndim == 1
+        if self._single:
+            check_classification_targets(y)
+            self.classes_ = np.unique(y)
+            if len(self.classes_) < 2:
+                raise ValueError("y has one class only; at least two classes are needed.")
+            return np.asarray(y[:, None] == self.classes_, np.int8)
+        if not np.isin(y, (-1, 0, 1)).all():
+            raise ValueError("y holds other values than 1, 0 and -1 (unknown).")
+        self.classes_ = np.arange(y.shape[1])
+        return y.astype(np.int8)
+
+    def _layout(self, columns: int) -> tuple[GroupSpan, ...]:
+        if not self.groups:
+            return (GroupSpan(slice(0, columns), exclusive=self._single),)
+        end = self.groups[-1].span.stop
+        if end != columns:
+            raise ValueError(f"groups have {end} labels in all, y has {columns} columns.")
+        return tuple(self.groups)
+
+    def _checked(self, x: ArrayLike) -> Floats:
+        check_is_fitted(self, "titled_")
+        return np.asarray(validate_data(self, x, reset=False, dtype=np.float32))
+
+    def _fit_side(
+        self,
+        x: Floats,
+        widths: Widths,
+        labelled: Labelled,
+        prior: Prior | None,
+        fusion: Fusion,
+        known: FittedHead | None = None,
+    ) -> tuple[Side, list[FittedHead], Floats]:
+        """Fit the heads of one side and their stack; `known` is the first block's, if it is."""
+        head: Head = self.head or Ridge()
+        sample = self.sample_
+        usable = np.asarray(x[:, widths.image :].any(axis=1) | (not fusion.sees_title))
+        blocks = fusion.blocks(widths.split(x))
+        block_priors: list[Floats | None] = [None] * len(blocks)
+        zero = None
+        if prior is not None:
+            block_priors = fusion.prior(prior.deviations)
+            zero = prior.titled if fusion.sees_title else prior.alone
+            if not fusion.sees_image:
+                zero = zero.without(widths.slices[0])
+        heads = [] if known is None else [known]
+        for block, block_prior in list(zip(blocks, block_priors, strict=True))[len(heads) :]:
+            heads.append(head.fit(Block(with_one(block), usable, block_prior), labelled))
+        scores = [fitted.left_out for fitted in heads]
+        truth = np.where(usable[sample][:, None], labelled.targets[sample], -1).astype(np.int8)
+        units = np.full(len(heads), head.unit, np.float32)
+        weights = np.tile(units, (len(labelled.groups), 1))
+        none = np.full(len(labelled.groups), -np.inf, np.float32)
+        if zero is not None:
+            # No label was used to make the zero-shot scores, so on these rows they show how far
+            # they can be trusted: where they are right, heads of a few shots could only do harm.
+            scores.insert(0, _zero_scores(x[sample], zero.coef))
+            weights *= _SHARE * _doubt(scores[0], truth, labelled.groups)[:, None]
+            weights, units = np.insert(weights, 0, 1, axis=1), np.insert(units, 0, 1)
+            none = zero.none
+        default = Stack(labelled.groups, weights, np.zeros(truth.shape[1], np.float32), none)
+        few = labelled.support < FEW
+        stack = default.fit(scores, truth, units, labelled.rates, fixed=few)
+        chances = stack.probabilities(stack.logits(scores))
+        offered = candidates(chances, labelled.groups)
+        promises = np.full(truth.shape[1], np.inf, np.float32)
+        if self.precision is not None:
+            kin = labelled.families[sample]
+            promises = promise_thresholds(offered, truth, kin, self.precision)
+        side = Side(
+            fusion,
+            widths,
+            None if zero is None else zero.coef,
+            tuple(fitted.coef for fitted in heads),
+            stack,
+            f1_thresholds(offered, truth, labelled.groups),
+            promises,
+        )
+        return side, heads, chances
+
+    def _judge(self, x: Floats, judge: Callable[[Side, Floats], Floats]) -> Floats:
+        out = judge(self.alone_, x)
+        titled = self.titled(x)
+        if titled.any():
+            out[titled] = judge(self.titled_, x[titled])
+        return out
+
+
+def _doubt(zero: Floats, truth: NDArray[np.int8], groups: Sequence[GroupSpan]) -> Floats:
+    """Return how far zero-shot scores rank wrongly, per group: 1 - macro average precision."""
+    precision = [
+        macro(average_precision_score(truth[:, group.span], zero[:, group.span]))
+        for group in groups
+    ]
+    return 1.0 - np.nan_to_num(np.array(precision, np.float32))
+
+
+def _sample(families: Ints) -> Ints:
+    """Return at most `SAMPLE` rows, sorted, made of whole families."""
+    if len(families) <= SAMPLE:
+        return np.arange(len(families))
+    order = np.random.default_rng(0).permutation(families.max() + 1)
+    sizes = np.bincount(families)[order]
+    chosen = order[np.cumsum(sizes) <= SAMPLE]
+    return np.flatnonzero(np.isin(families, chosen))
+
+
+def _zero_scores(x: Floats, zero: Floats) -> Floats:
+    return np.asarray(x @ zero[:-2] + (zero[-2] + zero[-1]), np.float32)

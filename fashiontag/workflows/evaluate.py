@@ -1,0 +1,307 @@
+"""How good a probe is: per label and group, with the plots' points and the telling mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fashiontag.catalog.families import find_families
+from fashiontag.catalog.titles import first_few
+from fashiontag.errors import CatalogError
+from fashiontag.heads.calibration import candidates
+from fashiontag.heads.groups import group_spans
+from fashiontag.metrics import (
+    average_precision_score,
+    f1_score,
+    label_ranking_average_precision_score,
+    macro,
+    measure,
+    micro_average_precision,
+    precision_at,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fashiontag.heads.probe import Probe
+    from fashiontag.heads.training import Training
+    from fashiontag.metrics import GroupFigures
+
+    Floats = NDArray[np.float32]
+    Points = tuple[tuple[float, float], ...]
+
+SHOWN_MISTAKES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReport:
+    """One label: support, ranking by picture, title and both, decisions.
+
+    ``published`` and ``right`` count what the promise would publish and what of it holds; figures
+    that nothing defines are NaN.
+    """
+
+    group: str
+    label: str
+    support: int
+    image: float
+    title: float
+    fused: float
+    f1: float
+    threshold: float
+    promise: float
+    published: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """One attribute group; its macro figures count labels that have a positive.
+
+    Attributes
+    ----------
+    products : int
+        Products annotated in the group.
+    image, title, fused : float
+        Macro average precision.
+    top1, coverage, calibration : float
+        Of an exclusive group's best label: how often it is right, the share of products that can
+        be decided at 95 % precision, and the calibration error of its probability.
+    brier, brier_base : float
+        Mean squared error of the probabilities, and of always saying the label's rate.
+    published, precision : float
+        What the promise covers, as a share of the products, and how much of it is right.
+    reliability, tradeoff : tuple of (float, float) pairs
+        Mean probability and share right, per bin; coverage and precision, surest first.
+    """
+
+    group: str
+    exclusive: bool
+    products: int
+    image: float
+    title: float
+    fused: float
+    macro_f1: float
+    top1: float
+    coverage: float
+    calibration: float
+    brier: float
+    brier_base: float
+    published: float
+    precision: float
+    reliability: Points = ()
+    tradeoff: Points = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A product of which the probe was sure, and wrong by its annotation."""
+
+    id: str
+    title: str
+    group: str
+    said: str
+    annotated: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """How good a probe is, and on what that was found.
+
+    Attributes
+    ----------
+    products, families : int
+        Products that were judged, and how many differ.
+    basis : str
+        What they are: training products judged by fits without their family, or held-out ones.
+    """
+
+    basis: str
+    products: int
+    families: int
+    macro_ap: float
+    micro_ap: float
+    lrap: float
+    precision_at_3: float
+    groups: tuple[GroupReport, ...]
+    labels: tuple[LabelReport, ...]
+    mistakes: tuple[Mistake, ...] = field(repr=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is said of n products, to be compared with their annotations.
+
+    Attributes
+    ----------
+    rows : Training
+        The products, with targets over t labels.
+    families : ndarray of shape (n,), int64
+    image, title, fused : ndarray of shape (n, t)
+        Scores by picture, by title (NaN where there is none) and by both, the last probabilities.
+    thresholds, promises : ndarray of shape (n, t)
+        Probabilities from which a label is given, and may be published.
+    """
+
+    rows: Training
+    families: NDArray[np.int64]
+    image: Floats
+    title: Floats
+    fused: Floats
+    thresholds: Floats
+    promises: Floats
+
+
+def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple[str, ...]]:
+    """Judge labelled products that the probe wasn't trained on.
+
+    Returns the report and what to say: products that were in the training, or labels that the
+    probe doesn't know, are left out and counted.
+
+    Raises
+    ------
+    CatalogError
+        Nothing is left to judge.
+    """
+    seen = set(probe.training.image_keys)
+    fresh = np.array([key not in seen for key in held_out.image_keys])
+    warnings = []
+    if not fresh.all():
+        warnings.append(
+            f"{(~fresh).sum()} of {len(fresh)} products were in the probe's training and are left "
+            "out."
+        )
+    if not fresh.any():
+        raise CatalogError(
+            f"All {len(fresh)} labelled products were in the probe's training; give others."
+        )
+    held_out = held_out.select(np.flatnonzero(fresh))
+    unknown = [tag for tag in held_out.space.tags if tag not in probe.space.tags]
+    lost = [tag for tag in unknown if (held_out.targets[:, held_out.space.column(tag)] == 1).any()]
+    if lost:
+        warnings.append(
+            f"{len(lost)} labels that the probe doesn't know are left out: {first_few(lost)}."
+        )
+    held_out = held_out.on_space(probe.space)
+    if not (held_out.targets >= 0).any():
+        raise CatalogError("The table annotates none of the labels that the probe knows.")
+    x, model = probe.features.of(held_out), probe.classifier
+    families = find_families([key or None for key in held_out.image_keys], held_out.texts)
+    judged = Judged(held_out, families, *model.by_part(x), model.predict_proba(x), *model.cuts(x))
+    return report_on("held-out products", judged), tuple(warnings)
+
+
+def report_on(basis: str, judged: Judged) -> ProbeReport:
+    """Compare probabilities with annotations; `basis` says what the products are."""
+    rows, truth = judged.rows, judged.rows.targets
+    offered = candidates(judged.fused, group_spans(rows.space))
+    published = offered >= judged.promises
+    f1 = f1_score(truth, offered >= np.minimum(judged.thresholds, judged.promises))
+    by_image = average_precision_score(truth, judged.image)
+    by_title = np.full(rows.space.size, np.nan)
+    if not np.isnan(judged.title).all():
+        by_title = average_precision_score(truth, judged.title)
+    fused = average_precision_score(truth, judged.fused)
+    labels = tuple(
+        LabelReport(
+            group,
+            label,
+            support=int((truth[:, column] == 1).sum()),
+            image=float(by_image[column]),
+            title=float(by_title[column]),
+            fused=float(fused[column]),
+            f1=float(f1[column]),
+            threshold=float(np.median(judged.thresholds[:, column])),
+            promise=float(np.median(judged.promises[:, column])),
+            published=int((published[:, column] & (truth[:, column] >= 0)).sum()),
+            right=int((published[:, column] & (truth[:, column] == 1)).sum()),
+        )
+        for column, (group, label) in enumerate(tag.split("=", 1) for tag in rows.space.tags)
+    )
+    groups = []
+    for group in rows.space.groups:
+        span = rows.space.span(group.name)
+        known = np.asarray((truth[:, span] >= 0).any(axis=1))
+        found = measure(truth[:, span], judged.fused[:, span], known, exclusive=group.exclusive)
+        annotated = truth[known][:, span]
+        out = published[known][:, span] & (annotated >= 0)
+        groups.append(
+            GroupReport(
+                group=group.name,
+                exclusive=group.exclusive,
+                products=int(known.sum()),
+                image=macro(by_image[span]),
+                title=macro(by_title[span]),
+                fused=macro(found.average_precision),
+                macro_f1=macro(f1[span]),
+                top1=found.accuracy if group.exclusive else float("nan"),
+                coverage=found.coverage,
+                calibration=found.calibration,
+                brier=found.brier,
+                brier_base=found.brier_rates,
+                published=float(out.any(axis=1).mean()) if len(out) else float("nan"),
+                precision=float((annotated[out] == 1).mean()) if out.any() else float("nan"),
+                reliability=_reliability(found),
+                tradeoff=_tradeoff(found),
+            )
+        )
+    return ProbeReport(
+        basis=basis,
+        products=len(rows.ids),
+        families=len(np.unique(judged.families)),
+        macro_ap=macro(np.array([group.fused for group in groups])),
+        micro_ap=micro_average_precision(truth, judged.fused),
+        lrap=label_ranking_average_precision_score(truth, judged.fused),
+        precision_at_3=precision_at(truth, judged.fused),
+        groups=tuple(groups),
+        labels=labels,
+        mistakes=_mistakes(rows, judged.fused),
+    )
+
+
+def _reliability(found: GroupFigures) -> Points:
+    right, confidence = found.right, found.confidence
+    if not len(right):
+        return ()
+    parts = np.array_split(np.argsort(confidence, kind="stable"), min(15, len(right)))
+    means = [(float(confidence[part].mean()), float(right[part].mean())) for part in parts]
+    return tuple((round(mean, 4), round(share, 4)) for mean, share in means)
+
+
+def _tradeoff(found: GroupFigures) -> Points:
+    count = len(found.right)
+    if not count:
+        return ()
+    order = np.argsort(-found.confidence, kind="stable")
+    share = np.cumsum(found.right[order]) / np.arange(1, count + 1)
+    places = np.unique(np.linspace(0, count - 1, 60).astype(int))
+    return tuple((round((at + 1) / count, 4), round(float(share[at]), 4)) for at in places)
+
+
+def _mistakes(rows: Training, chances: Floats) -> tuple[Mistake, ...]:
+    """Return the surest errors of exclusive groups, at most four a group."""
+    found: list[Mistake] = []
+    for group in rows.space.groups:
+        if not group.exclusive:
+            continue
+        span = rows.space.span(group.name)
+        truth, own = rows.targets[:, span], chances[:, span]
+        best, confidence = own.argmax(axis=1), own.max(axis=1)
+        refuted = np.take_along_axis(truth, best[:, None], 1)[:, 0] == 0
+        wrong = np.flatnonzero((truth == 1).any(axis=1) & refuted)
+        found += [
+            Mistake(
+                id=rows.ids[row],
+                title=rows.texts[row],
+                group=group.name,
+                said=group.names[int(best[row])],
+                annotated=group.names[int((truth[row] == 1).argmax())],
+                probability=float(confidence[row]),
+            )
+            for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:4]
+        ]
+    surest = sorted(found, key=lambda mistake: -mistake.probability)
+    return tuple(surest[:SHOWN_MISTAKES])
