@@ -38,7 +38,7 @@ ALSO_NAMED = 0.5
 """Evidence for a label of an exclusive group that the title names besides the one that decides."""
 
 _OTHER_WORDS = """
-    short tight brief flat glass brace pump slip slide trunk good new kid boy girl eye sport
+    short tight brief flat glass brace pump slip slide trunk good new kid boy girl baby eye sport
 """
 _OTHER_SINGULARS = frozenset(_OTHER_WORDS.split())
 """What looks like the singular of a label's plural and is another word: a "short sleeve" names no
