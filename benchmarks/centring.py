@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.paths import RESULTS
 from benchmarks.zeroshot import right
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import unit
 from fashiontag.labels import load_labels
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
-from fashiontag.workspace.prompts import embed_prompts
+from fashiontag.workspace.prompts import zero_shot
 
 RESULT = RESULTS / "centring.md"
 
@@ -45,7 +45,7 @@ def main() -> None:
             return workspace.images.padded(np.concatenate(rows), encoder.dim)
 
         images, mean = pictures("val"), pictures("pool").mean(axis=0)
-        prompts = embed_prompts(workspace, space).labels
+        prompts = zero_shot(workspace, space).prompts
     families = FamilyBootstrap(val.families)
     plain: dict[str, np.ndarray] = {}
     rows, differences = [], []

@@ -30,7 +30,7 @@ from fashiontag.labels import load_labels
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
-from fashiontag.workspace.prompts import embed_prompts
+from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -396,19 +396,18 @@ def fit(
     nothing = nothing_vectors(encoder)
     windows = {c: list(embed(workspace, val.items(c))) for c in TITLES}
     spaces = [load_labels(name) for name in ("fashion-products", "fashion")]
-    prompts = [embed_prompts(workspace, space) for space in spaces]
     neutral = [Judge(workspace, space, statistics=Statistics()) for space in spaces]
     evidence = [[join([t.evidence(w) for w in windows[c]]) for c in TITLES] for t in neutral]
     titles = np.concatenate([one.titles[one.titled] for one in evidence[0]])
     statistics = Statistics(
         image=Moments.fit(evidence[0][0].images),
         title=Moments.fit(titles),
-        prompt_mean=np.concatenate([one.labels for one in prompts]).mean(axis=0),
+        prompt_mean=np.concatenate([judge.head.prompts for judge in neutral]).mean(axis=0),
     )
     groups: dict[str, GroupConstants] = {}
     type_and_colour: list[GroupData] = []
-    for space, vectors, known in zip(spaces, prompts, evidence, strict=True):
-        head = ZeroShot(space, vectors.labels, vectors.backgrounds, statistics)
+    for space, known in zip(spaces, evidence, strict=True):
+        head = zero_shot(workspace, space, statistics)
         gathered = SpaceEvidence.of(head, known, nothing)
         # The main group first: it decides which pictures the others are never asked about.
         main = space.main

@@ -26,12 +26,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.paths import RESULTS
 from fashiontag.catalog import clean_title
 from fashiontag.encoders import resolve
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.labels import load_labels
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from fashiontag.metrics import Interval
+    from benchmarks.lab.bootstrap import Interval
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

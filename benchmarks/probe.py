@@ -21,23 +21,23 @@ import numpy as np
 from sklearn.base import clone
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap, Interval
 from benchmarks.lab.data import CONDITIONS, EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
 from benchmarks.lab.figures import calibration_interval, coverage_interval
 from benchmarks.lab.results import digest
 from benchmarks.paths import RESULTS
 from fashiontag.catalog.families import find_families
 from fashiontag.encoders import resolve
-from fashiontag.heads.fusion import ImageOnly, TitleOnly
+from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY
 from fashiontag.labels import load_labels
 from fashiontag.metrics import (
     PROMISE,
-    FamilyBootstrap,
-    Interval,
     average_precision_score,
     macro,
 )
-from fashiontag.workflows.learn import Fitter, train_probe
+from fashiontag.workflows.learn import fit_features, train_probe
 from fashiontag.workspace import Workspace
+from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def whole(setting: Setting) -> list[str]:
         if condition != "absent":
             fitted = probe.training
             x, prior = probe.features.of(fitted), _prior(setting, fitted)
-            for name, fusion in (("image", ImageOnly()), ("title", TitleOnly())):
+            for name, fusion in (("image", IMAGE_ONLY), ("title", TITLE_ONLY)):
                 model = clone(probe.classifier).set_params(fusion=fusion)
                 models[name] = model.fit(x, fitted.targets, families=families, prior=prior)
         z = probe.features.of(rows)
@@ -122,7 +122,7 @@ def whole(setting: Setting) -> list[str]:
 
 
 def _prior(setting: Setting, training: Training) -> Prior:
-    return Fitter(training.space, setting.encoder, setting.store).features(training)[1]
+    return fit_features(zero_shot(setting.workspace, training.space), training)[1]
 
 
 def _group(

@@ -30,13 +30,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.lab.data import rows_by_id
 from benchmarks.paths import RESULTS
-from fashiontag.catalog import read_catalog
+from fashiontag.catalog import FileRef, read_catalog
+from fashiontag.catalog.items import Words, make_item
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics, unit
 from fashiontag.index import Entry, Titles, closeness
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.words import split
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import (
@@ -623,12 +624,13 @@ def stock(workspace: Path, encoder: Encoder, items: int) -> None:
             "/shop",
             (
                 Entry(
-                    f"{row['id']}.jpg",
-                    f"/shop/{row['id']}.jpg",
-                    title,
-                    title,
+                    make_item(
+                        f"{row['id']}.jpg",
+                        f"/shop/{row['id']}.jpg",
+                        FileRef(f"/shop/{row['id']}.jpg"),
+                        Words(title, {"season": row["season"]}),
+                    ),
                     (f"articleType={row['articleType']}", f"baseColour={row['baseColour']}"),
-                    {"season": row["season"]},
                     f"{at:032x}",
                     text_key(title),
                 )

@@ -30,8 +30,8 @@ from fashiontag.labels import load_labels
 from fashiontag.vectors import VectorStore
 
 if TYPE_CHECKING:
+    from benchmarks.lab.bootstrap import Interval
     from benchmarks.lab.results import Row
-    from fashiontag.metrics import Interval
 
 COMMAND = "python -m benchmarks.stylesense_claim"
 NOT_CUTS = ("Socks",)

@@ -36,7 +36,8 @@ from PIL import Image
 
 from benchmarks import markdown, products
 from benchmarks.paths import RESULTS, ROOT
-from fashiontag.catalog import load_image, read_catalog
+from fashiontag.catalog import read_catalog
+from fashiontag.catalog.images import load_image
 from fashiontag.encoders import resolve
 from fashiontag.encoders.openclip import OpenClipModel
 from fashiontag.workspace import Workspace

@@ -19,13 +19,13 @@ import numpy as np
 from benchmarks import markdown, products
 from benchmarks.fit_statistics import join
 from benchmarks.lab.baselines import without_pictures
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.paths import RESULTS
 from examples.drawing import NOTHING_KINDS, draw_nothing
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
 from fashiontag.heads.thresholds import Decider
 from fashiontag.labels import load_labels, parse_labels
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed

@@ -13,9 +13,9 @@ from fashiontag.index import GUEST
 from fashiontag.labels import load_labels
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
-from fashiontag.workflows.tag import Judge, tag_items
+from fashiontag.workflows.tag import Judge, index_entries
 from fashiontag.workspace import Workspace
-from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions
+from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions, embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -311,11 +311,12 @@ class Tagger:
         judge = self._judge
         entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
         try:
-            for window in tag_items(judge, items, scores=scores, options=options, window=WINDOW):
-                entries |= {entry.id: entry for entry in window.entries()}
+            for embedded in embed(judge.workspace, items, options, window=WINDOW):
+                rows = judge.tag(embedded, scores=scores)
+                entries |= {entry.item.id: entry for entry in index_entries(embedded, rows)}
                 if len(entries) >= INDEXED_AT_ONCE:
                     _keep(judge, entries)
-                yield from window.rows
+                yield from rows
         finally:  # also where the caller wants no more
             if entries:
                 _keep(judge, entries)

@@ -98,7 +98,7 @@ class Manifest:
         path = folder / FILE_NAME
         try:
             content = json.loads(path.read_text("utf-8"))
-            found = cls(**content) if isinstance(content, dict) else None
+            found = cls(**content)
         except FileNotFoundError as error:
             raise CatalogError(
                 f"{folder} holds no {kind}: there is no {FILE_NAME} in it; give the folder that "
@@ -106,7 +106,7 @@ class Manifest:
             ) from error
         except (OSError, ValueError, TypeError) as error:
             raise CatalogError(f"{path} can't be read ({error}); make the {kind} again.") from error
-        if found is None or found.kind != kind or found.format != FORMAT:
+        if found.kind != kind or found.format != FORMAT:
             raise CatalogError(
                 f"{folder} holds no {kind} of format {FORMAT}; make it again with this version."
             )

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "fashiontag"
 LEVELS = {
     "errors": 0,
     "datamodels": 0,
+    "database": 1,
     "words": 1,
     "labels": 1,
     "metrics": 1,
@@ -42,10 +43,10 @@ HEAVY = {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
         "huggingface_hub", "torchvision", "timm", "ftfy", "regex",
     },
-    "vectors": {"sqlite3"},
+    "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
     "sinks": {"pyarrow", "PIL", "jinja2"},
-    "index": {"faiss", "sqlite3"},
+    "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},
     "cli": {"typer", "rich", "textual_image"},  # the last for rich, with --pictures only

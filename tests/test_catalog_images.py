@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashiontag.catalog import clean_title, load_image, read_catalog
+from fashiontag.catalog import clean_title, read_catalog
 from fashiontag.catalog import images as room
+from fashiontag.catalog.images import load_image
 from fashiontag.errors import ImageError
 
 DATA = Path(os.environ.get("FASHIONTAG_DATA") or Path(__file__).parents[2] / "shared" / "data")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashiontag.catalog import FileRef, MemoryRef, item_of, load_image
+from fashiontag.catalog import FileRef, MemoryRef, item_of
+from fashiontag.catalog.images import load_image
 from fashiontag.errors import ImageError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)

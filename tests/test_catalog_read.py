@@ -539,7 +539,7 @@ def dataset(tmp_path, monkeypatch):
 
 
 def test_a_data_set_gives_rows_titles_and_fields(dataset):
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
 
     catalog = read_catalog(f"hf:{dataset}")
     assert catalog.root == f"hf:{dataset}"

@@ -265,7 +265,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, model) -> None:
 
 def test_an_interrupt_that_python_dropped_still_stops_the_run(monkeypatch) -> None:
     monkeypatch.setattr(output, "interrupted", threading.Event())
-    with output.progress("Tagging", 2, "images") as advance:
+    with output.progress("Tagging", 2) as advance:
         advance(1)
         output.interrupted.set()
         with pytest.raises(KeyboardInterrupt):

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashiontag.catalog import load_image, read_catalog
+from fashiontag.catalog import read_catalog
+from fashiontag.catalog.images import load_image
 from fashiontag.encoders import resolve
 from fashiontag.heads.statistics import Statistics
 from fashiontag.labels import load_labels, shipped_labels

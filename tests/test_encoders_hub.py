@@ -178,7 +178,7 @@ def test_safetensors_that_are_asked_for_by_name_are_no_pickle(shelf, monkeypatch
     from fashiontag.encoders.files import Access
 
     weights = shelf["acme/clip"] / "open_clip_model.safetensors"
-    monkeypatch.setattr(hub, "_cached", lambda *_: None)
+    monkeypatch.setattr(hub, "cached", lambda *_, **__: None)
     monkeypatch.setattr(hub._Hub, "size", lambda *_: 5)
     monkeypatch.setattr(hub._Hub, "licence", lambda _: "MIT")
     monkeypatch.setattr(hub._Hub, "download", lambda _, parts: shelf["acme/clip"] / parts[-1])

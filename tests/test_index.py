@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fashiontag.catalog import FileRef
+from fashiontag.datamodels import Item
 from fashiontag.errors import StoreError
 from fashiontag.index import (
     DATABASE,
@@ -25,18 +27,15 @@ from fashiontag.index import (
     engine,
     nearest,
 )
-from fashiontag.index.nearest import _widen, chance_level
+from fashiontag.index.nearest import _widen, chance_level, members
 from fashiontag.words import split
 
 
 def entry(item, *, title="", tags=(), fields=None, image=None):
+    path = f"/shop/{item}"
     return Entry(
-        id=item,
-        path=f"/shop/{item}",
-        title=title,
-        text=title,
-        tags=tags,
-        fields=fields or {},
+        Item(item, path, title, title, fields or {}, FileRef(path)),
+        tags,
         image_key=image or f"picture of {item}",
         text_key=f"text of {title}" if title else None,
     )
@@ -249,13 +248,12 @@ def test_placement_is_found_anew_only_after_a_change(index):
     assert len(asked) == 4
 
 
-def test_known_titles_are_found_by_id_and_ids_by_picture(index):
+def test_known_titles_are_found_by_id_and_say_their_picture(index):
     replace(index, [entry("a", title="One", fields={"sku": "007"}), entry("b")])
     assert index.titles("/shop")["a"].title == "One"
     assert index.titles("/shop")["a"].fields == {"sku": "007"}
-    assert index.names_of_pictures("/shop", ["picture of a", "unheard of"]) == {
-        "picture of a": ["a"]
-    }
+    assert index.titles("/shop")["a"].image_key == "picture of a"
+    assert list(index.titles("/shop")) == ["a", "b"]
     assert index.titles("/elsewhere") == {}
 
 
@@ -530,7 +528,9 @@ def test_a_filter_is_applied_before_the_cut(random, numbers, positions):
     query = unit(random.normal(size=8))
     rows = np.arange(500)
     part = Part(pictures, rows, query, None, 1.0)
-    found = nearest(placed(rows), [part], 10, among=np.array(numbers))
+    among = np.flatnonzero(members(placed(rows).numbers, np.array(numbers)))
+    assert among.tolist() == sorted(positions)
+    found = nearest(placed(rows), [part], 10, among=among)
     near = sorted(positions, key=lambda row: -(pictures[row].astype(np.float32) @ query))
     assert found.positions.tolist() == near[:10]
 
@@ -594,7 +594,7 @@ def test_one_style_is_one_family(index):
 
 
 def file_entry(name, path, *tags):
-    return Entry(name, path, "", "", tags, {}, f"{path}-key", None)
+    return Entry(Item(name, path, "", "", {}, FileRef(path)), tags, f"{path}-key", None)
 
 
 @pytest.mark.parametrize("folder_first", [True, False])

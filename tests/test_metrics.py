@@ -43,16 +43,6 @@ def test_unknown_cells_take_part_in_nothing():
     assert metrics.brier_score(truth, scores) == pytest.approx((0.01 + 0.25 + 0.81) / 3)
 
 
-def test_weights_count_rows_as_often_as_they_say():
-    rng = np.random.default_rng(3)
-    truth = (rng.random((20, 2)) < 0.4).astype(np.int8)
-    scores = rng.integers(0, 6, (20, 2)).astype(float)
-    weights = rng.integers(0, 3, (1, 20))
-    again = np.repeat(np.arange(20), weights[0])
-    ours = metrics.weighted_average_precision(truth, scores, weights.astype(float))
-    assert ours[0] == pytest.approx(metrics.average_precision_score(truth[again], scores[again]))
-
-
 def test_a_perfect_model_has_no_calibration_error_and_a_boaster_has():
     rng = np.random.default_rng(0)
     confidence = rng.uniform(0.3, 1, 3000)
@@ -72,14 +62,6 @@ def test_precision_at_three():
     truth = np.array([[1, 1, 0, 0], [0, 0, 0, 1]], np.int8)
     scores = np.array([[0.9, 0.8, 0.7, 0.1], [0.9, 0.8, 0.7, 0.1]])
     assert metrics.precision_at(truth, scores, 3) == pytest.approx(2 / 6)
-
-
-def test_a_family_is_resampled_whole():
-    values = np.repeat([0.0, 1.0], 50)
-    together = metrics.FamilyBootstrap(np.repeat([0, 1], 50)).mean(values)
-    apart = metrics.FamilyBootstrap(np.arange(100)).mean(values)
-    assert (together.low, together.high) == (0.0, 1.0)
-    assert 0.35 < apart.low < 0.5 < apart.high < 0.65
 
 
 def test_a_group_is_judged_by_its_decisions():

@@ -8,13 +8,12 @@ from two_sides import two_sides
 
 from fashiontag.heads.calibration import candidates, f1_thresholds, promise_thresholds
 from fashiontag.heads.classifier import ProbeClassifier
-from fashiontag.heads.features import Features
-from fashiontag.heads.fusion import Heads, ImageOnly, TitleOnly, Widths
+from fashiontag.heads.features import Features, Vocabulary
+from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY, Heads, Parts, Widths
 from fashiontag.heads.groups import GroupSpan
 from fashiontag.heads.linear import Block, Labelled, Ridge, with_one
 from fashiontag.heads.prior import Prior, ZeroLogits, zero_shot_prior
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
-from fashiontag.heads.vocabulary import Vocabulary
 from fashiontag.heads.zeroshot import ZeroShot
 from fashiontag.labels import parse_labels
 
@@ -78,12 +77,12 @@ def test_groups_with_different_blanks_are_fitted_each_on_its_own_rows():
     assert together.coef[:, 5:] == pytest.approx(alone, abs=2e-3)
 
 
-@pytest.mark.parametrize("fusion", [Heads(), ImageOnly(), TitleOnly()])
+@pytest.mark.parametrize("fusion", [Heads(), IMAGE_ONLY, TITLE_ONLY])
 def test_untitled_products_are_judged_by_their_picture_alone(fusion):
     x, y, titled = two_sides()
     options = {"widths": (8, 8, 2), "groups": exclusive(4)}
     fused = ProbeClassifier(fusion, **options).fit(x, y)
-    image = ProbeClassifier(ImageOnly(), **options).fit(x, y)
+    image = ProbeClassifier(IMAGE_ONLY, **options).fit(x, y)
     found, alone = fused.predict_proba(x), image.predict_proba(x)
     assert found.shape == (120, 4)
     assert found.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
@@ -95,7 +94,7 @@ def test_untitled_products_are_judged_by_their_picture_alone(fusion):
 
 def test_a_clone_fits_alike():
     x, y, _ = two_sides()
-    probe = ProbeClassifier(TitleOnly(), widths=Widths(8, 8, 2), groups=exclusive(4))
+    probe = ProbeClassifier(TITLE_ONLY, widths=Widths(8, 8, 2), groups=exclusive(4))
     twice = [model.fit(x, y).predict_proba(x) for model in (probe, clone(probe))]
     assert np.array_equal(*twice)
 
@@ -106,7 +105,8 @@ def test_with_one_shot_products_unlike_all_labelled_ones_differ_as_zero_shot_say
     both = np.vstack([logits, np.zeros((1, 3), np.float32)])
     none = np.full(1, -np.inf, np.float32)
     said = ZeroLogits(both, none)
-    prior = Prior(np.zeros((11, 3), np.float32), said, said)
+    nothing = np.zeros((1, 3), np.float32)
+    prior = Prior(Parts(np.zeros((9, 3), np.float32), nothing, nothing), said, said)
     x = rng.normal(size=(3, 8)).astype(np.float32)
     far = np.linalg.svd(x)[2][3:].astype(np.float32)  # orthogonal to all that was labelled
     probe = ProbeClassifier(groups=exclusive(3)).fit(x, np.eye(3, dtype=np.int8), prior=prior)

@@ -11,7 +11,7 @@ from fashiontag.catalog.annotations import read_annotations
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
 from fashiontag.heads.artefact import load_probe, save_probe
-from fashiontag.heads.shots import draw_shots
+from fashiontag.heads.training import draw_shots
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.workflows.evaluate import evaluate_probe
 from fashiontag.workflows.learn import gather, train_probe
@@ -197,7 +197,8 @@ def test_own_labels_are_learned_and_given(shop, workspace, tmp_path):
     trained = train(shop, workspace, labels)
     encoded = encoder.images_seen
     save_probe(trained.probe, tmp_path / "probe")
-    judge = Judge.load(workspace, load_labels("fashion"), tmp_path / "probe")
+    probe = load_probe(tmp_path / "probe", workspace.encoder)
+    judge = Judge(workspace, load_labels("fashion"), probe)
     items = read_catalog(str(shop)).items
     rows = [row for window in embed(workspace, items) for row in judge.tag(window)]
     assert encoder.images_seen == len(IDS) > encoded  # the four of a colour weren't encoded again

@@ -12,7 +12,8 @@ from fakes import ColorEncoder, color_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashiontag.catalog import read_catalog
+from fashiontag.catalog import FileRef, read_catalog
+from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
 from fashiontag.errors import (
     CatalogError,
@@ -25,10 +26,10 @@ from fashiontag.errors import (
 from fashiontag.index import Index
 from fashiontag.index import where as filters
 from fashiontag.vectors import VectorStore
-from fashiontag.workflows.indexing import index_source, index_status
+from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
-from fashiontag.workspace import Workspace, indexed_model
+from fashiontag.workspace import Workspace, indexed_model, indexed_sources
 from fashiontag.workspace.neighbours import refresh_neighbours
 
 
@@ -228,7 +229,7 @@ def test_nothing_indexed_is_one_sentence_and_makes_no_workspace(workspace, encod
         with pytest.raises(CatalogError, match="fashiontag index"):
             ask()
     assert not workspace.exists()
-    assert index_status(workspace) == ()
+    assert indexed_sources(workspace) == ()
 
 
 # -- models ---------------------------------------------------------------------------------------
@@ -318,7 +319,8 @@ def _tagged(opened, name, tags):
 
     root = opened.sources()[0].root
     key = content_key(Path(root, name).read_bytes())
-    return Entry(name, f"{root}/{name}", "", "", tags, {}, key, None)
+    item = Item(name, name, "", "", {}, FileRef(f"{root}/{name}"))
+    return Entry(item, tags, key, None)
 
 
 def test_a_filter_that_nothing_satisfies_says_so(indexed, encoder):
@@ -426,7 +428,7 @@ def test_one_picture_or_a_glob_leaves_the_rest_of_its_folder(indexed, shop, enco
     color_picture(shop / "blue.png", "teal")
     summary = index(shop, indexed, encoder, titles=False, source=shop / part)
     assert (summary.changed, summary.gone) == (1, 0)
-    assert index_status(indexed)[0].items == 6
+    assert indexed_sources(indexed)[0].items == 6
 
 
 def test_what_cannot_be_read_is_counted_and_not_indexed(indexed, shop, encoder):
@@ -438,7 +440,7 @@ def test_what_cannot_be_read_is_counted_and_not_indexed(indexed, shop, encoder):
 
 
 def test_status_tells_what_is_indexed(indexed, shop):
-    (source,) = index_status(indexed)
+    (source,) = indexed_sources(indexed)
     assert (source.root, source.items, source.model) == (str(shop), 6, "color")
     assert abs(source.updated - time.time()) < 60
 
@@ -471,7 +473,7 @@ def test_faiss_follows_the_index_and_answers_alike(indexed, shop, encoder, monke
         with Workspace.open(indexed, encoder) as opened:
             return refresh_neighbours(opened, worth=0, tail=0)
 
-    assert [follow().images.did, follow().images.did] == ["built", ""]
+    assert [follow()["image"], follow()["image"]] == ["built", ""]
     assert [search(indexed, encoder, query=words, k=3) for words in ("red", "teal bag")] == plain
     assert search(indexed, encoder, image=shop / "red.png", k=3) == picture
     color_picture(shop / "sub" / "teal.png", "teal")

@@ -97,22 +97,20 @@ class Page(HTMLParser):
         return json.loads(self.all("script", id="page-data")[0][1])
 
 
-def report(path, rows=ROWS, load=red, title="Spring", summary=None):
+def report(path, rows=ROWS, load=red, title="Spring"):
     with open_report(path, title=title, groups=GROUPS, load=load) as sink:
         for row in rows:
             sink.write(row, item_of(row))
-        sink.finish(summary or {})
     return path
 
 
-def test_a_report_holds_rows_groups_and_summary(tmp_path):
-    page = Page(report(tmp_path / "r.html", summary={"model": "embedded"}))
+def test_a_report_holds_rows_and_groups(tmp_path):
+    page = Page(report(tmp_path / "r.html"))
     assert page.data["groups"] == [
         {"name": "category", "exclusive": True},
         {"name": "color", "exclusive": True},
         {"name": "occasion", "exclusive": False},
     ]
-    assert page.data["facts"] == [["model", "embedded"]]
     assert page.data["notice"] == ""
     assert [row["id"] for row in page.rows] == ["a.jpg", SPELLED_OUT]
     assert page.rows[0]["tags"] == [
@@ -133,7 +131,7 @@ def test_each_picture_stands_beside_its_own_row(tmp_path):
     assert Image.open(io.BytesIO(base64.b64decode(thumbs[0][1]))).size == (216, 288)
 
 
-@pytest.mark.parametrize("where", ["title", "id", "group", "label", "summary", "heading"])
+@pytest.mark.parametrize("where", ["title", "id", "group", "label", "heading"])
 def test_markup_from_the_catalogue_makes_no_element(tmp_path, where):
     plain, evil = (
         Page(_report_with(tmp_path / f"{name}.html", where, text))
@@ -156,7 +154,6 @@ def _report_with(path, where, text):
     heading = text if where == "heading" else "Spring"
     with open_report(path, title=heading, groups={group: True}, load=red) as sink:
         sink.write(row, item_of(row))
-        sink.finish({text: text} if where == "summary" else {})
     return path
 
 
@@ -225,12 +222,12 @@ def test_equal_rows_are_equal_bytes(tmp_path):
     assert report(tmp_path / "a.html").read_bytes() == report(tmp_path / "b.html").read_bytes()
 
 
-def test_without_finish_the_page_is_whole(tmp_path):
+def test_without_a_picture_the_page_is_whole(tmp_path):
     row = Tagged("a", "a", "", "ok", "")
     with open_report(tmp_path / "r.html", title="", groups={}, load=red) as sink:
         sink.write(row, item_of(row, Bytes(b"")))
     assert not Page(tmp_path / "r.html").all("script", type="text/plain")
-    assert Page(tmp_path / "r.html").data["facts"] == []
+    assert Page(tmp_path / "r.html").data["groups"] == []
 
 
 def test_an_exception_leaves_the_old_page_and_nothing_else(tmp_path):

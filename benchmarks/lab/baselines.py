@@ -17,22 +17,24 @@ from benchmarks.lab.methods import Fitted, Floats, Method, Rows, Task
 from fashiontag.datamodels import EncodedTexts
 from fashiontag.errors import ModelError
 from fashiontag.heads.classifier import ProbeClassifier
-from fashiontag.heads.fusion import ImageOnly
+from fashiontag.heads.fusion import IMAGE_ONLY, Parts
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.prior import Prior, ZeroLogits
 from fashiontag.heads.statistics import GroupConstants, Statistics, unit
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.metrics import average_precision_score, label_rates, macro
-from fashiontag.workflows.learn import Fitter
+from fashiontag.workflows.learn import fit_features
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed_texts
+from fashiontag.workspace.prompts import zero_shot as zero_shot_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fashiontag.datamodels import Encoder
+    from fashiontag.heads.features import Features
 
 PENALTIES = (1.0, 10.0, 100.0)
 """Values of C for logistic regression, chosen on val; the middle one where there is no val."""
@@ -92,9 +94,13 @@ def without_pictures(known: Statistics, *, words_only: bool = False) -> Statisti
 # -- the probe ----------------------------------------------------------------------------------
 
 
+def _features(task: Task) -> tuple[Features, Prior]:
+    return fit_features(zero_shot_head(task.opened, task.space), task.train.training)
+
+
 def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
     """Fit fashiontag's own probe under one fusion and one kind of head."""
-    features, prior = Fitter(task.opened, task.space).features(task.train.training)
+    features, prior = _features(task)
     model = ProbeClassifier(FUSIONS[fusion], HEADS[head], features.widths, group_spans(task.space))
 
     def columns(rows: Rows) -> Floats:
@@ -106,17 +112,17 @@ def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
 
 def one_block(task: Task, block: int) -> Fitted:
     """Fit the probe on one block of its features: 1 is the title's vector, 2 the title's words."""
-    features, prior = Fitter(task.opened, task.space).features(task.train.training)
+    features, prior = _features(task)
     part = features.widths.slices[block]
     none = np.zeros((1, task.space.size), np.float32)
-    deviations = np.vstack([prior.deviations[part], prior.deviations[[block - 3]], none, none])
+    deviations = Parts(prior.deviations[block], none, none)
     logits = np.vstack(
         [prior.titled.coef[part], prior.titled.coef[[-1]] if block == 1 else none, none]
     )
     # "None of these" is known beside picture and title only.
     zero = ZeroLogits(logits, np.full_like(prior.titled.none, -np.inf))
     own = Prior(deviations, zero, zero)
-    model = ProbeClassifier(ImageOnly(), groups=group_spans(task.space))
+    model = ProbeClassifier(IMAGE_ONLY, groups=group_spans(task.space))
 
     def columns(rows: Rows) -> Floats:
         return features.transform(rows.images, rows.titles, rows.texts)[:, part]
@@ -302,7 +308,7 @@ def tip_adapter(task: Task) -> Fitted:
     """
     keys, values = unit(both(task.train)), (task.train.targets == 1).astype(np.float32)
     values /= np.maximum(values.sum(axis=0), 1)
-    features, prior = Fitter(task.opened, task.space).features(task.train.training)
+    features, prior = _features(task)
 
     def zero(rows: Rows) -> tuple[Floats, Floats]:
         x = features.transform(rows.images, rows.titles, rows.texts)

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.lab.bootstrap import FamilyBootstrap, weighted_average_precision
 from fashiontag.metrics import (
     BINS,
     PROMISE,
-    FamilyBootstrap,
     average_precision_score,
     calibration_error,
     coverage_at_precision,
     micro_average_precision,
-    weighted_average_precision,
 )
 from fashiontag.metrics import (
     measure as measure_group,

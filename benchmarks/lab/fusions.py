@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.fusion import Fusion, Heads, ImageOnly, Parts, TitleOnly
+from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY, Fusion, Heads, Parts
 from fashiontag.heads.linear import Block, Ridge, with_one
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ FUSIONS: dict[str, Fusion] = {
     "product": Product(),
     "gated": Gated(),
     "bilinear": Bilinear(),
-    "image": ImageOnly(),
-    "title": TitleOnly(),
+    "image": IMAGE_ONLY,
+    "title": TITLE_ONLY,
 }
 """By the name that suites use."""
 

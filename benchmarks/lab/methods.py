@@ -33,7 +33,7 @@ class Rows:
     Attributes
     ----------
     items : tuple of n Item
-        ``item.image.read()`` gives a picture's bytes, `fashiontag.catalog.load_image` decodes them.
+        ``item.image.read()`` gives a picture's bytes, `catalog.images.load_image` decodes them.
     families : ndarray of shape (n,), int64
         Near-duplicates share a number, within and across the splits of a data set.
     training : Training

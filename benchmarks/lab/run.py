@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.lab.data import FIT_CONDITION, Dataset
 from benchmarks.lab.figures import ALL, PAIRED, interval, measure
 from benchmarks.lab.methods import Task
@@ -19,9 +20,8 @@ from benchmarks.lab.results import append_rows, digest, read_rows
 from benchmarks.paths import ROOT
 from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, FashiontagError
-from fashiontag.heads.shots import draw_shots
+from fashiontag.heads.training import draw_shots
 from fashiontag.manifest import versions
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.workspace import Workspace
 
 if TYPE_CHECKING:

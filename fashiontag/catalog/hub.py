@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.catalog.items import Catalog, FileRef, Words, make_item
-from fashiontag.catalog.tables import as_text, find_column
+from fashiontag.catalog.tables import Table, as_text
 from fashiontag.errors import CatalogError, FashiontagError, ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -72,9 +72,11 @@ def list_dataset(source: str, title_column: str | None) -> Catalog:
     if not name:
         raise UsageError("hf: names no data set; give hf:NAME, with NAME of the hub or a folder.")
     root = "hf:" + (str(Path(name).absolute()) if Path(name).exists() else name)
-    items: list[Item] = []
-    for split, rows in _load(source, name).items():
-        items += _rows(source, root, str(split), rows, title_column)
+    items = [
+        item
+        for split, rows in _load(source, name).items()
+        for item in _rows(source, root, str(split), rows, title_column)
+    ]
     if not items:
         raise CatalogError(f"{source} has no row; name a data set with pictures.")
     return Catalog(source, root, tuple(items))
@@ -95,12 +97,7 @@ def _rows(source: str, root: str, split: str, rows: Any, title_column: str | Non
         for column, kind in features.items()
         if isinstance(kind, datasets.Value | datasets.ClassLabel) and kind.dtype != "binary"
     ]
-    title_at = find_column(plain, "title", title_column)
-    if title_at is None and title_column is not None:
-        raise UsageError(
-            f"--title-column: {source} has no text column {title_column!r}; its columns are "
-            f"{', '.join(plain)}."
-        )
+    title_at = Table(source, tuple(plain), ()).column("title", title_column)
     cells = {column: _texts(rows, column) for column in plain}
     pictures = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
     titles = cells.pop(plain[title_at]) if title_at is not None else [""] * len(rows)

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     output.notice_interrupts()
-    sys.exit(run([one for one in given if one != "--debug"], debug=debug))
+    sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))
 
 
 def run(arguments: list[str], *, debug: bool) -> int:

@@ -60,8 +60,8 @@ def parse(arguments: list[str]) -> int:
         )
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "fashiontag")
-        said = error.format_message().strip().rstrip(".").replace("Value error, ", "")
-        complain(f"{said}. See: {command} --help")
+        message = error.format_message().strip().rstrip(".").replace("Value error, ", "")
+        complain(f"{message}. See: {command} --help")
         return 2
     return status if isinstance(status, int) else 0
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path  # noqa: TC003
 
 from fashiontag import __version__
 from fashiontag.cli import options, output
+from fashiontag.manifest import versions
 
 LIBRARIES = (
     "torch",
@@ -26,13 +26,22 @@ LIBRARIES = (
 @options.command
 def doctor(*, place: options.Place) -> None:
     """Show versions, devices, what FAISS runs on, models and what the workspace holds."""
+    from fashiontag.encoders import KNOWN_MODELS
+    from fashiontag.encoders.openclip import devices
+    from fashiontag.index import engine
+
     with output.talk.status("looking around…"):
+        found = versions(LIBRARIES)
         facts = {
-            "fashiontag": {"version": __version__, "python": platform.python_version()},
-            "libraries": _versions(),
-            "devices": _devices(),
-            "faiss": _faiss(),
-            "models": _models(),
+            "fashiontag": {"version": __version__, "python": found["python"]},
+            "libraries": {
+                name: found.get(name, "missing: install fashiontag again")
+                for name in LIBRARIES
+                if name in found or not name.startswith("faiss")
+            },
+            "devices": devices(),
+            "faiss": engine(),
+            "models": {model.name: model.description for model in KNOWN_MODELS},
             "workspace": _workspace(place.workspace),
         }
     output.show(facts, lambda: _draw(facts))
@@ -50,37 +59,6 @@ def _draw(facts: dict[str, dict[str, str]]) -> None:
             )
         table.add_row()
     output.results.print(table)
-
-
-def _versions() -> dict[str, str]:
-    from importlib import metadata
-
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            if not name.startswith("faiss"):
-                found[name] = "missing: install fashiontag again"
-    return found
-
-
-def _devices() -> dict[str, str]:
-    from fashiontag.encoders import devices
-
-    return devices()
-
-
-def _faiss() -> dict[str, str]:
-    from fashiontag.index import engine
-
-    return engine()
-
-
-def _models() -> dict[str, str]:
-    from fashiontag.encoders import known_models
-
-    return {model.name: model.description for model in known_models()}
 
 
 def _workspace(workspace: Path) -> dict[str, str]:

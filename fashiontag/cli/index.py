@@ -34,12 +34,13 @@ def index(
     Without --titles, known titles stay; tags stay as long as picture and title do.
     """
     from fashiontag.errors import UsageError
-    from fashiontag.workflows.indexing import index_source, index_status
+    from fashiontag.workflows.indexing import index_source
+    from fashiontag.workspace import indexed_sources
 
     if status:
-        sources = index_status(model.workspace)
+        sources = indexed_sources(model.workspace)
         output.show(
-            [_facts(one) for one in sources], lambda: _draw_status(sources, model.workspace)
+            [_facts(source) for source in sources], lambda: _draw_status(sources, model.workspace)
         )
         return
     if not source:
@@ -47,7 +48,7 @@ def index(
     catalog = columns.read(source)
     with (
         model.open() as workspace,
-        output.progress("Indexing", len(catalog.items), "images") as advance,
+        output.progress("Indexing", len(catalog.items)) as advance,
     ):
         summary = index_source(
             workspace,

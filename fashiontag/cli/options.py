@@ -49,7 +49,6 @@ HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Also write a page of pictures to look at."),
 ]
-PathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")]
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ class Columns:
 
         names = rooms.Columns(self.path_column, self.id_column, self.title_column)
         catalog = rooms.read_catalog(source, self.titles, names)
-        for warning in catalog.warnings:
-            output.warn(warning)
+        output.warn(*catalog.warnings)
         return catalog
 
 

@@ -78,11 +78,12 @@ def say(sentence: str, *, style: str = "") -> None:
         talk.print(sentence, markup=False, soft_wrap=True, style=style)
 
 
-def warn(sentence: str) -> None:
-    """Tell the user something that may be wrong with the input."""
+def warn(*sentences: str) -> None:
+    """Tell the user what may be wrong with the input."""
     from rich.markup import escape
 
-    talk.print(f"[yellow]warning:[/] {escape(sentence)}", soft_wrap=True)
+    for sentence in sentences:
+        talk.print(f"[yellow]warning:[/] {escape(sentence)}", soft_wrap=True)
 
 
 def line(text: str) -> None:
@@ -112,7 +113,7 @@ def gallery(
     page: Path, *, title: str, note: str, hits: Sequence[Hit], items: Sequence[Item] | None = None
 ) -> None:
     """Write a page of pictures; those of `items` where hits are made of items of a catalogue."""
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.contactsheet import write_gallery
     from fashiontag.sinks.pages import picture_of
 
@@ -147,25 +148,23 @@ def joined(parts: Sequence[tuple[str, str]]) -> Text:
 
 
 @contextmanager
-def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show how far a long job is, how fast it goes and how long it will take.
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far a long job on pictures is, how fast it goes and how long it will take.
 
     Parameters
     ----------
     what : str
         "Tagging".
     total : int
-        Items to do.
-    unit : str
-        "images".
+        Pictures to do.
 
     Yields
     ------
     callable
-        Takes the number of items that have just been done.
+        Takes the number of pictures that have just been done.
     """
     if not talk.is_terminal or _mode["quiet"]:
-        yield _stopping(_log_lines(what, total, unit))
+        yield _stopping(_log_lines(what, total))
         return
     from rich.progress import (
         BarColumn,
@@ -188,7 +187,7 @@ def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]
         def advance(done: int) -> None:
             bar.advance(task, done)
             speed = bar.tasks[0].speed
-            bar.update(task, speed=f"{speed:,.0f} {unit}/s" if speed else "")
+            bar.update(task, speed=f"{speed:,.0f} images/s" if speed else "")
 
         yield _stopping(advance)
 
@@ -202,18 +201,18 @@ def _stopping(advance: Callable[[int], None]) -> Callable[[int], None]:
     return advance_or_stop
 
 
-def _log_lines(what: str, total: int, unit: str) -> Callable[[int], None]:
-    started = told = time.monotonic()
+def _log_lines(what: str, total: int) -> Callable[[int], None]:
+    started = logged = time.monotonic()
     done = 0
 
     def advance(more: int) -> None:
-        nonlocal done, told
+        nonlocal done, logged
         done += more
         now = time.monotonic()
-        if now - told >= LOG_EVERY and done < total:
-            told = now
+        if now - logged >= LOG_EVERY and done < total:
+            logged = now
             speed = done / (now - started)
             left = (total - done) / speed
-            say(f"{what}: {done:,} of {total:,}, {speed:,.0f} {unit}/s, {left:,.0f} s left")
+            say(f"{what}: {done:,} of {total:,}, {speed:,.0f} images/s, {left:,.0f} s left")
 
     return advance

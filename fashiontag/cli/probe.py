@@ -13,8 +13,6 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Annotations
     from fashiontag.heads.training import Training
@@ -75,7 +73,7 @@ class Labelling:
             groups=tuple(name.strip() for name in (self.groups or "").split(",") if name.strip()),
             like=like,
         )
-        _warn(annotations.warnings)
+        output.warn(*annotations.warnings)
         return annotations
 
 
@@ -131,7 +129,7 @@ def probe_train(
         if old is not None:
             training = old.training.combined(training)
         trained = train_probe(workspace, training, shots=shots, seed=seed, precision=auto_precision)
-    _warn(trained.warnings)
+    output.warn(*trained.warnings)
     save_probe(trained.probe, target)
     report = _write_report(trained.report, target, catalog)
     if output.wants_json():
@@ -170,7 +168,7 @@ def probe_eval(
         annotations = labelling.read(table, catalog, None, like=loaded.space)
         held_out = _gather(workspace, catalog, annotations, effort)
     report, warnings = evaluate_probe(loaded, held_out)
-    _warn(warnings)
+    output.warn(*warnings)
     facts = output.plain(report)
     if html is not None:
         html.mkdir(parents=True, exist_ok=True)
@@ -186,19 +184,14 @@ def _gather(
 ) -> Training:
     from fashiontag.workflows.learn import gather
 
-    with output.progress("Embedding", len(annotations.rows), "images") as advance:
+    with output.progress("Embedding", len(annotations.rows)) as advance:
         training, warnings = gather(workspace, catalog, annotations, effort.embed_options(advance))
-    _warn(warnings)
+    output.warn(*warnings)
     return training
 
 
-def _warn(warnings: Iterable[str]) -> None:
-    for warning in warnings:
-        output.warn(warning)
-
-
 def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[str, Any]:
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
     facts: dict[str, Any] = output.plain(report)
@@ -209,10 +202,8 @@ def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[s
 
 
 def _draw(report: ProbeReport, *, promised: float | None) -> None:
-    grid = output.table("group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib.")
-    if promised is not None:
-        grid.add_column("published", justify="right", no_wrap=True)
-        grid.add_column("right", justify="right", no_wrap=True)
+    columns = ["group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib."]
+    grid = output.table(*columns, *([] if promised is None else [">published", ">right"]))
     grid.padding = (0, 1, 0, 0)
     for group in report.groups:
         figures = (group.image, group.title, group.fused, group.macro_f1, group.top1)

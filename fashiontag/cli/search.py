@@ -68,7 +68,7 @@ def search(
             help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
         ),
     ] = None,
-    paths: options.PathsOption = False,
+    paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
     html: options.HtmlOption = None,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
@@ -170,7 +170,7 @@ def _draw(
 ) -> None:
     from rich.text import Text
 
-    from fashiontag.catalog import load_image
+    from fashiontag.catalog.images import load_image
     from fashiontag.sinks.pages import picture_of
 
     if result.note:

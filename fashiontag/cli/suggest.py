@@ -58,7 +58,7 @@ def suggest(
         done = {ids[row] for row in read_annotations(labelled, ids).rows}
     with (
         model.open() as workspace,
-        output.progress("Embedding", len(catalog.items), "images") as advance,
+        output.progress("Embedding", len(catalog.items)) as advance,
     ):
         found = workflow.suggest(
             workspace,
@@ -71,7 +71,16 @@ def suggest(
             options=effort.embed_options(advance),
         )
     write_suggestions(
-        out, [(one.item.id, one.item.title, one.purpose, _remark(one)) for one in found]
+        out,
+        [
+            (
+                suggestion.item.id,
+                suggestion.item.title,
+                suggestion.purpose,
+                f"guess: {', '.join(suggestion.guesses)}" if suggestion.guesses else "",
+            )
+            for suggestion in found
+        ],
     )
     if html is not None:
         _write_sheet(html, found)
@@ -93,10 +102,6 @@ def _facts(suggestion: Suggestion) -> dict[str, object]:
         "unclear": suggestion.unclear,
         "guesses": suggestion.guesses,
     }
-
-
-def _remark(suggestion: Suggestion) -> str:
-    return f"guess: {', '.join(suggestion.guesses)}" if suggestion.guesses else ""
 
 
 def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:

@@ -63,7 +63,7 @@ def tag(
     preview = _Preview()
     with (
         model.open() as workspace,
-        output.progress("Tagging", len(catalog.items), "images") as advance,
+        output.progress("Tagging", len(catalog.items)) as advance,
     ):
         summary = workflow.tag(
             workspace,

@@ -18,19 +18,21 @@ from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from PIL import Image
 
     from fashiontag.encoders.files import ModelFiles
     from fashiontag.encoders.openclip import OpenClipModel
 
-__all__ = ["FEW_TEXTS", "KnownModel", "LazyEncoder", "devices", "known_models", "resolve"]
+__all__ = ["FEW_TEXTS", "KNOWN_MODELS", "KnownModel", "LazyEncoder", "resolve"]
 
 _LATIN_WORD = re.compile("[A-Za-z\u00c0-\u024f]{2}")
 
 FEW_TEXTS = text_numpy.FEW
 """Texts that are encoded without torch at most, where a model's text tower allows that."""
+
+KNOWN_MODELS = registry.KNOWN
+"""The models with short names, the embedded one first."""
 
 
 def resolve(
@@ -46,7 +48,7 @@ def resolve(
     Parameters
     ----------
     name : str or None
-        None for the embedded model; a short name of `known_models`; ``ARCHITECTURE/PRETRAINED``
+        None for the embedded model; a short name of `KNOWN_MODELS`; ``ARCHITECTURE/PRETRAINED``
         of open_clip; ``hf-hub:ORG/NAME``; or ``local-dir:PATH``.
     device : str
         ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
@@ -70,18 +72,6 @@ def resolve(
     return LazyEncoder(files, device)
 
 
-def known_models() -> tuple[KnownModel, ...]:
-    """Return the models with short names, the embedded one first."""
-    return registry.KNOWN
-
-
-def devices() -> dict[str, str]:
-    """Return what `resolve` can take as ``device`` here, with a description; imports torch."""
-    from fashiontag.encoders import openclip
-
-    return openclip.devices()
-
-
 class LazyEncoder:
     """An `Encoder` that knows itself from its files and loads its weights at the first vector.
 
@@ -91,42 +81,36 @@ class LazyEncoder:
         The model's files, checked.
     device : str
         As in `resolve`.
+
+    Attributes
+    ----------
+    name : str
+        The model as a user would type it after ``--model``.
+    folder : Path
+        Where the model's own files are.
+    dim : int
+        The length d of a vector.
+    image_size : int
+        The longer side in pixels of what `prepare` gives.
     """
 
     def __init__(self, files: ModelFiles, device: str = "auto") -> None:
         self.files = files
         self.device = device
         self.preprocess = Preprocess.from_config(files.config, files.name)
+        self.name, self.folder = files.name, files.folder
+        self.dim = int(files.config["model_cfg"]["embed_dim"])
+        self.image_size = max(self.preprocess.size)
         self._lock = threading.Lock()
         self._loaded: OpenClipModel | None = None
 
     def __repr__(self) -> str:
         return f"LazyEncoder({self.name!r}, dim={self.dim}, device={self.device!r})"
 
-    @property
-    def name(self) -> str:
-        """The model as a user would type it after ``--model``."""
-        return self.files.name
-
     @cached_property
     def fingerprint(self) -> str:
         """Hex digest that changes with the weights, the configuration or the preprocessing."""
         return self.files.fingerprint()
-
-    @property
-    def dim(self) -> int:
-        """The length d of a vector."""
-        return int(self.files.config["model_cfg"]["embed_dim"])
-
-    @property
-    def folder(self) -> Path:
-        """Where the model's own files are."""
-        return self.files.folder
-
-    @property
-    def image_size(self) -> int:
-        """The longer side in pixels of what `prepare` gives."""
-        return max(self.preprocess.size)
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize and crop one upright RGB picture: (height, width, 3), uint8. Needs no torch."""

@@ -91,24 +91,23 @@ def fetch(
     raise ModelError(f"{name} has no weights on the hub that open_clip reads; take another model.")
 
 
-def cached(repo: str, weights: Iterable[str], *, configured: bool) -> Path | None:
-    """Return the first of these weights that the cache holds, with a configuration if asked for.
+def cached(repo: str, names: Iterable[str], *, configured: bool) -> Path | None:
+    """Return the first of these files that the cache holds, with a configuration if asked for.
 
     Another tool may have cached a repository's weights without what we need beside them.
     """
-    for part in weights:
-        path = _cached(repo, part)
-        if path and (not configured or files.is_described(path.parent)) and files.is_readable(path):
+    found = (huggingface_hub.try_to_load_from_cache(repo, name) for name in names)
+    for path in (Path(place) for place in found if isinstance(place, str)):
+        if (not configured or files.is_described(path.parent)) and files.is_readable(path):
             return path
     return None
 
 
 def fetch_tokenizer(repo: str, *, name: str, access: Access) -> Path:
     """Return the cached folder of a tokenizer's repository; parameters as in `fetch`."""
-    for known in files.VOCABULARIES:
-        path = _cached(repo, known)
-        if path:
-            return path.parent
+    path = cached(repo, files.VOCABULARIES, configured=False)
+    if path is not None:
+        return path.parent
     if access.offline:
         raise ModelError(
             f"The tokenizer {repo} of {name} is not in the model cache ({constants.HF_HUB_CACHE})"
@@ -154,11 +153,9 @@ class _Hub:
 
     def configs(self) -> list[str]:
         """Return the names of the files that describe the model, open_clip's if it has one."""
-        if self.size(files.CONFIG) is not None:
-            return [files.CONFIG]
-        theirs = [transformers_clip.PICTURES, transformers_clip.CONFIG]
-        if all(self.size(part) is not None for part in theirs):
-            return theirs
+        for parts in ([files.CONFIG], [transformers_clip.PICTURES, transformers_clip.CONFIG]):
+            if all(self.size(part) is not None for part in parts):
+                return parts
         raise self.undescribed()
 
     def undescribed(self) -> ModelError:
@@ -190,12 +187,6 @@ class _Hub:
             f" {constants.ENDPOINT} ({files.reason(error)}); check the network, or leave --model"
             " out for the embedded model, or give a copy with local-dir:PATH."
         )
-
-
-def _cached(repo: str, part: str) -> Path | None:
-    """Return the path of a file if the cache holds it."""
-    found = huggingface_hub.try_to_load_from_cache(repo, part)
-    return Path(found) if isinstance(found, str) else None
 
 
 def _in_time(call: Callable[[], T]) -> T:

@@ -52,6 +52,7 @@ class OpenClipModel:
 
     def __init__(self, files: ModelFiles, preprocess: Preprocess, device: str) -> None:
         self.name = files.name
+        self._dim = files.config["model_cfg"]["embed_dim"]
         self._device = _device(device)
         text = files.config["model_cfg"]["text_cfg"]
         import_open_clip(with_transformers=bool(text.get("hf_model_name")))
@@ -93,7 +94,7 @@ class OpenClipModel:
         forward = _causal_forward(self._model)
         # By length, so that short titles meet short ones; a stable sort keeps batches repeatable.
         order = sorted(range(len(windows)), key=lambda row: len(windows[row]))
-        out: list[Vectors] = []
+        vectors = np.empty((len(order), self._dim), dtype=np.float32)
         done = 0
         with torch.inference_mode():
             while done < len(order):
@@ -102,14 +103,11 @@ class OpenClipModel:
                     size = max(1, _BATCH_TOKENS // len(windows[order[done]]))
                     length = len(windows[order[min(done + size, len(order)) - 1]])
                 size = max(1, _BATCH_TOKENS // length)
-                batch = [
-                    self._tokens.row(windows[row], length) for row in order[done : done + size]
-                ]
+                rows = order[done : done + size]
+                batch = [self._tokens.row(windows[row], length) for row in rows]
                 tokens = torch.tensor(batch, device=self._device)
-                out.append(self._unit((forward or self._model.encode_text)(tokens), "text"))
+                vectors[rows] = self._unit((forward or self._model.encode_text)(tokens), "text")
                 done += size
-        vectors = np.empty((len(order), out[0].shape[1]), dtype=np.float32)
-        vectors[order] = np.concatenate(out)
         return vectors
 
     def _unit(self, features: Tensor, what: str) -> Vectors:
@@ -267,7 +265,7 @@ def import_open_clip(*, with_transformers: bool) -> ModuleType:
 
 
 def devices() -> dict[str, str]:
-    """Return the devices that torch sees, the processor first."""
+    """Return what `resolve` can take as ``device`` here, the processor first, and describe it."""
     found = {"cpu": f"{torch.get_num_threads()} threads"}
     for number in range(torch.cuda.device_count()):
         found[f"cuda:{number}"] = torch.cuda.get_device_name(number)

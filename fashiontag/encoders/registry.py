@@ -113,10 +113,7 @@ def locate(name: str | None, access: files.Access) -> files.ModelFiles:
     from fashiontag.encoders import hub  # huggingface_hub: the embedded model does without
 
     weights = hub.fetch(repo, part, name=name, configured=config is None, access=access)
-    if config is None:
-        config = files.read_config(weights.parent)
-    else:
-        config = files.checked_config(config, name)
+    config = files.checked_config(config, name) if config else files.read_config(weights.parent)
     tokenizer = files.tokenizer_name(config)
     place = hub.fetch_tokenizer(tokenizer, name=name, access=access) if tokenizer else None
     return files.ModelFiles(name, config, weights, place)

@@ -157,9 +157,5 @@ def _words(text: str) -> list[str]:
     import regex
 
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
-    words: list[str] = regex.findall(
-        _PARTS + r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
-        " ".join(text.split()).lower(),
-        flags=regex.IGNORECASE,
-    )
-    return words
+    parts = _PARTS + r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    return list(regex.findall(parts, " ".join(text.split()).lower(), flags=regex.IGNORECASE))

@@ -18,12 +18,11 @@ import numpy as np
 from fashiontag.errors import CatalogError, OutputError, UsageError
 from fashiontag.heads.calibration import Stack
 from fashiontag.heads.classifier import ProbeClassifier, Side
-from fashiontag.heads.features import Features
-from fashiontag.heads.fusion import Heads, ImageOnly
+from fashiontag.heads.features import Features, Vocabulary
+from fashiontag.heads.fusion import IMAGE_ONLY, Heads
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.probe import Probe
 from fashiontag.heads.training import Training
-from fashiontag.heads.vocabulary import Vocabulary
 from fashiontag.labels import parse_labels
 from fashiontag.manifest import FILE_NAME, Manifest
 
@@ -111,9 +110,13 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
         space = parse_labels(content["content"], content["labels"], str(folder))
         vocabulary = Vocabulary(tuple(content["words"]), arrays["vocabulary.idf"])
         features = Features(space, arrays["image.mean"], arrays["title.mean"], vocabulary)
-        model = _classifier(features, content, arrays)
-        training = _training(folder)
-        return Probe(manifest, features, model, training, tuple(content["guards"]))
+        model = ProbeClassifier(
+            widths=features.widths, groups=group_spans(space), precision=content["precision"]
+        )
+        alone = _side("alone", IMAGE_ONLY, features, arrays)
+        titled = _side("titled", Heads(), features, arrays) if content["fuses"] else alone
+        model.restore(alone, titled)
+        return Probe(manifest, features, model, _training(folder), tuple(content["guards"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CatalogError(f"The probe {folder} is damaged ({error}); train it again.") from error
 
@@ -152,14 +155,6 @@ def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
         **(_side_arrays("titled", model.titled_) if model.fuses_ else {}),
     }
     return content, arrays
-
-
-def _classifier(features: Features, content: Json, arrays: Arrays) -> ProbeClassifier:
-    space, widths, precision = features.space, features.widths, content["precision"]
-    model = ProbeClassifier(widths=widths, groups=group_spans(space), precision=precision)
-    alone = _side("alone", ImageOnly(), features, arrays)
-    titled = _side("titled", Heads(), features, arrays) if content["fuses"] else alone
-    return model.restore(alone, titled)
 
 
 def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:

@@ -17,25 +17,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from fashiontag.heads.calibration import (
-    GroupPrior,
-    Stack,
-    candidates,
-    f1_thresholds,
-    promise_thresholds,
-)
-from fashiontag.heads.fusion import Fusion, Heads, ImageOnly, Parts, Widths
+from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
+from fashiontag.heads.fusion import IMAGE_ONLY, Fusion, Heads, Widths
 from fashiontag.heads.groups import GroupSpan
 from fashiontag.heads.linear import FEW, Block, FittedHead, Head, Labelled, Ridge, with_one
 from fashiontag.metrics import average_precision_score, macro
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sklearn.utils import Tags
 
     from fashiontag.heads.linear import Ints
-    from fashiontag.heads.prior import Prior, ZeroLogits
+    from fashiontag.heads.prior import Prior
 
 Floats = NDArray[np.float32]
 
@@ -89,17 +83,6 @@ class Side:
     def probabilities(self, x: Floats) -> Floats:
         """Return probabilities of shape (n, t)."""
         return self.stack.probabilities(self.logits(x))
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """What both sides are fitted on."""
-
-    x: Floats
-    parts: Parts
-    labelled: Labelled
-    prior: Prior | None
-    rates: Floats | None
 
 
 class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -201,17 +184,10 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kin = np.arange(len(x)) if families is None else np.asarray(families)
         kin = np.unique(kin, return_inverse=True)[1].astype(np.int64)
         self.sample_ = _sample(kin)
-        problem = _Problem(
-            x,
-            widths.split(x),
-            Labelled(targets, groups, kin, self.sample_),
-            prior,
-            None if rates is None else np.asarray(rates, np.float32),
-        )
-        zero = prior.alone if prior else None
-        everyone = np.ones(len(x), bool)
+        rates = None if rates is None else np.asarray(rates, np.float32)
+        labelled = Labelled(targets, groups, kin, self.sample_, rates)
         self.alone_, heads, self.left_out_alone_ = self._fit_side(
-            problem, ImageOnly(), everyone, zero
+            x, widths, labelled, prior, IMAGE_ONLY
         )
         self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
         self.settings_ = tuple(head.setting for head in heads)
@@ -219,13 +195,10 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         titled = x[:, widths.image :].any(axis=1)
         self.fuses_ = fusion.sees_title and bool(titled.any())
         if self.fuses_:
-            fusion = fusion.fit(problem.parts, titled, problem.labelled)
+            fusion = fusion.fit(widths.split(x), titled, labelled)
             # The picture's head is known already, if it was fitted on the same rows.
-            known = heads[0] if isinstance(fusion, Heads) and titled.all() else None
-            zero = prior.titled if prior else None
-            if zero and not fusion.sees_image:
-                zero = zero.without(widths.slices[0])
-            self.titled_, heads, fused = self._fit_side(problem, fusion, titled, zero, known)
+            known = heads[0] if fusion == Heads() and titled.all() else None
+            self.titled_, heads, fused = self._fit_side(x, widths, labelled, prior, fusion, known)
             self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
             self.settings_ = (*(head.setting for head in heads), *self.settings_)
         return self
@@ -240,18 +213,18 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.floating[Any]]:  # noqa: N803
         """Return logits of shape (n, t), or (n,) for two classes."""
-        logits = self._judge(self._checked(X), probabilities=False)
+        logits = self._judge(self._checked(X), Side.logits)
         binary = self._single and len(self.classes_) == 2
         return logits[:, 1] - logits[:, 0] if binary else logits
 
     def predict_proba(self, X: ArrayLike) -> Floats:  # noqa: N803
         """Return probabilities of shape (n, t); in an exclusive group they add up to at most 1."""
-        return self._judge(self._checked(X), probabilities=True)
+        return self._judge(self._checked(X), Side.probabilities)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """Return the best class, or for a two-dimensional y the labels above their threshold."""
         x = self._checked(X)
-        chances = self._judge(x, probabilities=True)
+        chances = self._judge(x, Side.probabilities)
         if self._single:
             best: NDArray[Any] = self.classes_[chances.argmax(axis=1)]
             return best
@@ -278,15 +251,13 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not self.fuses_:
             return image, np.full_like(image, np.nan)
         side = self.titled_
-        if not isinstance(side.fusion, Heads):
+        if side.fusion != Heads():
             return image, side.logits(x)
-        seen = side.widths.slices[0]
+        seen = side.widths.image
         scores = side.scores(x)
         scores[-3][:] = 0  # the picture's head
         if side.zero is not None:
-            unseen = x.copy()
-            unseen[:, seen] = 0
-            scores[0] = unseen @ side.zero[:-2] + side.zero[-1]
+            scores[0] = x[:, seen:] @ side.zero[seen:-2] + side.zero[-1]
         return image, side.stack.logits(scores) - side.stack.offsets
 
     # -- how it works -------------------------------------------------------------------------
@@ -320,43 +291,43 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit_side(
         self,
-        problem: _Problem,
+        x: Floats,
+        widths: Widths,
+        labelled: Labelled,
+        prior: Prior | None,
         fusion: Fusion,
-        usable: NDArray[np.bool_],
-        zero: ZeroLogits | None,
         known: FittedHead | None = None,
     ) -> tuple[Side, list[FittedHead], Floats]:
         """Fit the heads of one side and their stack; `known` is the first block's, if it is."""
         head: Head = self.head or Ridge()
-        labelled, sample = problem.labelled, self.sample_
-        widths = Widths(*(part.shape[1] for part in problem.parts))
-        blocks = fusion.blocks(problem.parts)
-        priors: list[Floats | None] = [None] * len(blocks)
-        if problem.prior is not None:
-            deviations = problem.prior.deviations
-            own = zip(widths.slices, deviations[-3:], strict=True)
-            priors = fusion.prior(Parts(*(np.vstack([deviations[at], row]) for at, row in own)))
+        sample = self.sample_
+        usable = np.asarray(x[:, widths.image :].any(axis=1) | (not fusion.sees_title))
+        blocks = fusion.blocks(widths.split(x))
+        block_priors: list[Floats | None] = [None] * len(blocks)
+        zero = None
+        if prior is not None:
+            block_priors = fusion.prior(prior.deviations)
+            zero = prior.titled if fusion.sees_title else prior.alone
+            if not fusion.sees_image:
+                zero = zero.without(widths.slices[0])
         heads = [] if known is None else [known]
-        for block, prior in list(zip(blocks, priors, strict=True))[len(heads) :]:
-            heads.append(head.fit(Block(with_one(block), usable, prior), labelled))
+        for block, block_prior in list(zip(blocks, block_priors, strict=True))[len(heads) :]:
+            heads.append(head.fit(Block(with_one(block), usable, block_prior), labelled))
         scores = [fitted.left_out for fitted in heads]
         truth = np.where(usable[sample][:, None], labelled.targets[sample], -1).astype(np.int8)
         units = np.full(len(heads), head.unit, np.float32)
-        shares = np.ones(len(labelled.groups), np.float32)
+        weights = np.tile(units, (len(labelled.groups), 1))
         none = np.full(len(labelled.groups), -np.inf, np.float32)
-        first = np.zeros(0, np.float32)
         if zero is not None:
             # No label was used to make the zero-shot scores, so on these rows they show how far
             # they can be trusted: where they are right, heads of a few shots could only do harm.
-            scores.insert(0, _zero_scores(problem.x[sample], zero.coef))
-            shares = _SHARE * _doubt(scores[0], truth, labelled.groups)
-            none, first = zero.none, np.ones(1, np.float32)
-        group_priors = [
-            GroupPrior(np.append(first, share * units), np.append(first, units), float(nothing))
-            for share, nothing in zip(shares, none, strict=True)
-        ]
+            scores.insert(0, _zero_scores(x[sample], zero.coef))
+            weights *= _SHARE * _doubt(scores[0], truth, labelled.groups)[:, None]
+            weights, units = np.insert(weights, 0, 1, axis=1), np.insert(units, 0, 1)
+            none = zero.none
+        default = Stack(labelled.groups, weights, np.zeros(truth.shape[1], np.float32), none)
         few = labelled.support < FEW
-        stack = Stack.fit(scores, truth, labelled.groups, group_priors, problem.rates, fixed=few)
+        stack = default.fit(scores, truth, units, labelled.rates, fixed=few)
         chances = stack.probabilities(stack.logits(scores))
         offered = candidates(chances, labelled.groups)
         promises = np.full(truth.shape[1], np.inf, np.float32)
@@ -374,10 +345,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return side, heads, chances
 
-    def _judge(self, x: Floats, *, probabilities: bool) -> Floats:
-        def judge(side: Side, x: Floats) -> Floats:
-            return side.probabilities(x) if probabilities else side.logits(x)
-
+    def _judge(self, x: Floats, judge: Callable[[Side, Floats], Floats]) -> Floats:
         out = judge(self.alone_, x)
         titled = self.titled(x)
         if titled.any():

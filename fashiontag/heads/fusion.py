@@ -66,11 +66,12 @@ class Fusion(Protocol):
         """Return the prior of each block, of shape (p_m + 1, t), from the modalities' own."""
 
 
-class _Chosen:
-    """Some modalities as they are, one block each; nothing is learned."""
+@dataclass(frozen=True)
+class Heads(Fusion):
+    """One head per modality that is seen, summed; nothing is learned."""
 
-    sees_image = True
-    sees_title = True
+    sees_image: bool = True
+    sees_title: bool = True
 
     def fit(self, parts: Parts, titled: NDArray[np.bool_], labelled: Labelled) -> Self:
         """Learn nothing."""
@@ -86,20 +87,6 @@ class _Chosen:
         return [*self.blocks(parts)]
 
 
-@dataclass(frozen=True)
-class Heads(_Chosen):
-    """One head per modality, summed."""
-
-
-@dataclass(frozen=True)
-class ImageOnly(_Chosen):
-    """The picture alone."""
-
-    sees_title = False
-
-
-@dataclass(frozen=True)
-class TitleOnly(_Chosen):
-    """The title alone: one head on its vector and one on its words."""
-
-    sees_image = False
+IMAGE_ONLY = Heads(sees_title=False)
+TITLE_ONLY = Heads(sees_image=False)
+"""One head on the title's vector and one on its words."""

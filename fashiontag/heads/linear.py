@@ -50,12 +50,15 @@ class Labelled:
         Near-duplicates share a number.
     sample : ndarray of shape (s,), int64
         The rows whose left-out scores are wanted, ascending; whole families.
+    rates : ndarray of shape (t,), float32, or None
+        How often labels really occur, where the rows were picked to be balanced.
     """
 
     targets: NDArray[np.int8]
     groups: tuple[GroupSpan, ...]
     families: Ints
     sample: Ints
+    rates: Floats | None = None
 
     @property
     def support(self) -> float:
@@ -255,13 +258,13 @@ class _System:
 
 def _main_axes(z: Floats, gram: Floats | None) -> tuple[Floats, Floats]:
     """Return V of shape (p, r) and the diagonal of B'B, of shape (r,); `gram` is Z'Z if known."""
-    if len(z) > z.shape[1]:
-        values, axes = np.linalg.eigh(z.T @ z if gram is None else gram)
-        keep = values > max(values[-1], 1e-30) * 1e-7
-        return axes[:, keep], values[keep]
-    values, rows = np.linalg.eigh(z @ z.T)
+    tall = len(z) > z.shape[1]
+    if gram is None or not tall:
+        gram = z.T @ z if tall else z @ z.T
+    values, axes = np.linalg.eigh(gram)
     keep = values > max(values[-1], 1e-30) * 1e-7
-    return z.T @ rows[:, keep] / np.sqrt(values[keep]), values[keep]
+    values, axes = values[keep], axes[:, keep]
+    return axes if tall else z.T @ axes / np.sqrt(values), values
 
 
 def _whole_families(families: Ints) -> NDArray[np.bool_]:

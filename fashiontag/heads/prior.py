@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashiontag.heads.features import typical_length
+from fashiontag.heads.fusion import Parts
 
 if TYPE_CHECKING:
     from fashiontag.heads.features import Features
@@ -36,12 +37,6 @@ class ZeroLogits:
     coef: Floats
     none: Floats
 
-    @classmethod
-    def zeros(cls, columns: int, labels: int, groups: int) -> ZeroLogits:
-        """Return logits that say nothing."""
-        none = np.full(groups, -np.inf, np.float32)
-        return cls(np.zeros((columns + 2, labels), np.float32), none)
-
     def without(self, image: slice) -> ZeroLogits:
         """Return what is left where the picture, in these columns, is not to be seen."""
         coef = self.coef.copy()
@@ -55,27 +50,16 @@ class Prior:
 
     Attributes
     ----------
-    deviations : ndarray of shape (p + 3, t), float32
-        Standardised evidence of each modality for each label; the last three rows are the
-        intercepts of image, title and words.
+    deviations : Parts
+        Standardised evidence of each modality for each label, shape (p_m + 1, t), float32; the last
+        row is the intercept.
     titled, alone : ZeroLogits
         Of a product with a title, and of one without.
     """
 
-    deviations: Floats
+    deviations: Parts
     titled: ZeroLogits
     alone: ZeroLogits
-
-
-@dataclass(frozen=True, slots=True)
-class _Linear:
-    """A score of each label as a linear function of one modality's vectors."""
-
-    slopes: Floats
-    intercepts: Floats
-
-    def where(self, shown: Floats) -> _Linear:
-        return _Linear(self.slopes * shown, self.intercepts * shown)
 
 
 def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: Moments) -> Prior:
@@ -88,56 +72,57 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
     image, title : Moments
         How the vectors that are to be judged lie.
     """
-    space, statistics = features.space, zero.statistics
-    at_image, at_title, _ = features.widths.slices
-    size, columns = space.size, sum(features.widths)
+    space, statistics, widths = features.space, zero.statistics, features.widths
+    size, groups = space.size, len(space.groups)
     visible = space.visible.astype(np.float32)
-    image_deviations = _standardised(zero.centred, image).where(visible)
-    title_deviations = _standardised(zero.centred, title)
-    image_cosines = _cosines(zero.prompts, features.image).where(visible)
+    image_cosines = _cosines(zero.prompts, features.image) * visible
     title_cosines = _cosines(zero.prompts, features.title)
-
-    deviations = np.zeros((columns + 3, size), np.float32)
-    deviations[at_image], deviations[-3] = image_deviations.slopes, image_deviations.intercepts
-    deviations[at_title], deviations[-2] = title_deviations.slopes, title_deviations.intercepts
-    deviations[columns - size : columns] = _NAMED * np.eye(size)
-
-    both, single = (ZeroLogits.zeros(columns, size, len(space.groups)) for _ in range(2))
-    titled, alone = both.coef, single.coef
+    # The last columns of the words say, label by label, whether the title names it.
+    named = np.eye(widths.words + 1, size, size - widths.words, np.float32)
+    deviations = Parts(
+        _standardised(zero.centred, image) * visible,
+        _standardised(zero.centred, title),
+        _NAMED * named,
+    )
+    titled, alone = (
+        ZeroLogits(
+            np.zeros((sum(widths) + 2, size), np.float32), np.full(groups, -np.inf, np.float32)
+        )
+        for _ in range(2)
+    )
     # "Unknown" is as near as the group's background is to a product's picture on the average.
     background = zero.background(features.image[None])[0]
     for number, group in enumerate(space.groups):
         span = space.span(group.name)
-        weight = statistics.of(space.name, group.name, exclusive=group.exclusive)
-        by_image, by_title = image_cosines, title_cosines
+        weights = statistics.of(space.name, group.name, exclusive=group.exclusive)
+        image_scores, title_scores = image_cosines[:, span], title_cosines[:, span]
         if not group.exclusive and not statistics.fitted:
             # As near as can be to rows that are standardised over the prompts at hand.
-            by_image, by_title = image_deviations, title_deviations
-        titled[at_image, span] = weight.image * by_image.slopes[:, span]
-        titled[at_title, span] = weight.title * by_title.slopes[:, span]
-        titled[-2, span] = weight.image * by_image.intercepts[span]
-        titled[-1, span] = weight.title * by_title.intercepts[span]
-        titled[columns - size : columns][span, span] = weight.words * np.eye(len(group.labels))
-        alone[at_image, span] = weight.image_alone * by_image.slopes[:, span]
-        alone[-2, span] = weight.image_alone * by_image.intercepts[span]
-        if group.exclusive:
-            both.none[number] = np.logaddexp(weight.unknown, weight.image * background[number])
-            single.none[number] = np.logaddexp(
-                weight.unknown_alone, weight.image_alone * background[number]
-            )
-        else:
-            titled[-2, span] -= weight.unknown
-            alone[-2, span] -= weight.unknown_alone
-    return Prior(deviations, both, single)
+            image_scores, title_scores = deviations.image[:, span], deviations.title[:, span]
+        for logits, image_weight, title_weight, words_weight, unknown in (
+            (titled, weights.image, weights.title, weights.words, weights.unknown),
+            (alone, weights.image_alone, 0.0, 0.0, weights.unknown_alone),
+        ):
+            by_image, by_title = image_weight * image_scores, title_weight * title_scores
+            slopes = by_image[:-1], by_title[:-1], words_weight * named[:-1, span]
+            logits.coef[:, span] = np.vstack([*slopes, by_image[-1], by_title[-1]])
+            if group.exclusive:
+                logits.none[number] = np.logaddexp(unknown, image_weight * background[number])
+            else:
+                logits.coef[-2, span] -= unknown
+    return Prior(deviations, titled, alone)
 
 
-def _standardised(prompts: Floats, moments: Moments) -> _Linear:
-    """Return cosines as deviations from what products usually show; `prompts` are centred."""
+def _standardised(prompts: Floats, moments: Moments) -> Floats:
+    """Return cosines as deviations from what products usually show; `prompts` are centred.
+
+    Shape (p_m + 1, t): slopes, then the intercept.
+    """
     variances = np.einsum("td,de,te->t", prompts, moments.covariance, prompts)
     spread = np.maximum(np.sqrt(np.maximum(variances, 0)), 1e-6).astype(np.float32)
-    return _Linear(prompts.T / spread, -(prompts @ moments.centre) / spread)
+    return np.asarray(np.vstack([prompts.T, -(prompts @ moments.centre)]) / spread, np.float32)
 
 
-def _cosines(prompts: Floats, mean: Floats) -> _Linear:
-    """Return cosines themselves: length · (features @ prompt) + mean @ prompt."""
-    return _Linear(typical_length(mean) * prompts.T, prompts @ mean)
+def _cosines(prompts: Floats, mean: Floats) -> Floats:
+    """Return cosines themselves: length · (features @ prompt) + mean @ prompt; shape as above."""
+    return np.vstack([np.float32(typical_length(mean)) * prompts.T, prompts @ mean])

@@ -102,7 +102,10 @@ class Decider:
         tags = [
             self._tag(scores, row, column, score)
             for labels in given
-            for column, score in sorted(labels.items(), key=self._order)
+            # by score, equal ones by name
+            for column, score in sorted(
+                labels.items(), key=lambda given: (-given[1], self._names[given[0]][1])
+            )
         ]
         if scores.promises is not None:
             # The best guess of each exclusive group that gives nothing.
@@ -111,11 +114,6 @@ class Decider:
                     best = group.span.start + int(scores.labels[row, group.span].argmax())
                     tags.append(self._tag(scores, row, best, values[best], "abstain"))
         return tuple(tags)
-
-    def _order(self, given: tuple[int, float]) -> tuple[float, str]:
-        """Sort by score, equal ones by name."""
-        column, score = given
-        return -score, self._names[column][1]
 
     def all_scores(self, scores: Scores, row: int) -> Mapping[str, Mapping[str, float]]:
         """Return every label's score of one row, with "unknown" in exclusive groups."""
@@ -135,13 +133,7 @@ class Decider:
         if scores.promises is not None and decision is None:
             kept = scores.labels[row, column] >= scores.promises[row, column]
             decision = "publish" if kept else "review"
-        source = _source(scores, row, column)
+        by_image, by_title = scores.by_image[row, column], scores.by_title[row, column]
+        source: Source = "both" if by_image == by_title else "image" if by_image else "title"
         method: Method = "probe" if probed else "zero-shot"
         return TagScore(*self._names[column], score, source, method, decision)
-
-
-def _source(scores: Scores, row: int, column: int) -> Source:
-    by_image, by_title = scores.by_image[row, column], scores.by_title[row, column]
-    if by_image == by_title:
-        return "both"
-    return "image" if by_image else "title"

@@ -18,11 +18,10 @@ import json
 import math
 import os
 import secrets
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Did = Literal["", "added", "built"]
     Rows = NDArray[np.int64]
     Floats = NDArray[np.float32]
 
@@ -98,16 +98,6 @@ class Manifest:
         except (OSError, ValueError, TypeError):
             return None
         return manifest if manifest.format == FORMAT else None
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What `refresh` did (``built``, ``added`` or nothing), with how many rows."""
-
-    did: str
-    rows: int
-    recall: float
-    seconds: float
 
 
 class InvertedFile:
@@ -224,7 +214,7 @@ def refresh(
     *,
     worth: int = WORTH,
     tail: int = TAIL,
-) -> Refreshed:
+) -> Did:
     """Make a folder's file cover the rows that items have; only one process does it at a time.
 
     Few new rows: nothing. More: they are added. Twice as many rows as the lists were made for, or
@@ -246,31 +236,35 @@ def refresh(
     worth, tail : int
         See `WORTH` and `TAIL`.
 
+    Returns
+    -------
+    {"", "added", "built"}
+        What was done.
+
     Raises
     ------
     StoreError
         If the disk is full or not writable.
     """
-    started = time.monotonic()
     held = np.zeros(rows.max(initial=-1) + 1, dtype=np.bool_)
     held[rows[rows >= 0]] = True
     wanted = np.flatnonzero(held)  # sorting a million takes a tenth of what adding 1 % does
-    done = Refreshed("", 0, 1.0, 0.0)
     if not len(wanted) or len(wanted) * matrix.shape[1] < worth:
-        return done
+        return ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder) as first:
             if not first:
-                return done
+                return ""
             work = _Work(folder, bound_to, matrix, mean, wanted, queries)
             opened = InvertedFile.open(folder, bound_to, wanted)
+            did: Did = "built"
             if opened is None or opened.outgrown(len(wanted)):
-                did, manifest, count = "built", work.build(), len(wanted)
+                manifest = work.build()
             elif len(opened.tail) > tail:
-                did, manifest, count = "added", work.extend(opened), len(opened.tail)
+                did, manifest = "added", work.extend(opened)
             else:
-                return replace(done, recall=opened.manifest.recall)
+                return ""
             text = json.dumps(asdict(manifest), indent=1)
             _write(folder / MANIFEST, lambda part: part.write_text(text, encoding="utf-8"))
             _sweep(folder, manifest)
@@ -279,7 +273,7 @@ def refresh(
             f"The neighbours in {folder} can't be written ({error}); make room, searches compare "
             "everything meanwhile."
         ) from error
-    return Refreshed(did, count, manifest.recall, time.monotonic() - started)
+    return did
 
 
 @dataclass(frozen=True, slots=True)

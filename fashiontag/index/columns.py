@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -24,17 +23,16 @@ FIELD = "table."
 """What stands before a field's name where columns are named; tag groups stand alone."""
 
 SCHEMA = """
-CREATE TABLE vals (
+CREATE TABLE IF NOT EXISTS vals (
     val INTEGER PRIMARY KEY, name TEXT NOT NULL, value TEXT NOT NULL, numeric REAL,
     UNIQUE (name, value));
-CREATE TABLE facets (
+CREATE TABLE IF NOT EXISTS facets (
     val INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (val, number)) WITHOUT ROWID
 """
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """Which items have which value: numbers by value, numeric values first, in their order.
 
     Attributes

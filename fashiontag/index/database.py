@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import sqlite3
-import threading
 import time
 from collections import defaultdict
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from fashiontag.errors import StoreError
+from fashiontag.database import Database, as_utf8
 from fashiontag.index import columns
 from fashiontag.index.columns import Column
 from fashiontag.index.derived import Derived
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fashiontag.datamodels import Item
     from fashiontag.index.columns import Operator
     from fashiontag.index.derived import Arrays
 
@@ -46,21 +44,19 @@ A file has one item: that of the folder or table it belongs to if that is indexe
 guest who named it last."""
 
 FORMAT = 4
-PATIENCE = 60
-"""Seconds that a writer waits for another."""
 
 _SCHEMA = """
-CREATE TABLE sources (
+CREATE TABLE IF NOT EXISTS sources (
     source INTEGER PRIMARY KEY AUTOINCREMENT, root TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL,
     model TEXT NOT NULL, labels TEXT NOT NULL, updated REAL NOT NULL);
-CREATE TABLE items (
+CREATE TABLE IF NOT EXISTS items (
     number INTEGER PRIMARY KEY AUTOINCREMENT, source INTEGER NOT NULL, id TEXT NOT NULL,
     path TEXT NOT NULL, title TEXT NOT NULL, tags TEXT NOT NULL, fields TEXT NOT NULL,
     image_key TEXT, text_key TEXT, family INTEGER NOT NULL, UNIQUE (source, id));
-CREATE TABLE vocabulary (word INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE words (number INTEGER PRIMARY KEY, words BLOB NOT NULL);
-CREATE TABLE state (generation INTEGER NOT NULL);
-INSERT INTO state VALUES (0)
+CREATE TABLE IF NOT EXISTS vocabulary (word INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS words (number INTEGER PRIMARY KEY, words BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS state (generation INTEGER NOT NULL);
+INSERT INTO state SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state)
 """
 _STAGED = """
 CREATE TEMP TABLE staged (
@@ -75,24 +71,17 @@ class Entry:
 
     Attributes
     ----------
-    id, path, title : str
-        As in `Item`.
-    text : str
-        The title without markup.
+    item : Item
+        Its picture's locator is the path.
     tags : tuple of str or None
         ``group=label`` each; None where nobody judged: what is known stays as long as picture and
         title are the same.
-    fields : Mapping of str to str
     image_key, text_key : str or None
         Where the vectors are in the store; None where there is none.
     """
 
-    id: str
-    path: str
-    title: str
-    text: str
+    item: Item
     tags: tuple[str, ...] | None
-    fields: Mapping[str, str]
     image_key: str | None
     text_key: str | None
 
@@ -122,10 +111,11 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class KnownTitle:
-    """What the index knows an item's seller to have written."""
+    """What the index knows an item's seller to have written, and where its picture's vector is."""
 
     title: str
     fields: Mapping[str, str]
+    image_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +161,8 @@ class Placement:
 class Index:
     """The items of a workspace. Open with `Index.open`; usable as a context manager."""
 
-    def __init__(self, workspace: Path, database: sqlite3.Connection) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Path, database: Database) -> None:
         self._database = database
-        self._lock = threading.RLock()
         self._derived = Derived(workspace / DERIVED)
 
     @classmethod
@@ -186,44 +174,19 @@ class Index:
         StoreError
             If the folder can't be written, the file is no index, or another version made it.
         """
-        try:
-            workspace.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(
-                workspace / DATABASE,
-                timeout=PATIENCE,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            # One short transaction creates and later ones replace: no need for a write-ahead log.
-            if _version(database) == 0:
-                database.execute("BEGIN IMMEDIATE")
-                if _version(database) == 0:
-                    for statement in f"{_SCHEMA};{columns.SCHEMA}".split(";"):
-                        database.execute(statement)
-                    database.execute(f"PRAGMA user_version = {FORMAT}")
-                database.execute("COMMIT")
-            version = _version(database)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                f"The index in {workspace} can't be opened ({error}); {_way_out(error)}."
-            ) from error
-        if version != FORMAT:
-            database.close()
-            way = (
-                f"delete {DATABASE} there and run fashiontag index again"
-                if version < FORMAT
-                else "update fashiontag"
-            )
-            raise StoreError(
-                f"The index in {workspace} has format {version}, this fashiontag reads {FORMAT}; "
-                f"{way} or name another workspace with --workspace."
-            )
+        # One short transaction creates and later ones replace: no need for a write-ahead log.
+        database = Database(
+            workspace / DATABASE,
+            f"{_SCHEMA};{columns.SCHEMA}",
+            FORMAT,
+            subject=f"The index in {workspace}",
+            remedy="and run fashiontag index again",
+        )
         return cls(workspace, database)
 
     def close(self) -> None:
         """Release the file."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -269,15 +232,15 @@ class Index:
         StoreError
             If the disk is full or not writable.
         """
-        with self._transaction():
+        with self._database.turn():
             self._database.execute("DROP TABLE IF EXISTS temp.staged")
             self._database.execute(_STAGED)
         for block in blocks(entries):  # outside of a transaction: what they raise is theirs
-            with self._transaction():  # locks nothing but the temporary file
+            with self._database.turn():  # locks nothing but the temporary file
                 self._database.executemany(
                     "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_as_row, block)
                 )
-        with self._transaction("IMMEDIATE"):
+        with self._database.turn("written", "IMMEDIATE"):
             source = self._source(root, fingerprint, model, labels)
             left = self._drop_guests(source, root)
             renamed = self._rename(source) if complete else set()
@@ -293,7 +256,7 @@ class Index:
             " fingerprint = excluded.fingerprint, model = excluded.model,"
             " labels = coalesce(nullif(excluded.labels, ''), labels), updated = excluded.updated"
             " RETURNING source",
-            (_text(root), fingerprint, model, labels, time.time()),
+            (as_utf8(root), fingerprint, model, labels, time.time()),
         ).fetchone()
         return int(source)
 
@@ -360,7 +323,9 @@ class Index:
         ).fetchall()
         kept = run("SELECT count(*) FROM items WHERE source = ?", (source,)).fetchone()[0]
         last = run("SELECT coalesce(max(number), 0) FROM items").fetchone()[0]
-        self._delete("items", (row[0] for row in (*left, *gone)))
+        self._database.executemany(
+            "DELETE FROM items WHERE number = ?", [(row[0],) for row in (*left, *gone)]
+        )
         self._database.executemany(
             "UPDATE items SET (path, title, tags, fields, image_key, text_key, family) ="
             " (SELECT path, title, tags, fields, image_key, text_key, family"
@@ -374,8 +339,10 @@ class Index:
             " (SELECT 1 FROM items AS i WHERE i.source = ? AND i.id = s.id)",
             (source, source),
         ).rowcount
-        retitled = (row for row in changed if row[5])
-        self._delete("words", (row[0] for row in (*left, *gone, *retitled)))
+        retitled = [row for row in changed if row[5]]
+        self._database.executemany(
+            "DELETE FROM words WHERE number = ?", [(row[0],) for row in (*left, *gone, *retitled)]
+        )
         self._write_words(source)
         added = run("SELECT number, '[]', '{}', tags, fields FROM items WHERE number > ?", (last,))
         columns.write(self._database, chain(left, gone, (row[:5] for row in changed), added))
@@ -387,10 +354,6 @@ class Index:
             gone=len(gone),
             unchanged=kept - len(gone) - len(touched),
         )
-
-    def _delete(self, table: Literal["items", "words"], numbers: Iterable[int]) -> None:
-        statement = f"DELETE FROM {table} WHERE number = ?"  # noqa: S608 (one of two names)
-        self._database.executemany(statement, ((number,) for number in numbers))
 
     def _write_words(self, source: int) -> None:
         """Give the items that have none the words of their titles, as numbers."""
@@ -415,7 +378,7 @@ class Index:
 
     def sources(self) -> tuple[SourceStatus, ...]:
         """Return what is indexed, the source updated last first."""
-        with self._transaction():
+        with self._database.turn():
             return tuple(
                 SourceStatus(*row)
                 for row in self._database.execute(
@@ -425,33 +388,20 @@ class Index:
             )
 
     def titles(self, root: str) -> dict[str, KnownTitle]:
-        """Return what is known of each id of a source."""
-        with self._transaction():
+        """Return what is known of each id of a source, in order."""
+        with self._database.turn():
             return {
-                item: KnownTitle(title, json.loads(fields))
-                for item, title, fields in self._database.execute(
-                    "SELECT id, title, fields FROM items JOIN sources USING (source)"
-                    " WHERE root = ?",
-                    (_text(root),),
+                item: KnownTitle(title, json.loads(fields), image_key)
+                for item, title, fields, image_key in self._database.execute(
+                    "SELECT id, title, fields, image_key FROM items JOIN sources USING (source)"
+                    " WHERE root = ? ORDER BY id",
+                    (as_utf8(root),),
                 )
             }
 
-    def names_of_pictures(self, root: str, keys: Sequence[str]) -> dict[str, list[str]]:
-        """Return the ids under which a source has these pictures, in order."""
-        found: dict[str, list[str]] = defaultdict(list)
-        if keys:
-            with self._transaction():
-                for key, item in self._database.execute(
-                    "SELECT image_key, id FROM items JOIN sources USING (source)"
-                    " WHERE root = ? AND image_key IN (SELECT value FROM json_each(?)) ORDER BY id",
-                    (_text(root), json.dumps(list(keys))),
-                ):
-                    found[key].append(item)
-        return found
-
     def columns(self) -> tuple[str, ...]:
         """Return what `matching` can be asked for: tag groups, then ``table.NAME`` of fields."""
-        with self._transaction():
+        with self._database.turn():
             return columns.names(self._database)
 
     def matching(self, column: str, operator: Operator, value: str | float) -> NDArray[np.int64]:
@@ -467,21 +417,16 @@ class Index:
         operator : {"=", "<", "<=", ">", ">="}
         value : str or float
         """
-
-        def read() -> Arrays:
-            found = Column.read(self._database, column)
-            return found.values, found.numerics, found.starts, found.numbers
-
-        known = Column(*self._kept("column " + column, 4, read))
-        with self._transaction():
-            return known.matching(self._database, column, operator, value)
+        kept = self._kept("column " + column, 4, lambda: Column.read(self._database, column))
+        with self._database.turn():
+            return Column(*kept).matching(self._database, column, operator, value)
 
     def words(self, text: str) -> list[int]:
         """Return the numbers of a text's words, each once; -1 for one that no title ever had."""
-        with self._transaction():
+        with self._database.turn():
             find = self._database.execute
             found = (
-                find("SELECT word FROM vocabulary WHERE text = ?", (_text(word),)).fetchone()
+                find("SELECT word FROM vocabulary WHERE text = ?", (as_utf8(word),)).fetchone()
                 for word in dict.fromkeys(split(text))
             )
             return [row[0] if row else -1 for row in found]
@@ -502,7 +447,7 @@ class Index:
 
     def items(self, numbers: Sequence[int]) -> list[IndexedItem]:
         """Return these items, in this order; what has gone meanwhile is left out."""
-        with self._transaction():
+        with self._database.turn():
             found = {
                 number: IndexedItem(number, item, path, title, tuple(json.loads(tags)))
                 for number, item, path, title, tags in self._database.execute(
@@ -559,8 +504,8 @@ class Index:
         ``numbers`` is what the first of them must be: those of a placement can be of a state that
         the index has just left.
         """
-        with self._transaction():  # all that is read is of one state
-            generation = self._generation()
+        with self._database.turn():  # all that is read is of one state
+            ((generation,),) = self._database.execute("SELECT generation FROM state")
             kept = self._derived.read(generation, name, count)
             if kept is not None and (numbers is None or np.array_equal(kept[0], numbers)):
                 return kept
@@ -570,40 +515,9 @@ class Index:
 
     def generation(self) -> int:
         """Return a number that is another whenever a source was replaced."""
-        with self._transaction():
-            return self._generation()
-
-    def _generation(self) -> int:
-        return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
-
-    @contextmanager
-    def _transaction(self, kind: Literal["IMMEDIATE", "DEFERRED"] = "DEFERRED") -> Iterator[None]:
-        with self._lock:
-            try:
-                self._database.execute(f"BEGIN {kind}")
-                yield
-                self._database.execute("COMMIT")
-            except BaseException as error:
-                with suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-                if isinstance(error, StoreError) or not isinstance(error, OSError | sqlite3.Error):
-                    raise
-                raise StoreError(
-                    f"The index in {self._workspace} can't be used ({error}); {_way_out(error)}."
-                ) from error
-
-
-def _version(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _way_out(error: OSError | sqlite3.Error) -> str:
-    if type(error) is sqlite3.DatabaseError:  # its heirs are for other troubles
-        return f"delete {DATABASE} there and run fashiontag index, or name another --workspace"
-    return (
-        "make room there and let it be written, or name another --workspace: the index is as it "
-        "was before"
-    )
+        with self._database.turn():
+            ((generation,),) = self._database.execute("SELECT generation FROM state")
+        return int(generation)
 
 
 def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Iterator[bytes]:
@@ -631,16 +545,17 @@ def _short(text: str) -> int:
 
 
 def _as_row(entry: Entry) -> tuple[str | int | None, ...]:
+    item = entry.item
     return (
-        _text(entry.id),
-        _text(entry.path),
-        _text(entry.title),
+        as_utf8(item.id),
+        as_utf8(item.image.locator),
+        as_utf8(item.title),
         None if entry.tags is None else _json(list(entry.tags)),
-        _json(dict(entry.fields)),
+        _json(dict(item.fields)),
         entry.image_key,
         entry.text_key,
-        _family(entry.text),
-        _text(" ".join(split(entry.text))),
+        _family(item.text),
+        as_utf8(" ".join(split(item.text))),
     )
 
 
@@ -648,9 +563,4 @@ _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 def _json(value: object) -> str:
-    return _text(_encode(value))
-
-
-def _text(text: str) -> str:
-    """Make a text that isn't valid Unicode (a lone surrogate) one that SQLite takes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return as_utf8(_encode(value))

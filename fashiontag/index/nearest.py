@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from fashiontag.index.words import firsts
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -119,25 +117,16 @@ def nearest(
     words : ndarray of shape (n,), float32, optional
         From `closeness`, in [0, 1): how far an item's title takes it to the query.
     among : ndarray of shape (m,), int64, optional
-        Numbers of the only items that may be hits.
+        Places of the only items that may be hits, ascending, as from `where.select`.
     fold : bool
         Whether items of one family or picture count as one hit, the best of them.
     floor : float, "auto" or None
         The lowest score of a hit; ``"auto"`` takes `chance_level` of this query's scores.
     """
-    if among is None:
-        allowed = np.arange(len(placement.numbers))
-    elif len(among) < len(placement.numbers) // 8:  # numbers ascend: looking few up is faster
-        wanted = np.sort(among)
-        wanted = wanted[firsts(wanted)]
-        places = np.searchsorted(placement.numbers, wanted)
-        there = places < len(placement.numbers)
-        allowed = places[there][placement.numbers[places[there]] == wanted[there]]
-    else:
-        allowed = np.flatnonzero(members(placement.numbers, among))
+    allowed = np.arange(len(placement.numbers)) if among is None else among
     scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
     if len(allowed) > max(FEW, 50 * k) and all(part.proposer for part in parts):
-        allowed = _proposed(placement, parts, words, k, None if among is None else allowed)
+        allowed = _proposed(placement, parts, words, k, among)
     if floor == "auto":
         # The query's own distribution is that over everything, or a filter would move the cut;
         # 20,000 items show it as well as all.

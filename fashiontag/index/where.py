@@ -1,4 +1,4 @@
-"""The filter language of ``--where``: text → tree → the numbers of the items that satisfy it.
+"""The filter language of ``--where``: text → filter → the places of the items that satisfy it.
 
 ::
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -28,73 +27,36 @@ from fashiontag.index.columns import number
 from fashiontag.index.nearest import members
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
     from fashiontag.index.columns import Operator
     from fashiontag.index.database import Index
 
     Mask = NDArray[np.bool_]
+    Holds = Callable[[str, Operator, str | float], Mask]
+    """Which items have a value in this column that is so related to this one; a text compares as
+    text, a number as a number."""
+
+    Filter = Callable[[Holds], Mask]
+    """Which items satisfy a filter, by what holds of its comparisons."""
 
 DEEPEST = 50
 """Levels of brackets and ``not``; a person uses three, and the parser calls itself for each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One column against one value; a text value compares as text, a number as a number."""
-
-    column: str
-    operator: Operator
-    value: str | float
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """What doesn't satisfy the inner filter, items without that column included."""
-
-    inner: Filter
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """``and``."""
-
-    parts: tuple[Filter, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """``or``, and ``in``."""
-
-    parts: tuple[Filter, ...]
-
-
-Filter = Comparison | Not | AllOf | AnyOf
 
 _TOKEN = re.compile(
     r"""(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.-]))
       | (?P<name>\w[\w-]*)
       | (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
       | (?P<sign><=|>=|!=|<>|==|[=<>(),.])
-      | (?P<blank>\s+)""",
+      | (?P<blank>\s+)
+      | (?P<stray>.)
+      | (?P<end>\Z)""",
     re.VERBOSE,
 )
 _SAME_SIGN = {"==": "=", "<>": "!="}
 _RESERVED = frozenset({"and", "or", "not", "in"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-    @property
-    def unquoted(self) -> str:
-        if self.kind != "text":
-            return self.text
-        quote = self.text[0]
-        return self.text[1:-1].replace(quote * 2, quote)
 
 
 def parse(text: str) -> Filter:
@@ -109,7 +71,7 @@ def parse(text: str) -> Filter:
 
 
 def select(filter_: Filter, index: Index, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return which of these items satisfy a filter, ascending.
+    """Return the places of the items that satisfy a filter, ascending, shape (m,), int64.
 
     Parameters
     ----------
@@ -125,19 +87,10 @@ def select(filter_: Filter, index: Index, numbers: NDArray[np.int64]) -> NDArray
     """
     columns = index.columns()
 
-    def holds(node: Filter) -> Mask:
-        match node:
-            case Comparison():
-                column = _column(node.column, columns)
-                return members(numbers, index.matching(column, node.operator, node.value))
-            case Not():
-                return ~holds(node.inner)
-            case AllOf():
-                return np.asarray(np.all([holds(part) for part in node.parts], axis=0))
-            case AnyOf():
-                return np.asarray(np.any([holds(part) for part in node.parts], axis=0))
+    def holds(name: str, operator: Operator, value: str | float) -> Mask:
+        return members(numbers, index.matching(_column(name, columns), operator, value))
 
-    return numbers[holds(filter_)]
+    return np.flatnonzero(filter_(holds))
 
 
 def _column(name: str, columns: tuple[str, ...]) -> str:
@@ -168,24 +121,25 @@ class _Parser:
         self._depth = 0
 
     def parse(self) -> Filter:
-        if self._token.kind == "end":
+        if self._token.lastgroup == "end":
             raise QueryError("--where is empty; give a condition such as \"color = 'red'\".")
         parsed = self._filter()
-        if self._token.kind != "end":
+        if self._token.lastgroup != "end":
             raise self._wrong("'and', 'or' or the end")
         return parsed
 
     def _filter(self) -> Filter:
-        parts = [self._either()]
-        while self._take("or"):
-            parts.append(self._either())
-        return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+        return _any(self._parted_by("or", self._either))
 
     def _either(self) -> Filter:
-        parts = [self._factor()]
-        while self._take("and"):
-            parts.append(self._factor())
-        return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
+        parts = self._parted_by("and", self._factor)
+        return lambda holds: np.asarray(np.all([part(holds) for part in parts], axis=0))
+
+    def _parted_by(self, sign: str, part: Callable[[], Filter]) -> list[Filter]:
+        parts = [part()]
+        while self._take(sign):
+            parts.append(part())
+        return parts
 
     def _factor(self) -> Filter:
         self._depth += 1
@@ -193,9 +147,8 @@ class _Parser:
             raise QueryError(
                 f"--where is nested more than {DEEPEST} levels deep; write it flatter."
             )
-        parsed: Filter
         if self._take("not"):
-            parsed = Not(self._factor())
+            parsed = _not(self._factor())
         elif self._take("("):
             parsed = self._filter()
             self._expect(")")
@@ -209,55 +162,53 @@ class _Parser:
         negated = self._take("not")
         if self._take("in"):
             self._expect("(")
-            parts = [Comparison(column, "=", self._value())]
-            while self._take(","):
-                parts.append(Comparison(column, "=", self._value()))
+            found = _any(self._parted_by(",", lambda: _comparing(column, "=", self._value())))
             self._expect(")")
-            return Not(AnyOf(tuple(parts))) if negated else AnyOf(tuple(parts))
+            return _not(found) if negated else found
         if negated:
             raise self._wrong("'in'")
-        sign = _SAME_SIGN.get(self._token.text, self._token.text)
-        if self._token.kind != "sign" or sign in "().,":
+        sign = _SAME_SIGN.get(self._token.group(), self._token.group())
+        if self._token.lastgroup != "sign" or sign in "().,":
             raise self._wrong("=, !=, <, <=, >, >= or in (...)")
         self._next += 1
         value = self._value()
         if sign == "!=":
-            return Not(Comparison(column, "=", value))
+            return _not(_comparing(column, "=", value))
         if sign != "=" and isinstance(value, str):
             # '50' in quotes is a number where order is asked for: '9' > '50' helps nobody
             as_number = number(value)
             value = value if as_number is None else as_number
-        return Comparison(column, cast("Operator", sign), value)
+        return _comparing(column, cast("Operator", sign), value)
 
     def _column_name(self) -> str:
-        name = self._taken({"name"}, "a column").text
+        name = self._taken({"name"}, "a column").group()
         if not self._take("."):
             return name
         field = self._token
-        if field.kind not in {"name", "text", "number"}:
+        if field.lastgroup not in {"name", "text", "number"}:
             raise self._wrong("a field's name after the dot")
         self._next += 1
-        return f"{name}.{field.unquoted}"
+        return f"{name}.{_unquoted(field)}"
 
     def _value(self) -> str | float:
         token = self._taken({"number", "text", "name"}, "a value such as 'red' or 50")
-        return float(token.text) if token.kind == "number" else token.unquoted
+        return float(token.group()) if token.lastgroup == "number" else _unquoted(token)
 
     @property
-    def _token(self) -> _Token:
+    def _token(self) -> re.Match[str]:
         return self._tokens[self._next]
 
-    def _taken(self, kinds: set[str], wanted: str) -> _Token:
+    def _taken(self, kinds: set[str], wanted: str) -> re.Match[str]:
         """Return the next token, which must be of one of these kinds and no word of the grammar."""
         token = self._token
-        if token.kind not in kinds or token.text.lower() in _RESERVED:
+        if token.lastgroup not in kinds or token.group().lower() in _RESERVED:
             raise self._wrong(wanted)
         self._next += 1
         return token
 
     def _take(self, text: str) -> bool:
         token = self._token
-        found = token.kind in {"name", "sign"} and token.text.lower() == text
+        found = token.lastgroup in {"name", "sign"} and token.group().lower() == text
         self._next += found
         return found
 
@@ -267,24 +218,39 @@ class _Parser:
 
     def _wrong(self, wanted: str) -> QueryError:
         token = self._token
-        got = "the end" if token.kind == "end" else repr(token.text)
+        got = "the end" if token.lastgroup == "end" else repr(token.group())
         return QueryError(
-            f"--where: got {got} at character {token.at + 1} of {self._text!r}, wanted {wanted}."
+            f"--where: got {got} at character {token.start() + 1} of {self._text!r}, wanted"
+            f" {wanted}."
         )
 
 
-def _tokens(text: str) -> list[_Token]:
-    tokens = []
-    at = 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            what = "a quote that never closes" if text[at] in "'\"" else repr(text[at])
+def _any(parts: Sequence[Filter]) -> Filter:
+    return lambda holds: np.asarray(np.any([part(holds) for part in parts], axis=0))
+
+
+def _not(inner: Filter) -> Filter:
+    """Hold what doesn't satisfy the inner filter, items without that column included."""
+    return lambda holds: ~inner(holds)
+
+
+def _comparing(column: str, operator: Operator, value: str | float) -> Filter:
+    return lambda holds: holds(column, operator, value)
+
+
+def _unquoted(token: re.Match[str]) -> str:
+    text = token.group()
+    return text if token.lastgroup != "text" else text[1:-1].replace(text[0] * 2, text[0])
+
+
+def _tokens(text: str) -> list[re.Match[str]]:
+    tokens = [token for token in _TOKEN.finditer(text) if token.lastgroup != "blank"]
+    for token in tokens:
+        if token.lastgroup == "stray":
+            sign = token.group()
+            what = "a quote that never closes" if sign in "'\"" else repr(sign)
             raise QueryError(
-                f"--where: got {what} at character {at + 1} of {text!r}, wanted a condition such "
-                "as \"color = 'red' and table.price < 50\"."
+                f"--where: got {what} at character {token.start() + 1} of {text!r}, wanted a "
+                "condition such as \"color = 'red' and table.price < 50\"."
             )
-        if found.lastgroup != "blank":
-            tokens.append(_Token(str(found.lastgroup), found.group(), at))
-        at = found.end()
-    return [*tokens, _Token("end", "", at)]
+    return tokens

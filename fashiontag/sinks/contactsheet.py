@@ -58,7 +58,7 @@ def open_report(
 def _whole(part: PartFile, sink: ReportSink) -> Iterator[ReportSink]:
     with part:
         yield sink
-        sink.finish({})
+        sink.finish()
 
 
 class ReportSink:
@@ -81,7 +81,6 @@ class ReportSink:
         self._rows = 0
         self._thumb_bytes = 0
         self._without_picture = 0
-        self._finished = False
         self._part.write(self._around_rows({})[0])
 
     def write(self, tagged: Tagged, item: Item) -> None:
@@ -89,8 +88,12 @@ class ReportSink:
         self._rows += 1
         if self._rows > _MOST_ROWS:
             return
-        if tagged.status == "ok":
-            self._add_picture(item)
+        if tagged.status == "ok" and self._thumb_bytes >= _MOST_THUMBS:
+            self._without_picture += 1
+        elif tagged.status == "ok" and (image := pages.picture_of(item, self._load)) is not None:
+            thumb = pages.embed_thumbnail(image)
+            self._thumb_bytes += len(thumb)
+            self._thumbs.append((self._rows - 1, thumb))
         row: dict[str, Any] = {"id": tagged.id, "path": tagged.path, "title": tagged.title}
         if tagged.status == "error":
             row["error"] = tagged.message or "no reason was given"
@@ -109,21 +112,8 @@ class ReportSink:
         if len(self._held) >= _ROWS_AT_ONCE:
             self._flush()
 
-    def _add_picture(self, item: Item) -> None:
-        if self._thumb_bytes >= _MOST_THUMBS:
-            self._without_picture += 1
-            return
-        image = pages.picture_of(item, self._load)
-        if image is not None:
-            thumb = pages.embed_thumbnail(image)
-            self._thumb_bytes += len(thumb)
-            self._thumbs.append((self._rows - 1, thumb))
-
-    def finish(self, summary: Mapping[str, str]) -> None:
-        """End the page; `summary` stands in its head, name and value."""
-        if self._finished:
-            return  # the block's end finishes what nobody has
-        self._finished = True
+    def finish(self) -> None:
+        """End the page."""
         self._flush()
         notices = []
         if self._rows > _MOST_ROWS:
@@ -132,19 +122,20 @@ class ReportSink:
             notices.append(f"{self._without_picture:,} cards are without their picture, for size.")
         page = {
             "groups": [{"name": name, "exclusive": only} for name, only in self._groups.items()],
-            "facts": list(summary.items()),
             "notice": " ".join(notices),
         }
         self._part.write(self._around_rows(page)[1])
 
     def _around_rows(self, page: Mapping[str, Any]) -> list[str]:
         """Return what stands before the rows, and what after them: that is known at the end."""
-        text = pages.page_template("contactsheet.html").render(title=self._title, page=page)
+        text = (
+            pages.templates().get_template("contactsheet.html").render(title=self._title, page=page)
+        )
         return text.split("<!-- rows -->\n")
 
     def _flush(self) -> None:
         if self._held:
-            template = pages.page_template("contactsheet_rows.html")
+            template = pages.templates().get_template("contactsheet_rows.html")
             self._part.write(template.render(rows=self._held, pictures=self._thumbs))
             self._held.clear()
             self._thumbs.clear()

@@ -21,7 +21,7 @@ from fashiontag.datamodels import Hit, Item
 from fashiontag.sinks.partfile import PartFile
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Environment
     from PIL import Image
 
 _BOX = (240, 288)  # pixels of a thumbnail: a card's 190 px, sharp on most screens
@@ -30,7 +30,7 @@ _SIDE = 120  # a JPEG may be decoded at any scale that leaves twice this: a thum
 
 
 class LoadImage(Protocol):
-    """Bytes → picture; `fashiontag.catalog.load_image` is one."""
+    """Bytes → picture; `fashiontag.catalog.images.load_image` is one."""
 
     def __call__(self, data: bytes, *, at_least: int) -> Image.Image:
         """Decode a picture whose shorter side is needed in `at_least` pixels, or `ImageError`."""
@@ -85,17 +85,13 @@ def write_page(out: Path, template: str, **values: object) -> None:
         Nothing can be written there.
     """
     with PartFile(out) as part:
-        for text in page_template(template).generate(values):
+        for text in templates().get_template(template).generate(values):
             part.write(text)
 
 
-def page_template(name: str) -> Template:
-    """Return a template of this room; a page's extend ``page.html``, which has its policy."""
-    return _environment().get_template(name)
-
-
 @cache
-def _environment() -> Environment:
+def templates() -> Environment:
+    """Return the templates of this room; a page's extend ``page.html``, which has its policy."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # only where a page is written
 
     environment = Environment(

@@ -68,8 +68,9 @@ class PartFile:
             yield
         except OSError as error:
             reason = error.strerror or str(error)
-            msg = f"can't write {str(self._target)!r}: {reason}; name a file that can be written"
-            raise OutputError(msg) from error
+            raise OutputError(
+                f"can't write {str(self._target)!r}: {reason}; name a file that can be written"
+            ) from error
 
     def write(self, text: str) -> None:
         r"""Add text in UTF-8; a lone surrogate, from a file name, is spelled out as ``\udcXX``."""

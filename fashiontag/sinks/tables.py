@@ -266,7 +266,8 @@ def _stream_writer(stream: TextIO | BinaryIO) -> Callable[[str], object]:
         except BrokenPipeError:  # whoever read has seen enough, which is no error
             raise
         except OSError as error:
-            msg = f"can't write to standard output: {error.strerror}; make room or use --out FILE"
-            raise OutputError(msg) from error
+            raise OutputError(
+                f"can't write to standard output: {error.strerror}; make room or use --out FILE"
+            ) from error
 
     return write

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from fashiontag.database import as_utf8
 from fashiontag.errors import StoreError
-from fashiontag.vectors.database import as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import BufferedReader, FileIO
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from fashiontag.vectors.database import Database
+    from fashiontag.database import Database
 
     Rows = NDArray[np.int64] | Sequence[int]
 
 Kind = Literal["image", "text"]
+FOLDER = "vectors"
+"""Where the vector files are in a workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,6 @@ class _Entry:
         return 2 * self.rows * self.dim
 
 
-_NO_ENTRY = _Entry(-1, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Map:
-    """A vector file in memory, as it was when it was mapped."""
-
-    id: int
-    pages: mmap.mmap
-    matrix: NDArray[np.float16]
-
-
 class Shard:
     """The vectors of one kind and model, as `VectorStore.shard` gives them.
 
@@ -63,14 +54,14 @@ class Shard:
         self.kind = kind
         self.fingerprint = fingerprint
         self._database = database
-        self._map: _Map | None = None
+        self._mapping: tuple[int, mmap.mmap] | None = None  # of which entry, as it was then
 
     def __repr__(self) -> str:
         return f"Shard({self.kind!r}, {self.fingerprint!r})"
 
     def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
         """Return the row of each key, shape (n,), int64; -1 where there is none."""
-        with self._database.reading():
+        with self._database.turn():
             return self._rows(self._entry(), keys)
 
     def read(self, rows: Rows) -> NDArray[np.float16]:
@@ -82,7 +73,7 @@ class Shard:
             If a row isn't one that `find` or `add` returned.
         """
         wanted = np.asarray(rows, dtype=np.int64)
-        with self._database.reading():
+        with self._database.turn():
             matrix = self._mapped(at_least=int(wanted.max(initial=-1)) + 1)
             if wanted.size and (wanted.min() < 0 or wanted.max() >= len(matrix)):
                 raise IndexError(
@@ -90,10 +81,10 @@ class Shard:
                     f"{self.kind} vectors"
                 )
             vectors = matrix[wanted]
-            if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            if self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
                 # The pages stay in the system's cache, but not in our own size: else a run over
                 # the whole store would seem to need all of it as memory.
-                self._map.pages.madvise(mmap.MADV_DONTNEED)
+                self._mapping[1].madvise(mmap.MADV_DONTNEED)
             return vectors
 
     def padded(self, rows: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
@@ -114,7 +105,7 @@ class Shard:
         Rows that are added later aren't in it; call again for them. Shape (0, 0) if there is no
         vector yet.
         """
-        with self._database.reading():
+        with self._database.turn():
             return self._mapped()
 
     def revision(self) -> int:
@@ -122,7 +113,7 @@ class Shard:
 
         -1 if there is no such file; a file that was pruned and written again has another number.
         """
-        with self._database.reading():
+        with self._database.turn():
             return self._entry().id
 
     def add(
@@ -161,8 +152,19 @@ class Shard:
             )
         if not len(keys):
             return np.empty(0, dtype=np.int64)
-        with self._database.writing():
-            entry = self._entry_for(vectors.shape[1])
+        with self._database.turn("written", "IMMEDIATE"):
+            self._database.execute(
+                "INSERT INTO shards (kind, fingerprint, dim, rows) VALUES (?, ?, ?, 0)"
+                " ON CONFLICT DO NOTHING",
+                (self.kind, self.fingerprint, vectors.shape[1]),
+            )
+            entry = self._entry()
+            if entry.dim != vectors.shape[1]:
+                raise StoreError(
+                    f"{self.kind} vectors of {vectors.shape[1]} numbers were given for model "
+                    f"{self.fingerprint[:12]}, whose stored ones have {entry.dim}; give the model "
+                    "its own fingerprint."
+                )
             rows = self._rows(entry, keys)
             missing = np.flatnonzero(rows < 0).tolist()
             first = {keys[place]: place for place in reversed(missing)}
@@ -187,7 +189,7 @@ class Shard:
 
     def windows(self, rows: Rows) -> NDArray[np.int64]:
         """Return into how many windows each row's text was cut, shape (n,), int64."""
-        with self._database.reading():
+        with self._database.turn():
             long = dict(
                 self._database.execute(
                     "SELECT row, windows FROM windows WHERE shard = ?", (self._entry().id,)
@@ -197,31 +199,14 @@ class Shard:
 
     def unmap(self) -> None:
         """Let the vector file go; arrays that `matrix` returned stay valid."""
-        self._map = None
+        self._mapping = None
 
     def _entry(self) -> _Entry:
         row = self._database.execute(
             "SELECT id, dim, rows FROM shards WHERE kind = ? AND fingerprint = ?",
             (self.kind, self.fingerprint),
         ).fetchone()
-        return _Entry(*row) if row else _NO_ENTRY
-
-    def _entry_for(self, dim: int) -> _Entry:
-        """Return the entry to which vectors of this length may be added, made if need be."""
-        entry = self._entry()
-        if entry is _NO_ENTRY:
-            cursor = self._database.execute(
-                "INSERT INTO shards (kind, fingerprint, dim, rows) VALUES (?, ?, ?, 0)",
-                (self.kind, self.fingerprint, dim),
-            )
-            return _Entry(int(cursor.lastrowid or 0), dim, 0)
-        if entry.dim != dim:
-            raise StoreError(
-                f"{self.kind} vectors of {dim} numbers were given for model "
-                f"{self.fingerprint[:12]}, whose stored ones have {entry.dim}; give the model its "
-                "own fingerprint."
-            )
-        return entry
+        return _Entry(*row or (-1, 0, 0))
 
     def _rows(self, entry: _Entry, keys: Sequence[str]) -> NDArray[np.int64]:
         # One statement for all keys: a statement each takes five times as long. CROSS JOIN keeps
@@ -236,8 +221,9 @@ class Shard:
         return rows
 
     def _append(self, entry: _Entry, block: NDArray[np.float16]) -> None:
-        path = self._database.vector_file(entry.id)
+        path = vector_file(self._database, entry.id)
         new = not path.exists()
+        path.parent.mkdir(exist_ok=True)
         path.touch(0o644)
         with path.open("r+b", buffering=0) as file:
             self._check_length(file, entry)
@@ -259,18 +245,22 @@ class Shard:
         if not entry.rows:
             return np.empty((0, 0), dtype=np.float16)
         wanted = entry.rows if at_least is None else min(at_least, entry.rows)
-        mapped = self._map
-        if mapped is None or mapped.id != entry.id or len(mapped.matrix) < wanted:
-            with self._database.vector_file(entry.id).open("rb") as file:
+        mapping = self._mapping
+        if mapping is None or mapping[0] != entry.id or len(mapping[1]) < 2 * wanted * entry.dim:
+            with vector_file(self._database, entry.id).open("rb") as file:
                 self._check_length(file, entry)
                 pages = mmap.mmap(file.fileno(), entry.bytes, access=mmap.ACCESS_READ)
-            matrix = np.frombuffer(pages, dtype="<f2").reshape(entry.rows, entry.dim)
-            mapped = self._map = _Map(entry.id, pages, matrix)
-        return mapped.matrix
+            mapping = self._mapping = entry.id, pages
+        return np.frombuffer(mapping[1], dtype="<f2").reshape(-1, entry.dim)
 
     def _check_length(self, file: BufferedReader | FileIO, entry: _Entry) -> None:
         if os.fstat(file.fileno()).st_size < entry.bytes:
             raise StoreError(
                 f"{file.name} is shorter than the database says; delete the workspace "
-                f"{self._database.workspace} and run again."
+                f"{self._database.path.parent} and run again."
             )
+
+
+def vector_file(database: Database, shard: int) -> Path:
+    """Return where the vectors of the shard with this id lie."""
+    return database.path.parent / FOLDER / f"{shard:04d}.f16"

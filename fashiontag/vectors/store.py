@@ -17,16 +17,38 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from fashiontag.vectors.database import DATABASE, Database, as_utf8
-from fashiontag.vectors.shard import Shard
+from fashiontag.database import Database, as_utf8
+from fashiontag.vectors.shard import FOLDER, Shard, vector_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from fashiontag.vectors.shard import Kind
 
+DATABASE = "store.sqlite"
+FORMAT = 1
+
 RACY_SECONDS = 2.0
 """The coarsest file time in use, FAT's; below it a second write may leave the time as it was."""
+
+# The id names the vector file: AUTOINCREMENT, so that a pruned one never comes back. Windows are
+# kept for rows of more than one: few titles are that long, pictures never.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS shards (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    dim INTEGER NOT NULL, rows INTEGER NOT NULL, UNIQUE (kind, fingerprint));
+CREATE TABLE IF NOT EXISTS keys (
+    shard INTEGER NOT NULL, key TEXT NOT NULL, row INTEGER NOT NULL,
+    PRIMARY KEY (shard, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS windows (
+    shard INTEGER NOT NULL, row INTEGER NOT NULL, windows INTEGER NOT NULL,
+    PRIMARY KEY (shard, row)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS models (
+    fingerprint TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    locator TEXT PRIMARY KEY, stamp TEXT NOT NULL, hash TEXT, error TEXT, decoders TEXT
+    ) WITHOUT ROWID
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +64,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """One vector file: what made it and what it takes on disk."""
+    """One vector file: what made it, what it takes on disk, and whether anything uses it."""
 
     kind: str
     fingerprint: str
@@ -50,6 +72,7 @@ class ShardStatus:
     dim: int
     rows: int
     bytes: int
+    used: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,7 @@ class VectorStore:
     """
 
     def __init__(self, database: Database) -> None:
+        self.workspace = database.path.parent
         self._database = database
         self._shards: dict[tuple[Kind, str], Shard] = {}
         self._opened = time.time()
@@ -91,12 +115,15 @@ class VectorStore:
         StoreError
             If the folder can't be written, the file is no store, or a newer version made it.
         """
-        return cls(Database.open(workspace))
-
-    @property
-    def workspace(self) -> Path:
-        """The folder that the store is in."""
-        return self._database.workspace
+        database = Database(
+            workspace / DATABASE,
+            _SCHEMA,
+            FORMAT,
+            subject=f"The workspace {workspace}",
+            remedy="and pictures are encoded again",
+            wal=True,
+        )
+        return cls(database)
 
     def close(self) -> None:
         """Release the files; arrays that `Shard.matrix` returned stay valid."""
@@ -121,7 +148,7 @@ class VectorStore:
 
     def name_model(self, fingerprint: str, name: str) -> None:
         """Remember what a user calls the model, for `status` and for messages."""
-        with self._database.writing():
+        with self._database.turn("written", "IMMEDIATE"):
             self._database.execute(
                 "INSERT INTO models VALUES (?, ?) ON CONFLICT DO UPDATE SET name = excluded.name",
                 (fingerprint, name),
@@ -138,7 +165,7 @@ class VectorStore:
         sent = json.dumps([as_utf8(locator) for locator, _ in refs])
         decoders = _decoders()
         known: list[Known | None] = [None] * len(refs)
-        with self._database.reading():
+        with self._database.turn():
             for place, stamp, content, error, judged_by in self._database.execute(
                 "SELECT j.key, f.stamp, f.hash, f.error, f.decoders FROM json_each(?) AS j"
                 " CROSS JOIN files AS f ON f.locator = j.value",
@@ -165,7 +192,7 @@ class VectorStore:
         ]
         if not trusted:
             return
-        with self._database.writing():
+        with self._database.turn("written", "IMMEDIATE"):
             self._database.executemany(
                 "INSERT INTO files VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " stamp = excluded.stamp, hash = excluded.hash, error = excluded.error,"
@@ -183,25 +210,33 @@ class VectorStore:
 
     # -- upkeep -------------------------------------------------------------------------------
 
-    def status(self) -> StoreStatus:
-        """Return what is stored, by kind and model, and what it takes on disk."""
-        with self._database.reading():
+    def status(self, used: Collection[str] = ()) -> StoreStatus:
+        """Return what is stored, by kind and model, and what it takes on disk.
+
+        Parameters
+        ----------
+        used : collection of str
+            The fingerprints of models that something uses.
+        """
+        with self._database.turn():
             shards = tuple(
-                ShardStatus(kind, fingerprint, model or "", dim, rows, self._size(shard))
-                for shard, kind, fingerprint, dim, rows, model in self._database.execute(
+                ShardStatus(
+                    kind, made_by, model or "", dim, rows, self._size(shard), made_by in used
+                )
+                for shard, kind, made_by, dim, rows, model in self._database.execute(
                     "SELECT id, kind, s.fingerprint, dim, rows, name FROM shards AS s"
                     " LEFT JOIN models AS m ON m.fingerprint = s.fingerprint"
                     " ORDER BY name, s.fingerprint, kind"
                 )
             )
             files = self._database.execute("SELECT count(*) FROM files").fetchone()[0]
-        own = (self._database.workspace / (DATABASE + suffix) for suffix in ("", "-wal"))
+        own = (self.workspace / (DATABASE + suffix) for suffix in ("", "-wal"))
         database = sum(path.stat().st_size for path in own if path.exists())
         return StoreStatus(shards, files, sum(shard.bytes for shard in shards) + database)
 
     def _size(self, shard: int) -> int:
         try:
-            return self._database.vector_file(shard).stat().st_size
+            return vector_file(self._database, shard).stat().st_size
         except OSError:
             return 0
 
@@ -211,7 +246,7 @@ class VectorStore:
         What another process has mapped stays readable to it until it lets go.
         """
         before = self.status().bytes
-        with self._database.writing():
+        with self._database.turn("written", "IMMEDIATE"):
             others = "FROM shards WHERE fingerprint NOT IN (SELECT value FROM json_each(?))"
             kept = (json.dumps(list(keep)),)
             ((vectors,),) = self._database.execute(f"SELECT ifnull(sum(rows), 0) {others}", kept)
@@ -227,9 +262,9 @@ class VectorStore:
             ]
             self._database.executemany("DELETE FROM files WHERE locator = ?", gone)
         # Only now: a crash in between leaves a file that the next prune takes, never a hole.
-        with self._database.turn("tidied up"):
+        with self._database.lone("tidied up"):
             alive = {number for (number,) in self._database.execute("SELECT id FROM shards")}
-            for path in self._database.folder.glob("*.f16"):
+            for path in (self.workspace / FOLDER).glob("*.f16"):
                 if path.stem.isdigit() and int(path.stem) not in alive:
                     path.unlink(missing_ok=True)
             for shard in self._shards.values():

@@ -8,31 +8,28 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog import title_text
-from fashiontag.index import DATABASE, Entry, Index
+from fashiontag.index import Changes, Entry
 from fashiontag.workflows.tag import index_entry
-from fashiontag.workspace.embed import DEFAULTS, Embedded, EmbedOptions, embed
+from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed
 from fashiontag.workspace.neighbours import refresh_neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence, Set
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
-    from fashiontag.index import KnownTitle, SourceStatus
+    from fashiontag.index import KnownTitle
     from fashiontag.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class IndexSummary:
-    """What a run did.
+class IndexSummary(Changes):
+    """What a run did, beside the changes.
 
     Attributes
     ----------
     root, model : str
         The source, as the index names it, and the encoder.
-    new, changed, renamed, gone, unchanged : int
-        Items.
     errors, encoded, titled : int
         Pictures that can't be read, so aren't indexed; pictures that had to be encoded; indexed
         items with a title.
@@ -43,11 +40,6 @@ class IndexSummary:
 
     root: str
     model: str
-    new: int
-    changed: int
-    renamed: int
-    gone: int
-    unchanged: int
     errors: int
     encoded: int
     titled: int
@@ -81,19 +73,22 @@ def index_source(
     reasons: Counter[str] = Counter()
     known = index.titles(catalog.root) if keep_titles else {}
     items = [_titled(item, known.get(item.id)) for item in catalog.items]
-    gone = known.keys() - {item.id for item in items} if catalog.complete else set()
+    there = {item.id for item in items} if catalog.complete else known.keys()
+    # New items get the title that their picture had under a name that is gone, of several the
+    # first. Its vector is in the store already: it was embedded under the old name.
+    moved = {old.image_key: old for name, old in reversed(known.items()) if name not in there}
 
     def entries() -> Iterator[Entry]:
         for embedded in embed(workspace, items, options):
             counts["encoded"] += embedded.encoded
             reasons.update(error for error in embedded.errors if error)
-            kept: Sequence[Item] = embedded.items
-            if gone:
-                kept = _follow(index, catalog.root, gone, known, embedded)
-            for item, key, error in zip(kept, embedded.image_keys, embedded.errors, strict=True):
+            for item, key, error in zip(
+                embedded.items, embedded.image_keys, embedded.errors, strict=True
+            ):
                 if not error and key is not None:
-                    counts["titled"] += bool(item.text)
-                    yield index_entry(item, key, tags=None)
+                    named = item if item.id in known else _titled(item, moved.get(key))
+                    counts["titled"] += bool(named.text)
+                    yield index_entry(named, key, tags=None)
 
     changes = index.replace_source(
         catalog.root,
@@ -116,38 +111,7 @@ def index_source(
     )
 
 
-def index_status(workspace: Path) -> tuple[SourceStatus, ...]:
-    """Return what is indexed in a workspace, the source updated last first; () if nothing is."""
-    if not (workspace / DATABASE).is_file():
-        return ()
-    with Index.open(workspace) as index:
-        return index.sources()
-
-
 def _titled(item: Item, known: KnownTitle | None) -> Item:
     if known is None or item.title or item.fields:
         return item
     return replace(item, title=known.title, text=title_text(known.title), fields=known.fields)
-
-
-def _follow(
-    index: Index,
-    root: str,
-    gone: Set[str],
-    known: Mapping[str, KnownTitle],
-    embedded: Embedded,
-) -> Sequence[Item]:
-    """Give new items the title that their picture had under a name that is gone.
-
-    Its vector is in the store already: it was embedded under the old name.
-    """
-    keys = [
-        "" if item.id in known else key or ""
-        for item, key in zip(embedded.items, embedded.image_keys, strict=True)
-    ]
-    before = index.names_of_pictures(root, [key for key in keys if key])
-    followed = []
-    for item, key in zip(embedded.items, keys, strict=True):
-        old = next((name for name in before.get(key, ()) if name in gone), "")
-        followed.append(_titled(item, known.get(old)))
-    return followed

@@ -14,12 +14,11 @@ from fashiontag.errors import CatalogError
 from fashiontag.heads.artefact import KIND
 from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, moments
-from fashiontag.heads.fusion import TitleOnly
+from fashiontag.heads.fusion import TITLE_ONLY
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.prior import Prior, zero_shot_prior
 from fashiontag.heads.probe import Probe
-from fashiontag.heads.shots import draw_shots
-from fashiontag.heads.training import Training
+from fashiontag.heads.training import Training, draw_shots
 from fashiontag.manifest import Manifest
 from fashiontag.metrics import label_rates
 from fashiontag.workflows.evaluate import Judged, ProbeReport, report_on
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Annotations
     from fashiontag.heads.zeroshot import ZeroShot
-    from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
 
 BELIEVED = 0.01
@@ -77,17 +75,11 @@ def gather(
     return training, (unread,) if broken else ()
 
 
-class Fitter:
-    """What all fits with one label space and one model have in common: prompts and constants."""
-
-    def __init__(self, workspace: Workspace, space: LabelSpace) -> None:
-        self.zero: ZeroShot = zero_shot(workspace, space)
-
-    def features(self, training: Training) -> tuple[Features, Prior]:
-        """Return the features of a training set and the zero-shot classifier over them."""
-        image, title = moments(training, self.zero.statistics)
-        features = Features.fit(training, image.mean, title.mean)
-        return features, zero_shot_prior(features, self.zero, image, title)
+def fit_features(zero: ZeroShot, training: Training) -> tuple[Features, Prior]:
+    """Return the features of a training set and the zero-shot classifier over them."""
+    image, title = moments(training, zero.statistics)
+    features = Features.fit(training, image.mean, title.mean)
+    return features, zero_shot_prior(features, zero, image, title)
 
 
 def train_probe(
@@ -133,8 +125,8 @@ def train_probe(
         families = families[rows]
         warnings += _realised(training, shots)
     training = _learnable(training, warnings)
-    fitter, encoder = Fitter(workspace, training.space), workspace.encoder
-    features, prior = fitter.features(training)
+    zero, encoder = zero_shot(workspace, training.space), workspace.encoder
+    features, prior = fit_features(zero, training)
     x = features.of(training)
     fit: dict[str, Any] = {"families": families, "prior": prior, "rates": training.rates}
     shape: dict[str, Any] = {"widths": features.widths, "groups": group_spans(training.space)}
@@ -143,7 +135,7 @@ def train_probe(
     seconds = time.monotonic() - started
     by_title = np.full_like(model.left_out_, np.nan)
     if report and model.fuses_:
-        by_title = ProbeClassifier(TitleOnly(), **shape).fit(x, training.targets, **fit).left_out_
+        by_title = ProbeClassifier(TITLE_ONLY, **shape).fit(x, training.targets, **fit).left_out_
     rows = model.sample_
     judged = Judged(
         training.select(rows),
@@ -175,7 +167,7 @@ def train_probe(
             "blocks": [[setting.prior, setting.penalty] for setting in model.settings_],
         },
     )
-    guards = _guards(fitter.zero, features, training)
+    guards = _guards(zero, features, training)
     probe = Probe(manifest, features, model, training, guards)
     return Trained(probe, found, tuple(warnings), seconds)
 

@@ -230,7 +230,7 @@ def _with_proposers(
 
 def _picture(workspace: Workspace, image: str | Path | bytes) -> Vectors:
     """Return the vector of a picture, shape (1, d), encoding it only if it is new."""
-    from fashiontag.catalog import load_image  # Pillow: words alone must not wait for it
+    from fashiontag.catalog.images import load_image  # Pillow: words alone must not wait for it
 
     encoder = workspace.encoder
     try:

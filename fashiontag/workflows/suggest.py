@@ -17,10 +17,14 @@ from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from numpy.typing import NDArray
+
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
     from fashiontag.heads.probe import Probe
     from fashiontag.workspace import Workspace
+
+Purpose = Literal["suggested", "audit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Suggestion:
     """
 
     item: Item
-    purpose: Literal["suggested", "audit"]
+    purpose: Purpose
     unclear: float
     guesses: tuple[str, ...]
 
@@ -98,9 +102,8 @@ def suggest(
             f"All {len(catalog.items)} products of {catalog.source} are labelled or like one that "
             "is; nothing is left to suggest."
         )
-    drawn = rng.permutation(free)[:audit]
-    rest = np.setdiff1d(free, drawn)
-    both = {row: place for place, row in enumerate(free.tolist())}
+    shuffled = rng.permutation(len(free))
+    drawn, rest = shuffled[:audit], np.sort(shuffled[audit:])
     dim = workspace.encoder.dim
     seen = workspace.images.padded(images[free], dim)
     read = workspace.texts.padded(texts[free], dim)
@@ -119,15 +122,11 @@ def suggest(
             if group.exclusive
         ]
         guesses = [tuple(probe.space.tags[of[row]] for of in best) for row in range(len(free))]
-    places = np.array([both[row] for row in rest.tolist()], np.int64)
-    chosen = pick(x[places], count, None if probe is None else unclear[places])
-    picked = [(int(rest[one]), "suggested") for one in chosen]
+    chosen = rest[pick(x[rest], count, None if probe is None else unclear[rest])]
+    purposes: tuple[tuple[Purpose, NDArray[np.int64]], ...]
+    purposes = (("suggested", chosen), ("audit", drawn))
     return tuple(
-        Suggestion(
-            catalog.items[row],
-            "audit" if purpose == "audit" else "suggested",
-            float(unclear[both[row]]),
-            guesses[both[row]],
-        )
-        for row, purpose in [*picked, *((int(row), "audit") for row in drawn)]
+        Suggestion(catalog.items[free[place]], purpose, float(unclear[place]), guesses[place])
+        for purpose, places in purposes
+        for place in places
     )

@@ -1,7 +1,7 @@
 """The one place that tags: items in, rows of tags out, to whoever wants them, and an index.
 
-`tag` is the whole job, from a catalogue to tables and a searchable index; `tag_items` is the core
-that it shares with Python callers and servers.
+`tag` is the whole job, from a catalogue to tables and a searchable index; `Judge` is the core that
+it shares with Python callers and servers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.index import Entry
 from fashiontag.workspace.embed import (
     DEFAULTS,
-    WINDOW,
     Embedded,
     EmbedOptions,
     embed,
@@ -35,7 +34,7 @@ from fashiontag.workspace.prompts import zero_shot
 from fashiontag.workspace.receipts import Run, judge_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
@@ -155,7 +154,7 @@ class TagSummary:
 class Judge:
     """Decides on stored vectors, with prompts, the model's constants and a title matcher.
 
-    What it stands on is made when the first product comes: a run that is left out needs none.
+    Prompts are embedded when the first product comes: a run that is left out needs none.
 
     Parameters
     ----------
@@ -178,23 +177,8 @@ class Judge:
         self.space = space if probe is None else space.with_(probe.space)
         self.probe = probe
         self._statistics = statistics
-
-    @classmethod
-    def load(cls, workspace: Workspace, space: LabelSpace, probe: Path | None) -> Judge:
-        """Make one with a probe's folder.
-
-        Raises
-        ------
-        UsageError, CatalogError
-            There is no such probe, or it is damaged.
-        ForeignEncoderError
-            It was trained with another model.
-        """
-        if probe is None:
-            return cls(workspace, space)
-        from fashiontag.heads.artefact import load_probe
-
-        return cls(workspace, space, load_probe(probe, workspace.encoder))
+        self._matcher = TitleMatcher(self.space)
+        self._decider = Decider(self.space)
 
     @property
     def promised(self) -> bool:
@@ -205,14 +189,6 @@ class Judge:
     def head(self) -> ZeroShot:
         """The zero-shot head."""
         return zero_shot(self.workspace, self.space, self._statistics)
-
-    @cached_property
-    def _matcher(self) -> TitleMatcher:
-        return TitleMatcher(self.space)
-
-    @cached_property
-    def _decider(self) -> Decider:
-        return Decider(self.space)
 
     def evidence(self, embedded: Embedded) -> Evidence:
         """Gather what the store and the titles say of a window of items."""
@@ -226,8 +202,11 @@ class Judge:
             words=words,
         )
 
-    def tag(self, embedded: Embedded, *, scores: bool = False) -> Iterator[Tagged]:
-        """Yield one row per item of a window, error rows included, in order."""
+    def tag(self, embedded: Embedded, *, scores: bool = False) -> list[Tagged]:
+        """Return one row per item of a window, error rows included, in order.
+
+        With ``scores`` rows carry the score of every label.
+        """
         evidence = self.evidence(embedded)
         scored = self.head.score(evidence)
         if self.probe is not None:
@@ -236,8 +215,8 @@ class Judge:
             )
             scored = self.probe.overlay(scored, self.head.space, features)
         decided = self._decider.decide(scored)
-        for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True)):
-            yield Tagged(
+        return [
+            Tagged(
                 id=item.id,
                 path=item.path,
                 title=item.title,
@@ -246,60 +225,22 @@ class Judge:
                 tags=() if error else decided[row],
                 scores=self._decider.all_scores(scored, row) if scores and not error else None,
             )
+            for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True))
+        ]
 
 
-@dataclass(frozen=True, slots=True)
-class TaggedWindow:
-    """Some items in a row, with what became of each."""
-
-    embedded: Embedded
-    rows: tuple[Tagged, ...]
-
-    def entries(self) -> Iterator[Entry]:
-        """Yield what the index keeps: files and rows of data sets whose picture was read."""
-        for item, row, key in zip(
-            self.embedded.items, self.rows, self.embedded.image_keys, strict=True
-        ):
-            if row.status == "ok" and item.path:  # a picture in memory has none
-                tags = tuple(f"{tag.group}={tag.label}" for tag in row.given)
-                yield index_entry(item, key, tags)
-
-
-def tag_items(
-    judge: Judge,
-    items: Iterable[Item],
-    *,
-    scores: bool = False,
-    options: EmbedOptions = DEFAULTS,
-    window: int = WINDOW,
-) -> Iterator[TaggedWindow]:
-    """Tag items as they come, a window at a time: memory stays flat, whatever comes.
-
-    Parameters
-    ----------
-    judge : Judge
-    items : iterable of Item
-    scores : bool
-        Whether rows carry the score of every label.
-    options, window
-        As of `embed`.
-    """
-    for embedded in embed(judge.workspace, items, options, window=window):
-        yield TaggedWindow(embedded, tuple(judge.tag(embedded, scores=scores)))
+def index_entries(embedded: Embedded, rows: Sequence[Tagged]) -> Iterator[Entry]:
+    """Yield what the index keeps: files and rows of data sets whose picture was read."""
+    for item, row, key in zip(embedded.items, rows, embedded.image_keys, strict=True):
+        if row.status == "ok" and item.path:  # a picture in memory has none
+            yield index_entry(item, key, tuple(f"{tag.group}={tag.label}" for tag in row.given))
 
 
 def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
     """Return what the index keeps of an item; ``tags`` is None where nobody judged it."""
-    return Entry(
-        id=item.id,
-        path=item.image.locator,
-        title=item.title,
-        text=item.text or clean_title(item.title),  # a SKU is no evidence, but looked for
-        tags=tags,
-        fields=item.fields,
-        image_key=image_key,
-        text_key=text_key(item.text) if item.text else None,
-    )
+    if item.title and not item.text:  # a SKU is no evidence, but looked for
+        return Entry(replace(item, text=clean_title(item.title)), tags, image_key, None)
+    return Entry(item, tags, image_key, text_key(item.text) if item.text else None)
 
 
 def tag(
@@ -336,7 +277,9 @@ def tag(
     Raises
     ------
     UsageError
-        An output is one of the inputs, or of no known format.
+        An output is one of the inputs, or of no known format; or there is no such probe.
+    CatalogError, ForeignEncoderError
+        The probe is damaged, or was trained with another model.
     OutputError, StoreError
         A file can't be written.
     """
@@ -345,7 +288,12 @@ def tag(
         outputs.check(catalog, scores=scores)
     table = outputs.table if outputs is not None and outputs.repeatable else None
     judged_by = judge_digest(workspace, space, probe=probe, scores=scores) if table else ""
-    judge = Judge.load(workspace, space, probe)
+    loaded = None
+    if probe is not None:
+        from fashiontag.heads.artefact import load_probe
+
+        loaded = load_probe(probe, workspace.encoder)
+    judge = Judge(workspace, space, loaded)
     if table is not None:
         kept = Run.of(workspace, table, catalog, judged_by).done()
         if kept is not None:
@@ -379,7 +327,7 @@ def _open_outputs(
         )
     ]
     if outputs.html is not None:
-        from fashiontag.catalog import load_image
+        from fashiontag.catalog.images import load_image
         from fashiontag.sinks.contactsheet import open_report
 
         sinks.append(
@@ -409,11 +357,11 @@ def _run(
     groups = Counter(dict.fromkeys(judge.space.names, 0))
 
     def entries() -> Iterator[Entry]:
-        for window in tag_items(judge, catalog.items, scores=scores, options=options):
-            counts["encoded"] += window.embedded.encoded
-            counts["chunked"] += window.embedded.chunked
-            titles = window.embedded.read
-            for row, item, title in zip(window.rows, window.embedded.items, titles, strict=True):
+        for embedded in embed(workspace, catalog.items, options):
+            rows, titles = judge.tag(embedded, scores=scores), embedded.read
+            counts["encoded"] += embedded.encoded
+            counts["chunked"] += embedded.chunked
+            for row, item, title in zip(rows, embedded.items, titles, strict=True):
                 counts[row.status] += 1
                 counts["titled"] += bool(title)
                 counts["silent"] += bool(item.title.strip()) and not title
@@ -422,7 +370,7 @@ def _run(
                 groups.update({tag.group for tag in row.given})
                 for sink in sinks:
                     sink.write(row, item)
-            yield from window.entries()
+            yield from index_entries(embedded, rows)
 
     workspace.index.replace_source(
         catalog.root,

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fashiontag.index import DATABASE, DERIVED, Index, Manifest
+from fashiontag.index import DATABASE, DERIVED, Manifest
 from fashiontag.vectors import VectorStore
+from fashiontag.workspace import indexed_sources
 from fashiontag.workspace.neighbours import NEIGHBOURS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fashiontag.vectors import Pruned
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVectors:
-    """One file of vectors: what made it, what it takes, and whether an indexed item uses it."""
-
-    kind: str
-    fingerprint: str
-    model: str
-    dim: int
-    rows: int
-    bytes: int
-    used: bool
+    from fashiontag.vectors import Pruned, ShardStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +33,14 @@ class Upkeep:
     bytes: int
     index_bytes: int
     files: int
-    vectors: tuple[StoredVectors, ...]
+    vectors: tuple[ShardStatus, ...]
     neighbours: tuple[KnownNeighbours, ...]
 
 
 def status(workspace: Path) -> Upkeep:
     """Return what a workspace holds."""
     with VectorStore.open(workspace) as store:
-        stored = store.status()
-    used = _used(workspace)
+        stored = store.status(_used(workspace))
     folder = workspace / NEIGHBOURS
     known = [(path.name, Manifest.read(path)) for path in sorted(folder.glob("*"))]
     files = [workspace / DATABASE, *(workspace / DERIVED).rglob("*"), *folder.rglob("*")]
@@ -62,10 +49,7 @@ def status(workspace: Path) -> Upkeep:
         stored.bytes + index_bytes,
         index_bytes,
         stored.files,
-        tuple(
-            StoredVectors(**asdict(shard), used=shard.fingerprint in used)
-            for shard in stored.shards
-        ),
+        stored.shards,
         tuple(
             KnownNeighbours(name, found.rows, found.recall)
             for name, found in known
@@ -80,13 +64,10 @@ def prune(workspace: Path) -> Pruned:
     with VectorStore.open(workspace) as store:
         pruned = store.prune(used)
     for path in (workspace / NEIGHBOURS).glob("*-*"):
-        if not any(one.startswith(path.name.split("-", 1)[1]) for one in used):
+        if not any(model.startswith(path.name.split("-", 1)[1]) for model in used):
             shutil.rmtree(path, ignore_errors=True)
     return pruned
 
 
 def _used(workspace: Path) -> frozenset[str]:
-    if not (workspace / DATABASE).is_file():
-        return frozenset()
-    with Index.open(workspace) as index:
-        return frozenset(source.fingerprint for source in index.sources() if source.items)
+    return frozenset(source.fingerprint for source in indexed_sources(workspace) if source.items)

@@ -5,6 +5,6 @@ label space's vectors in it, `neighbours` is what FAISS knows of it, `receipts` 
 runs wrote.
 """
 
-from fashiontag.workspace.workspace import Workspace, indexed_model
+from fashiontag.workspace.workspace import Workspace, indexed_model, indexed_sources
 
-__all__ = ["Workspace", "indexed_model"]
+__all__ = ["Workspace", "indexed_model", "indexed_sources"]

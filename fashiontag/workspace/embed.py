@@ -96,15 +96,6 @@ class Embedded:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A picture that was read: its content's key, and pixels or the reason for none."""
-
-    key: str | None
-    pixels: Pixels | None
-    error: str
-
-
 def content_key(data: bytes) -> str:
     """Return the key under which a picture's or a text's vector is stored: 128-bit BLAKE2b."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
@@ -216,7 +207,7 @@ def _embed_window(
     ]
     encoded = 0
     # Two batches ahead keep the decoders busy while the model works, at a fixed cost in memory.
-    waiting: deque[list[Future[_Loaded]]] = deque()
+    waiting: deque[list[Future[tuple[Known, Pixels | None]]]] = deque()
     ahead = iter(todo)
 
     def submit() -> None:
@@ -229,13 +220,13 @@ def _embed_window(
     for number, batch in enumerate(todo):
         loaded = [future.result() for future in waiting.popleft()]
         submit()
-        for position, picture in zip(batch, loaded, strict=True):
-            keys[position], errors[position] = picture.key, picture.error
+        for position, (found, _) in zip(batch, loaded, strict=True):
+            keys[position], errors[position] = found.hash, found.error or ""
         encoded += _store_batch(workspace, loaded)
         store.remember(
             [
-                (*refs[position], Known(picture.key, picture.error or None))
-                for position, picture in zip(batch, loaded, strict=True)
+                (*refs[position], found)
+                for position, (found, _) in zip(batch, loaded, strict=True)
                 if stamps[position]
             ]
         )
@@ -254,30 +245,29 @@ def _embed_window(
     )
 
 
-def _load(item: Item, encoder: Encoder) -> _Loaded:
-    from fashiontag.catalog import load_image  # Pillow: a search by words must not wait for it
+def _load(item: Item, encoder: Encoder) -> tuple[Known, Pixels | None]:
+    """Return what a picture's bytes are known by, and its pixels, or the reason for none."""
+    from fashiontag.catalog.images import load_image  # Pillow: words alone must not wait for it
 
     key = None
     try:
         data = item.image.read()
         key = content_key(data)
         image = load_image(data, at_least=encoder.image_size)
-        return _Loaded(key, encoder.prepare(image), "")
+        return Known(key), encoder.prepare(image)
     except ImageError as error:
-        return _Loaded(key, None, str(error))
+        return Known(key, str(error)), None
 
 
-def _store_batch(workspace: Workspace, loaded: Sequence[_Loaded]) -> int:
+def _store_batch(workspace: Workspace, loaded: Sequence[tuple[Known, Pixels | None]]) -> int:
     """Encode and store the pictures of a batch that are new, each content once; return how many."""
     pixels = {
-        picture.key: picture.pixels
-        for picture in loaded
-        if picture.key is not None and picture.pixels is not None
+        found.hash: picture
+        for found, picture in loaded
+        if found.hash is not None and picture is not None
     }
-    keys = list(pixels)
-    new = [
-        key for key, row in zip(keys, workspace.images.find(keys).tolist(), strict=True) if row < 0
-    ]
+    rows = workspace.images.find(list(pixels))
+    new = [key for key, row in zip(pixels, rows, strict=True) if row < 0]
     if new:
         vectors = workspace.encoder.encode_images([pixels[key] for key in new])
         workspace.images.add(new, vectors)

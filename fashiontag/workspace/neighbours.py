@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.index.approximate import Refreshed
+    from fashiontag.index.approximate import Did
     from fashiontag.vectors import Kind
     from fashiontag.workspace import Workspace
 
@@ -26,18 +25,13 @@ QUERIES = 64
 for pictures and words lie apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """What `refresh_neighbours` did to pictures and to titles."""
-
-    images: Refreshed
-    texts: Refreshed
-
-
-def refresh_neighbours(workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL) -> Neighbours:
+def refresh_neighbours(
+    workspace: Workspace, *, worth: int = WORTH, tail: int = TAIL
+) -> dict[Kind, Did]:
     """Make FAISS follow the index; at once where nothing is to be done.
 
-    Searches are right without it, and slower beyond some 100,000 items.
+    Searches are right without it, and slower beyond some 100,000 items. Returns what was done to
+    pictures and to titles.
 
     Parameters
     ----------
@@ -48,7 +42,7 @@ def refresh_neighbours(workspace: Workspace, *, worth: int = WORTH, tail: int = 
     """
     placement = workspace.placement()
     rows: dict[Kind, NDArray[np.int64]] = {"image": placement.images, "text": placement.texts}
-    done: dict[Kind, Refreshed] = {}
+    done: dict[Kind, Did] = {}
     pairs: tuple[tuple[Kind, Kind], ...] = (("image", "text"), ("text", "image"))
     for kind, other in pairs:
         vectors, mean = workspace.vectors(kind), workspace.mean(kind)
@@ -68,7 +62,7 @@ def refresh_neighbours(workspace: Workspace, *, worth: int = WORTH, tail: int = 
             worth=worth,
             tail=tail,
         )
-    return Neighbours(done["image"], done["text"])
+    return done
 
 
 def open_neighbours(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,22 +11,18 @@ from fashiontag.heads.zeroshot import ZeroShot, ensemble
 from fashiontag.workspace.embed import embed_texts
 
 if TYPE_CHECKING:
-    from fashiontag.datamodels import Vectors
     from fashiontag.heads.statistics import Statistics
     from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class PromptVectors:
-    """Unit rows for the t labels and the g backgrounds of a label space."""
+def zero_shot(
+    workspace: Workspace, space: LabelSpace, statistics: Statistics | None = None
+) -> ZeroShot:
+    """Return the zero-shot head of a label space, with the model's constants unless others come.
 
-    labels: Vectors
-    backgrounds: tuple[Vectors, ...]
-
-
-def embed_prompts(workspace: Workspace, space: LabelSpace) -> PromptVectors:
-    """Return a label space's prompt vectors; only sentences new to the store are encoded."""
+    Of its prompts, only sentences new to the store are encoded.
+    """
     sentences = [group.sentences(label) for group in space.groups for label in group.labels]
     sentences += [space.background + group.background for group in space.groups]
     flat = [text for texts in sentences for text in texts]
@@ -36,13 +31,5 @@ def embed_prompts(workspace: Workspace, space: LabelSpace) -> PromptVectors:
     rows = embed_texts(workspace, flat, at_once=FEW_TEXTS)
     ends = np.cumsum([len(texts) for texts in sentences])
     vectors = np.split(workspace.texts.padded(rows, workspace.encoder.dim), ends[:-1])
-    return PromptVectors(ensemble(vectors[: space.size]), tuple(vectors[space.size :]))
-
-
-def zero_shot(
-    workspace: Workspace, space: LabelSpace, statistics: Statistics | None = None
-) -> ZeroShot:
-    """Return the zero-shot head of a label space, with the model's constants unless others come."""
-    prompts = embed_prompts(workspace, space)
-    constants = statistics or workspace.statistics
-    return ZeroShot(space, prompts.labels, prompts.backgrounds, constants)
+    labels, backgrounds = ensemble(vectors[: space.size]), vectors[space.size :]
+    return ZeroShot(space, labels, backgrounds, statistics or workspace.statistics)

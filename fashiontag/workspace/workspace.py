@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder
-    from fashiontag.index import Placement
+    from fashiontag.index import Placement, SourceStatus
     from fashiontag.vectors import Kind, Shard
 
 
@@ -142,6 +142,14 @@ class Workspace:
         self.close()
 
 
+def indexed_sources(path: Path) -> tuple[SourceStatus, ...]:
+    """Return what is indexed in a folder, the source updated last first; () if nothing is."""
+    if not (path / DATABASE).is_file():
+        return ()
+    with Index.open(path) as index:
+        return index.sources()
+
+
 def indexed_model(path: Path) -> str:
     """Return the model that a workspace's index was built with, the last one if there are several.
 
@@ -150,11 +158,9 @@ def indexed_model(path: Path) -> str:
     CatalogError
         If nothing is indexed.
     """
-    if (path / DATABASE).is_file():
-        with Index.open(path) as index:
-            for source in index.sources():
-                if source.items:
-                    return source.model
+    for source in indexed_sources(path):
+        if source.items:
+            return source.model
     raise _nothing_indexed(path)
 
 

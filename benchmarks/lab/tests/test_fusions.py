@@ -8,7 +8,7 @@ from two_sides import two_sides
 from benchmarks.lab.fusions import FUSIONS, Concat
 from benchmarks.lab.heads import HEADS, Gaussian, Logistic
 from fashiontag.heads.classifier import ProbeClassifier
-from fashiontag.heads.fusion import ImageOnly
+from fashiontag.heads.fusion import IMAGE_ONLY
 from fashiontag.heads.groups import GroupSpan
 
 OPTIONS = {"widths": (8, 8, 2), "groups": [GroupSpan(slice(0, 4), exclusive=True)]}
@@ -29,7 +29,7 @@ def test_scikit_learns_contract_with_other_options(estimator, check):
 def test_every_fusion_fits_and_judges_untitled_products_by_their_picture_alone(fusion):
     x, y, titled = two_sides()
     fused = ProbeClassifier(FUSIONS[fusion], **OPTIONS).fit(x, y)
-    image = ProbeClassifier(ImageOnly(), **OPTIONS).fit(x, y)
+    image = ProbeClassifier(IMAGE_ONLY, **OPTIONS).fit(x, y)
     found, alone = fused.predict_proba(x), image.predict_proba(x)
     assert found.shape == (120, 4)
     assert found.sum(axis=1) == pytest.approx(1.0, abs=1e-5)

@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 
 from benchmarks.lab import registry
 from benchmarks.lab import run as running
+from benchmarks.lab.bootstrap import FamilyBootstrap, weighted_average_precision
 from benchmarks.lab.data import Dataset, DataSpec
 from benchmarks.lab.figures import ALL, measure
 from benchmarks.lab.methods import Fitted
@@ -26,7 +27,6 @@ from benchmarks.paths import PAGE, ROOT, SUITES, data_root
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import parse_labels
 from fashiontag.metrics import (
-    FamilyBootstrap,
     average_precision_score,
     coverage_at_precision,
 )
@@ -533,3 +533,21 @@ def test_no_opinion_is_wrong_and_blank_cells_take_no_part(truth) -> None:
     truth[:15, :3] = -1
     found = judged(scores, truth)["kind"].values
     assert found["top1"][0] == pytest.approx(30 / 45, abs=1e-4)
+
+
+def test_weights_count_rows_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    truth = (rng.random((20, 2)) < 0.4).astype(np.int8)
+    scores = rng.integers(0, 6, (20, 2)).astype(float)
+    weights = rng.integers(0, 3, (1, 20))
+    again = np.repeat(np.arange(20), weights[0])
+    ours = weighted_average_precision(truth, scores, weights.astype(float))
+    assert ours[0] == pytest.approx(average_precision_score(truth[again], scores[again]))
+
+
+def test_a_family_is_resampled_whole():
+    values = np.repeat([0.0, 1.0], 50)
+    together = FamilyBootstrap(np.repeat([0, 1], 50)).mean(values)
+    apart = FamilyBootstrap(np.arange(100)).mean(values)
+    assert (together.low, together.high) == (0.0, 1.0)
+    assert 0.35 < apart.low < 0.5 < apart.high < 0.65

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.lab.bootstrap import FamilyBootstrap, Interval
 from benchmarks.lab.methods import Rows, Task
 from fashiontag.heads.training import Training
 from fashiontag.labels import LabelSpace
-from fashiontag.metrics import FamilyBootstrap, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

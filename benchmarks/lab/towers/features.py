@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.lab.towers.backbones import ImageTower, TextTower
 from benchmarks.lab.towers.device import device
-from fashiontag.catalog import load_image
+from fashiontag.catalog.images import load_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -30,7 +30,7 @@
     return [name.replace(/[^a-z]/g, ""), ...name.split(/[^a-z]+/)].find((word) => word && CSS.supports("color", word));
   }
 
-  const { groups, facts, notice } = JSON.parse(one("#page-data").textContent);
+  const { groups, notice } = JSON.parse(one("#page-data").textContent);
   const rows = [...document.querySelectorAll("script.rows")].flatMap((script) => JSON.parse(script.textContent));
   rows.forEach((row, at) => {
     row.at = at;
@@ -69,11 +69,6 @@
       const cell = make("div", className);
       cell.append(make("dt", "", name), make("dd", "", count(n)));
       one("#counts").append(cell);
-    }
-    for (const [name, value] of facts) {
-      const cell = make("div");
-      cell.append(make("dt", "", name), make("dd", "", value));
-      one("#facts").append(cell);
     }
     one("#notice").textContent = notice;
     one("#notice").hidden = !notice;
