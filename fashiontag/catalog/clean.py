@@ -63,7 +63,7 @@ def clean_title(raw: str) -> str:
 def title_text(raw: str) -> str:
     """Return what a title says: its text without markup; "" for one that says nothing ("N/A")."""
     text = clean_title(raw) if raw else ""
-    return text if says_something(text) else ""
+    return text if text and says_something(text) else ""
 
 
 def _blank(tag: re.Match[str]) -> str:
