@@ -23,6 +23,7 @@ from fashiontag.words import (
     SUBSTANCES,
     is_of_part,
     read,
+    says_something,
     split,
 )
 
@@ -253,7 +254,9 @@ class TitleMatcher:
         """Return the evidence of one title, by column."""
         words, context = read(text)
         found = self._mentions(text, words, brand)
-        return self._weigh(self._kept(found, words, context), words, context) if found else {}
+        if not found or not says_something(text):
+            return {}
+        return self._weigh(self._kept(found, words, context), words, context)
 
     def _taken(self, words: Sequence[str]) -> list[tuple[int, int]]:
         """Return where names stand that only a longer term may reach over."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fashiontag.catalog import brand_of, clean_title
+from fashiontag.catalog import brand_of
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import UsageError
 from fashiontag.heads.lexical import TitleMatcher
@@ -238,8 +238,6 @@ def index_entries(embedded: Embedded, rows: Sequence[Tagged]) -> Iterator[Entry]
 
 def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
     """Return what the index keeps of an item; ``tags`` is None where nobody judged it."""
-    if item.title and not item.text:  # a SKU is no evidence, but looked for
-        return Entry(replace(item, text=clean_title(item.title)), tags, image_key, None)
     return Entry(item, tags, image_key, text_key(item.text) if item.text else None)
 
 
