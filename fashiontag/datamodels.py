@@ -53,8 +53,7 @@ class Item:
     title : str
         The title as typed, "" where there is none.
     text : str
-        The title without markup: what is embedded and matched, "" where there is none, or one that
-        says nothing ("N/A", a SKU).
+        The title without markup: what is embedded and matched, "" where there is none.
     fields : Mapping of str to str
         The other columns of the titles table; they never influence tags, but that a brand's name
         is no evidence where a title has it.

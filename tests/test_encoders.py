@@ -18,14 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashiontag.datamodels import Encoder
-from fashiontag.encoders import (
-    KNOWN_MODELS,
-    LazyEncoder,
-    registry,
-    resolve,
-    text_numpy,
-    tokens,
-)
+from fashiontag.encoders import KNOWN_MODELS, LazyEncoder, registry, resolve, text_numpy, tokens
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 

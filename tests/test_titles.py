@@ -180,6 +180,9 @@ def test_a_kind_hides_only_what_it_is_not() -> None:
         ("color", "rust resistant watch"),
         ("category", "ring spun"),
         ("audience", "Spider Man print"),
+        ("category", "Jean Paul Gaultier"),
+        ("audience", "Baby Doll Nightwear"),
+        ("audience", "baby pink top"),
     ],
 )
 def test_an_idiom_names_nothing(group: str, title: str) -> None:

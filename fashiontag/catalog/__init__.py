@@ -1,6 +1,6 @@
 """Catalogue reading: sources and titles in, items out; bytes in, upright RGB on white out."""
 
-from fashiontag.catalog.clean import clean_title, title_text
+from fashiontag.catalog.clean import clean_title
 from fashiontag.catalog.items import Catalog, FileRef, brand_of
 from fashiontag.catalog.memory import MemoryRef, item_of
 from fashiontag.catalog.read import read_catalog
@@ -15,5 +15,4 @@ __all__ = [
     "clean_title",
     "item_of",
     "read_catalog",
-    "title_text",
 ]

@@ -6,8 +6,6 @@ import html
 import re
 import unicodedata
 
-from fashiontag.words import says_something
-
 # A tag needs a letter (or / ! ?) right after "<": "<3" and "size < 40" are plain text.
 _BODY = re.compile(r"<(script|style)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[|\]\]>", re.DOTALL)
@@ -58,12 +56,6 @@ def clean_title(raw: str) -> str:
         if text == before:
             break
     return text
-
-
-def title_text(raw: str) -> str:
-    """Return what a title says: its text without markup; "" for one that says nothing ("N/A")."""
-    text = clean_title(raw) if raw else ""
-    return text if says_something(text) else ""
 
 
 def _blank(tag: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fashiontag.catalog.clean import title_text
+from fashiontag.catalog.clean import clean_title
 from fashiontag.datamodels import Item
 from fashiontag.errors import ImageError
 from fashiontag.words import BRANDS, split
@@ -123,7 +123,8 @@ def _refusal(facts: os.stat_result) -> str:
 
 def make_item(id: str, path: str, image: ImageRef, words: Words = NO_WORDS) -> Item:  # noqa: A002
     """Return an item whose title is cleaned."""
-    return Item(id, path, words.title, title_text(words.title), words.fields, image)
+    text = clean_title(words.title) if words.title else ""
+    return Item(id, path, words.title, text, words.fields, image)
 
 
 def brand_of(item: Item) -> str:

@@ -23,6 +23,7 @@ from fashiontag.words import (
     SUBSTANCES,
     is_of_part,
     read,
+    says_something,
     split,
 )
 
@@ -38,7 +39,7 @@ ALSO_NAMED = 0.5
 """Evidence for a label of an exclusive group that the title names besides the one that decides."""
 
 _OTHER_WORDS = """
-    short tight brief flat glass brace pump slip slide trunk good new kid boy girl eye sport
+    short tight brief flat glass brace pump slip slide trunk good new kid boy girl baby eye sport
 """
 _OTHER_SINGULARS = frozenset(_OTHER_WORDS.split())
 """What looks like the singular of a label's plural and is another word: a "short sleeve" names no
@@ -233,20 +234,29 @@ class TitleMatcher:
             named, or the first where the group says so, what is said of something else left aside;
             0 elsewhere. Columns in the order of the label space.
         """
+        known: dict[tuple[str, str], dict[int, float]] = {}  # two titles in five are another's
         rows: list[int] = []
         columns: list[int] = []
         values: list[float] = []
         for row, text in enumerate(texts):
-            words, context = read(text)
-            found = self._mentions(text, words, brands[row] if brands else "")
-            if found:
-                named = self._weigh(self._kept(found, words, context), words, context)
-                rows.extend([row] * len(named))
-                columns.extend(named)
-                values.extend(named.values())
+            title = text, brands[row] if brands else ""
+            if title not in known:
+                known[title] = self._evidence(*title)
+            named = known[title]
+            rows.extend([row] * len(named))
+            columns.extend(named)
+            values.extend(named.values())
         scores = np.zeros((len(texts), self.space.size), np.float32)
         scores[rows, columns] = values
         return scores
+
+    def _evidence(self, text: str, brand: str) -> dict[int, float]:
+        """Return the evidence of one title, by column."""
+        words, context = read(text)
+        found = self._mentions(text, words, brand)
+        if not found or not says_something(text):
+            return {}
+        return self._weigh(self._kept(found, words, context), words, context)
 
     def _taken(self, words: Sequence[str]) -> list[tuple[int, int]]:
         """Return where names stand that only a longer term may reach over."""
@@ -265,7 +275,8 @@ class TitleMatcher:
         is part of one with it: a T-shirt is no shirt.
         """
         found: list[_Mention] = []
-        taken, own = self._taken(words), _first(words, split(brand)) if brand else None
+        taken = [] if self._names.keys().isdisjoint(words) else self._taken(words)
+        own = _first(words, split(brand)) if brand else None
         taken += [own] if own else []
         free = [0] * (len(self._groups) + 1)
 
@@ -278,14 +289,15 @@ class TitleMatcher:
                     free[term.group] = end
                     found.append(_Mention(term, start, end))
 
-        count, before = len(words), ""
+        count, before, longest, one = len(words), "", self._longest, self._one.get
         for at, word in enumerate(words):
-            for length in range(min(self._longest.get(word, 0), count - at), 1, -1):
-                if terms := self._more.get(tuple(words[at : at + length])):
-                    take(terms, at, at + length)
-            if at + 1 < count and (terms := self._one.get(word + words[at + 1])):
+            if word in longest:
+                for length in range(min(longest[word], count - at), 1, -1):
+                    if terms := self._more.get(tuple(words[at : at + length])):
+                        take(terms, at, at + length)
+            if at + 1 < count and (terms := one(word + words[at + 1])):
                 take(terms, at, at + 2)
-            if (terms := self._one.get(word)) and not _is_inner(before, word, text):
+            if (terms := one(word)) and not (len(before) == 1 and _is_inner(before, word, text)):
                 take(terms, at, at + 1)
             before = word
         return found
@@ -310,14 +322,16 @@ class TitleMatcher:
                 or (end < len(words) and is_of_part(words[start:end], words[end]))
             ):
                 continue
-            if not any(_hides(other, mention, self._groups, self._implied) for other in wide):
+            if not wide or not any(
+                _hides(other, mention, self._groups, self._implied) for other in wide
+            ):
                 kept.append(mention)
         return kept
 
     def _weigh(
         self, found: Sequence[_Mention], words: Sequence[str], context: Context
     ) -> dict[int, float]:
-        """Return the evidence of one title, by column."""
+        """Return what the mentions of one title are worth, by column."""
         by_group: dict[int, list[_Mention]] = {}
         for mention in found:
             by_group.setdefault(mention.term.group, []).append(mention)
@@ -415,7 +429,7 @@ def _first(words: Sequence[str], name: Sequence[str]) -> tuple[int, int] | None:
 
 def _is_inner(before: str, word: str, text: str) -> bool:
     """Tell whether a word only ends a longer one: "T-shirt", "T shirt", "X-top"; not "M-red"."""
-    if len(before) != 1 or not before.isalpha() or before in "sml":
+    if not before.isalpha() or before in "sml":
         return False
     return before == "t" or f"{before}-{word}" in text.lower()
 

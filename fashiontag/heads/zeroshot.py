@@ -260,11 +260,11 @@ class ZeroShot:
                 said = weights.title[:, None] * title[:, columns] + words
                 nothing = np.logaddexp(weights.unknown, weights.image * background[:, position])
                 votes = np.where(possible[:, columns], seen + said, -np.inf)
-                _believe(votes, seen, nothing, evidence.words[:, columns], weights)
                 logits = np.column_stack([votes, nothing])
                 logits -= logits.max(axis=1, keepdims=True)
                 shares = np.exp(logits)
                 shares /= shares.sum(axis=1, keepdims=True)
+                _believe(shares, seen, nothing, evidence.words[:, columns], weights)
                 out.labels[:, columns] = shares[:, :-1]
                 out.unknown[:, position] = shares[:, -1]
                 alone = len(group.labels) == 1  # with nothing to be better than but "unknown"
@@ -294,29 +294,33 @@ class ZeroShot:
         return self.statistics.of(self.space.name, group.name, exclusive=group.exclusive)
 
 
-def _believe(votes: Floats, seen: Floats, nothing: Floats, words: Floats, weights: _PerRow) -> None:
-    """Raise the votes, in place, for what titles name alone in a group: it reaches `TOLD`.
+def _believe(
+    shares: Floats, seen: Floats, nothing: Floats, words: Floats, weights: _PerRow
+) -> None:
+    """Raise the shares, in place, of what titles name alone in a group: it reaches `TOLD`.
 
     Where a picture splits its vote, no label would be given of what the title says plainly.
 
     Parameters
     ----------
-    votes, seen, words : ndarray of shape (n, k)
-        The logits of a group's labels, the picture's part in them, and what titles name.
+    shares : ndarray of shape (n, k + 1)
+        Of a group's labels and of "unknown"; rows sum to 1.
+    seen, words : ndarray of shape (n, k)
+        The picture's part in the labels' logits, and what titles name.
     nothing : ndarray of shape (n,)
         The logits of "unknown".
     weights : _PerRow
     """
     rows = np.flatnonzero((np.count_nonzero(words, axis=1) == 1) & (weights.words >= TRUSTED))
     named = words[rows].argmax(axis=1)
+    least = np.clip(weights.cut[rows] + 0.01, TOLD, 0.99)
+    low = (shares[rows, named] < least) & (words[rows, named] == 1)
+    rows, named, least = rows[low], named[low], least[low]
     behind = np.maximum(seen[rows].max(axis=1), nothing[rows]) - seen[rows, named]
-    sure = (words[rows, named] == 1) & (behind <= weights.words[rows] + LEEWAY)
-    rows, named = rows[sure], named[sure]
-    others = votes[rows]
-    others[np.arange(len(rows)), named] = -np.inf
-    rest = np.logaddexp(np.logaddexp.reduce(others, axis=1), nothing[rows])
-    share = np.clip(weights.cut[rows] + 0.01, TOLD, 0.99)
-    votes[rows, named] = np.maximum(votes[rows, named], rest + np.log(share / (1 - share)))
+    sure = behind <= weights.words[rows] + LEEWAY
+    rows, named, least = rows[sure], named[sure], least[sure]
+    shares[rows] *= ((1 - least) / (1 - shares[rows, named]))[:, None]
+    shares[rows, named] = least
 
 
 @dataclass(frozen=True, slots=True)

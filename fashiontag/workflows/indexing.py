@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fashiontag.catalog import title_text
+from fashiontag.catalog import clean_title
 from fashiontag.index import Changes, Entry
 from fashiontag.workflows.tag import index_entry
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed
@@ -114,4 +114,4 @@ def index_source(
 def _titled(item: Item, known: KnownTitle | None) -> Item:
     if known is None or item.title or item.fields:
         return item
-    return replace(item, title=known.title, text=title_text(known.title), fields=known.fields)
+    return replace(item, title=known.title, text=clean_title(known.title), fields=known.fields)

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fashiontag.catalog import brand_of, clean_title
+from fashiontag.catalog import brand_of
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import UsageError
 from fashiontag.heads.lexical import TitleMatcher
@@ -225,9 +225,7 @@ def index_entries(embedded: Embedded, rows: Sequence[Tagged]) -> Iterator[Entry]
 
 def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
     """Return what the index keeps of an item; ``tags`` is None where nobody judged it."""
-    text = item.text or clean_title(item.title)  # a SKU is no evidence, but looked for
-    key = text_key(item.text) if item.text else None
-    return Entry(replace(item, text=text), tags, image_key, key)
+    return Entry(item, tags, image_key, text_key(item.text) if item.text else None)
 
 
 def tag(
@@ -343,10 +341,10 @@ def _run(
 
     def entries() -> Iterator[Entry]:
         for embedded in embed(workspace, catalog.items, options):
-            rows = judge.tag(embedded, scores=scores)
+            rows, titles = judge.tag(embedded, scores=scores), embedded.read
             counts["encoded"] += embedded.encoded
             counts["chunked"] += embedded.chunked
-            for row, item, title in zip(rows, embedded.items, embedded.read, strict=True):
+            for row, item, title in zip(rows, embedded.items, titles, strict=True):
                 counts[row.status] += 1
                 counts["titled"] += bool(title)
                 counts["silent"] += bool(item.title.strip()) and not title

@@ -21,6 +21,7 @@ import numpy as np
 
 from fashiontag.errors import ImageError
 from fashiontag.vectors import Known
+from fashiontag.words import says_something
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,8 +68,8 @@ class Embedded:
     ----------
     items : tuple of n Item
     images, texts : ndarray of shape (n,), int64
-        Rows of the ``image`` and ``text`` vectors; -1 where there is none, as for a title in a
-        script that the model can't read.
+        Rows of the ``image`` and ``text`` vectors; -1 where there is none, as for a title that says
+        nothing ("N/A", a SKU) or is in a script that the model can't read.
     image_keys : tuple of n str or None
         Content hash of each picture; None where it couldn't be read.
     errors : tuple of n str
@@ -192,7 +193,9 @@ def _embed_window(
     store, batch_size = workspace.store, options.batch_size
     # An encoder that doesn't say what it reads is taken to read everything.
     reads = getattr(workspace.encoder, "reads", bool)
-    texts = embed_texts(workspace, [item.text if reads(item.text) else "" for item in items])
+    titles = [item.text for item in items]
+    told = [text if says_something(text) and reads(text) else "" for text in titles]
+    texts = embed_texts(workspace, told)
     chunked = int((workspace.texts.windows(texts[texts >= 0]) > 1).sum())
     stamps = [item.image.stamp() or "" for item in items]
     refs = [(item.image.locator, stamp) for item, stamp in zip(items, stamps, strict=True)]
