@@ -127,8 +127,15 @@ class LazyEncoder:
         return max(self.preprocess.size)
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """Resize and crop one upright RGB picture: (height, width, 3), uint8. Needs no torch."""
-        return self.preprocess(image)
+        """Take one upright RGB picture's excess margin off, and resize and crop it. Needs no torch.
+
+        Returns
+        -------
+        ndarray of shape (height, width, 3), uint8
+        """
+        from fashiontag.encoders.margins import trim  # Pillow: words alone must not wait for it
+
+        return self.preprocess(trim(image, self.preprocess.size))
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
         """Encode prepared pictures, as one batch, into unit vectors of shape (n, d), float32.
