@@ -123,6 +123,14 @@ def test_bars_are_cut_off(canvas, bar):
     assert got.size == pytest.approx((600, 600), abs=16)
 
 
+@pytest.mark.parametrize("down", [30, 120, 570])
+def test_a_cloth_that_fills_the_picture_is_no_bar(down):
+    """The stripe of white is what is left over, not what is shown."""
+    picture = Image.new("RGB", (600, 600), (120, 60, 200))
+    picture.paste((255, 255, 255), (0, down, 600, down + 30))
+    assert trim(picture, SQUARE) is picture
+
+
 def test_a_margin_inside_of_bars_is_found_too():
     photo = framed(garment(200, 200), (600, 600))
     got = trim(framed(photo, (600, 1000), (0, 0, 0)), SQUARE)
@@ -173,19 +181,17 @@ def test_a_white_shirt_is_found_by_its_outline():
 )
 def test_nothing_but_margin_goes_and_twice_is_once(canvas, box, ground, size):
     picture = Image.new("RGB", canvas, ground)
-    left, top, right, bottom = (
-        sorted(box[::2])[0],
-        sorted(box[1::2])[0],
-        max(box[::2]),
-        max(box[1::2]),
-    )
+    (left, right), (top, bottom) = sorted(box[::2]), sorted(box[1::2])
+    right, bottom = min(right, canvas[0]), min(bottom, canvas[1])
     picture.paste((120, 60, 200), (left, top, right, bottom))
     got = trim(picture, size)
     assert got.width > 0
     assert got.height > 0
     inside = np.asarray(picture, int)[top:bottom, left:right].reshape(-1, 3)
     kept = (np.asarray(got) == (120, 60, 200)).all(axis=2).sum()
-    if min(canvas) >= 8 and got is not picture and min(right - left, bottom - top) >= 8:
+    touched = (left == 0) + (top == 0) + (right == canvas[0]) + (bottom == canvas[1])
+    # what touches more is the ground; what is thin is averaged away
+    if touched <= 1 and min(right - left, bottom - top) >= 8:
         assert kept == len(inside)
     assert np.array_equal(np.asarray(trim(picture.copy(), size)), np.asarray(got))
 
@@ -196,6 +202,6 @@ def test_the_model_is_given_what_is_left():
     whole = encoder.prepare(framed(tall, (300, 400)))
     for side in (500, 700, 1400):
         again = encoder.prepare(framed(tall, (side, side)))
-        assert np.abs(again.astype(int) - whole).mean() < 6
+        assert np.abs(again.astype(int) - whole).mean() < 10
     small = encoder.preprocess(framed(tall, (1400, 1400)))
     assert np.abs(small.astype(int) - whole).mean() > 40
