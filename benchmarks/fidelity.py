@@ -23,6 +23,7 @@ from benchmarks.throughput import openclip_transform
 from benchmarks.zeroshot import top1
 from fashiontag.catalog import read_catalog
 from fashiontag.encoders import resolve
+from fashiontag.encoders.margins import trim
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import load_labels
 from fashiontag.workflows.tag import Judge
@@ -34,21 +35,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder
+    from fashiontag.encoders import LazyEncoder
 
 RESULT = RESULTS / "fidelity.md"
 SPACE = load_labels("fashion-products")
 BATCH = 32
 
 
-def plain(encoder: Encoder, paths: Sequence[Path]) -> NDArray[np.float32]:
-    """Encode pictures as open_clip's README does."""
+def plain(encoder: LazyEncoder, paths: Sequence[Path]) -> NDArray[np.float32]:
+    """Encode pictures as open_clip's README does, without excess margins."""
     model = open_clip.create_model(f"local-dir:{encoder.folder}").eval()
     prepare = openclip_transform(encoder)
     found = []
     with torch.inference_mode():
         for start in range(0, len(paths), BATCH):
-            pictures = [Image.open(path).convert("RGB") for path in paths[start : start + BATCH]]
+            pictures = [
+                trim(Image.open(path).convert("RGB"), encoder.preprocess.size)
+                for path in paths[start : start + BATCH]
+            ]
             features = model.encode_image(torch.stack([prepare(picture) for picture in pictures]))
             found.append((features / features.norm(dim=-1, keepdim=True)).numpy())
     return np.concatenate(found)
@@ -69,7 +73,7 @@ def best(tagger: Judge, images: NDArray[np.float32]) -> NDArray[np.str_]:
     return np.stack([top1(scores, SPACE, name) for name in groups], axis=1)
 
 
-def compare(name: str, paths: list[Path], encoder: Encoder, scratch: Path) -> list[str]:
+def compare(name: str, paths: list[Path], encoder: LazyEncoder, scratch: Path) -> list[str]:
     """Return a row of the table."""
     items = {item.image.locator: item for item in read_catalog(str(paths[0].parent)).items}
     chosen = [items[str(path)] for path in paths]

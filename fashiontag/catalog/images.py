@@ -7,7 +7,7 @@ import math
 import re
 import threading
 import warnings
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,8 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
+from fashiontag.catalog.colours import to_srgb
+from fashiontag.catalog.metadata import leaner
 from fashiontag.errors import ImageError
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_OF_COLOURS = ("icc_profile", "srgb", "gamma", "chromaticity")
 _DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 
 # Pillow warns of large pictures and of sloppy EXIF; large ones are judged below, and the rest
@@ -95,7 +98,18 @@ def load_image(data: bytes, *, at_least: int | None = None) -> Image.Image:
     """
     if not data:
         raise ImageError("empty file")
-    with reasons(data), _open(data) as picture:
+    with reasons(data):
+        try:
+            return _decoded(data, at_least)
+        except Exception:  # of a limit on metadata, or of the pixels: the first reason is told
+            for bare in leaner(data):
+                with suppress(Exception):
+                    return _decoded(bare, at_least)
+            raise
+
+
+def _decoded(data: bytes, at_least: int | None) -> Image.Image:
+    with _open(data) as picture:
         return upright(picture, at_least)
 
 
@@ -181,8 +195,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode in _DEEP_MODES:
-        return _from_deep(picture)
+    picture = to_srgb(_from_deep(picture) if picture.mode in _DEEP_MODES else picture)
     if not picture.has_transparency_data:
         plain = picture.convert("RGB")  # a copy even of RGB, of the plain class
         plain.info.clear()  # or a caller could turn it by its EXIF a second time
@@ -199,8 +212,9 @@ def _from_deep(picture: Image.Image) -> Image.Image:
     peak = float(values.max())
     tops = (1, 255, 65535) if picture.mode == "F" else (255, 65535)
     top = next((top for top in tops if peak <= top), peak)
-    grey = np.clip(values * (255 / top), 0, 255).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
+    grey = Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
+    grey.info = {key: picture.info[key] for key in _OF_COLOURS if key in picture.info}
+    return grey
 
 
 def _reason(data: bytes, error: Exception) -> str:

@@ -113,8 +113,15 @@ class LazyEncoder:
         return self.files.fingerprint()
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """Resize and crop one upright RGB picture: (height, width, 3), uint8. Needs no torch."""
-        return self.preprocess(image)
+        """Take one upright RGB picture's excess margin off, and resize and crop it. Needs no torch.
+
+        Returns
+        -------
+        ndarray of shape (height, width, 3), uint8
+        """
+        from fashiontag.encoders.margins import trim  # Pillow: words alone must not wait for it
+
+        return self.preprocess(trim(image, self.preprocess.size))
 
     def reads(self, text: str) -> bool:
         """Tell whether the model can make something of a text.
