@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from benchmarks import markdown, products
+from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.paths import RESULTS
 from benchmarks.zeroshot import given, right, top1
 from fashiontag.catalog.colours import ADOBE_GAMMA, ADOBE_RGB, rgb_profile
@@ -28,7 +29,6 @@ from fashiontag.encoders import resolve
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import load_labels
-from fashiontag.metrics import FamilyBootstrap
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 
