@@ -6,6 +6,10 @@ hold (type, colour, audience, season, usage, and what follows from them) every c
 on titles half plain and half masked, so that a title is trusted, but not blindly. For the others
 (pattern, sleeve, neckline, ...) the words of val's titles stand in as labels of the picture, and
 `fitted_on` says so.
+
+An open group of a user's own has none of these constants. What stands in for them is fitted on the
+native groups written as a user would write them: bare names, the default templates, several may
+hold. Its cut is where `UNRELATED`, labels that no product here has, stay out.
 """
 
 from __future__ import annotations
@@ -26,19 +30,20 @@ from fashiontag.encoders import resolve
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import FILE_NAME, GroupConstants, Moments, Statistics
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
-from fashiontag.labels import load_labels
+from fashiontag.labels import load_labels, parse_labels
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
 from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
+    from benchmarks.products import Products
     from fashiontag.datamodels import Encoder
-    from fashiontag.labels import Group, LabelSpace
+    from fashiontag.labels import Group, Label, LabelSpace
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -58,6 +63,19 @@ LEFT_OUT = 0.15
 SILENT = 0.3
 """Weight of a product whose title names no label of a weakly labelled group: it may still have
 one, for titles leave out what the picture shows."""
+
+_UNRELATED = """
+    sofa car dog pizza tree toothbrush bicycle cat horse piano guitar hammer screwdriver lamp
+    table chair refrigerator oven spoon fork cup bread cheese apple banana carrot fish bird
+    elephant lion airplane train ship truck motorcycle bridge castle mountain river forest
+    garden book newspaper pencil scissors television keyboard printer candle statue tent rope
+    ladder bucket broom pillow curtain carpet window door bathtub
+"""
+UNRELATED = tuple(_UNRELATED.split())
+"""Labels that no product here has."""
+
+STRANGE = 0.01
+"""Share of val's pictures to which such a label may be given, on the average over them."""
 
 TITLES = ("plain", "masked")
 WEAK = "words of val's titles, for the picture"
@@ -181,11 +199,13 @@ def hot(rows: Rows) -> Floats:
     return np.asarray(np.eye(rows.seen.shape[1] + 1)[rows.truth][:, :-1])
 
 
-def search(loss: Callable[[Weights, Rows], float], rows: Rows, start: list[float]) -> Weights:
+def search(
+    loss: Callable[[Weights, Rows], float], rows: Rows, start: list[float], nudge: float = 1e-3
+) -> Weights:
     def penalised(parameters: Floats) -> float:
         # A nudge towards the start keeps weights finite where titles decide everything.
         away = parameters - np.array(start)
-        return loss(Weights.of(parameters), rows) + 1e-3 * float(away @ away)
+        return loss(Weights.of(parameters), rows) + nudge * float(away @ away)
 
     bounds = [(-4.0, 5.0), (-30.0, 30.0), (-6.0, 5.0), (-4.0, 3.0)][: len(start)]
     return Weights.of(minimize(penalised, start, method="L-BFGS-B", bounds=bounds).x)
@@ -232,6 +252,37 @@ def fit_open(groups: list[GroupData]) -> GroupConstants:
         alone.image, alone.unknown, found.image, found.title, found.words, found.unknown,
         cut_alone, open_cut(found, both), "val",
     )  # fmt: skip
+
+
+def fit_users(groups: list[GroupData], strange: Floats) -> GroupConstants:
+    """Fit the constants of open groups that have none of their own, on deviations.
+
+    Each group counts as much as any other. A label is rare, so its loss is small, and the nudge
+    that other fits can do with kept the weight of a picture at .8: no score came near a cut. A
+    title's word is believed (of those in val's plain titles 94 to 99 % were true): it carries its
+    label to the cut where the picture is as far from it as any is from a `strange` one. Titles as
+    vectors added nothing to that.
+
+    Parameters
+    ----------
+    groups : list of GroupData
+    strange : ndarray of shape (n, k)
+        Deviations of the pictures from labels that none of them has.
+    """
+    alone = search(open_loss, stack([even(data) for data in groups]), [1.0, 7.0], 1e-6)
+    votes = alone.image * strange - alone.unknown
+    least = float(np.quantile(votes, 1 - STRANGE))
+    words = least - float(votes.min())
+    cut = round(float(1 / (1 + np.exp(-least))), 4)
+    return GroupConstants(
+        alone.image, alone.unknown, alone.image, 0.0, words, alone.unknown, cut, cut, standard=True
+    )
+
+
+def even(data: GroupData) -> Rows:
+    """Return a group's pictures with weights that add up to 1 over all labels."""
+    rows = Rows.of(data, titled=False)
+    return replace(rows, weight=rows.weight / rows.weight.sum() / data.size)
 
 
 def stack(parts: list[Rows]) -> Rows:
@@ -405,7 +456,6 @@ def fit(
         prompt_mean=np.concatenate([judge.head.prompts for judge in neutral]).mean(axis=0),
     )
     groups: dict[str, GroupConstants] = {}
-    type_and_colour: list[GroupData] = []
     for space, known in zip(spaces, evidence, strict=True):
         head = zero_shot(workspace, space, statistics)
         gathered = SpaceEvidence.of(head, known, nothing)
@@ -428,17 +478,62 @@ def fit(
         own[first] = replace(own[first], blank=blank)
         print(f"{space.name}: a picture is blank from {blank:.2f} logits")
         groups |= own
-        if space.name == "fashion-products":
-            type_and_colour = [
-                gathered.group(name, val.attributes) for name in ("articleType", "baseColour")
-            ]
-    return replace(
-        statistics,
-        groups=groups,
-        # Other labels may leave more products out, so there unknown has to be ahead.
-        exclusive=replace(groups["fashion-products/articleType"], fitted_on="", blank=0.0),
-        open=replace(fit_open(type_and_colour), fitted_on=""),
-    )
+    # Other labels may leave more products out, so there unknown has to be ahead.
+    exclusive = replace(groups["fashion-products/articleType"], fitted_on="", blank=0.0)
+    pictures = np.concatenate([evidence[0][0].images, nothing])
+    own_open = users(workspace, val, columns, pictures)
+    return replace(statistics, groups=groups, exclusive=exclusive, open=own_open)
+
+
+def as_a_users(values: Mapping[str, Collection[str]]) -> LabelSpace:
+    """Return the native groups as a user would write them, and `UNRELATED` as one more."""
+    native = load_labels("fashion-products")
+    groups = {
+        group.name: [word_for(label) for label in group.labels if label.name in values[group.name]]
+        for group in native.groups
+        if group.name in values
+    }
+    groups["unrelated"] = list(UNRELATED)
+    content = {
+        name: {"exclusive": False, "labels": list(dict.fromkeys(labels))}
+        for name, labels in groups.items()
+    }
+    return parse_labels({"groups": content}, "a user's", "the native groups")
+
+
+def word_for(label: Label) -> str:
+    return (label.words or (label.name,))[0]
+
+
+def users(
+    workspace: Workspace, val: Products, columns: Collection[str], vectors: NDArray[np.float32]
+) -> GroupConstants:
+    """Fit what stands in for the constants of a user's open groups.
+
+    `vectors` are val's pictures and then those of nothing; groups of `columns` are left out.
+    """
+    values = {
+        name: set(cells.tolist()) - {""}
+        for name, cells in val.attributes.items()
+        if name not in columns
+    }
+    space = as_a_users(values)
+    found = zero_shot(workspace, space, Statistics()).deviations(vectors).astype(float)
+    groups = []
+    for name in values:
+        group = load_labels("fashion-products").group(name)
+        place = {
+            label.name: space.group(name).names.index(word_for(label))
+            for label in group.labels
+            if label.name in values[name]
+        }
+        size = len(space.group(name).labels)
+        truth = [place.get(value, -1) for value in val.attributes[name].tolist()]
+        truth += [size] * (len(vectors) - len(truth))
+        seen = found[:, space.span(name)]
+        groups.append(GroupData(name, seen, seen[:, 0], [], [], np.array(truth), weak=False))
+    strange = found[: len(val.ids), space.span("unrelated")]
+    return fit_users(groups, strange)
 
 
 def join(parts: list[Evidence]) -> Evidence:

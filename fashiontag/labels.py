@@ -1,6 +1,7 @@
 """Label files: what can be said of a product, in which words, and how tags become a matrix.
 
-A label file is TOML with groups of labels, or plain text with one label a line (one open group).
+A label file is TOML with groups of labels, or plain text with one label a line (one exclusive
+group).
 Reading one checks everything that could go wrong later, and says where: file, group and label.
 A tag is written ``group=label`` everywhere.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections import Counter
 from dataclasses import MISSING, asdict, dataclass, fields, replace
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.errors import LabelFileError, UsageError
+from fashiontag.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,6 +37,8 @@ RESERVED_GROUPS = frozenset(
 
 UNKNOWN = "unknown"
 """What wins an exclusive group when none of its labels does; no label may take the name."""
+
+_BULLET = re.compile(r"([-*•–]|\d{1,3}[.)])\s+")
 
 DEFAULT_TEMPLATES = (
     "{label}",
@@ -310,7 +315,7 @@ def load_labels(name_or_path: str | Path | None = None) -> LabelSpace:
         )
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        content = tomllib.loads(text) if kind == ".toml" else _open_group(path.stem, text)
+        content = tomllib.loads(text) if kind == ".toml" else _one_group(path, text)
     except UnicodeDecodeError as error:
         raise LabelFileError(
             f"{path} isn't UTF-8 (byte {error.start}); save it as UTF-8."
@@ -344,6 +349,8 @@ def parse_labels(content: Mapping[str, Any], name: str, where: str) -> LabelSpac
     if not isinstance(groups, dict) or not groups:
         raise LabelFileError(f"{where} has no groups; write at least one [groups.NAME] table.")
     parsed = tuple(_group(key, value, where) for key, value in groups.items())
+    if twins := _twins(group.name for group in parsed):
+        raise LabelFileError(f"{where}: the groups {twins} have one name; keep one.")
     space = LabelSpace(name, parsed, **options)
     _check_implications(space, where)
     return space
@@ -352,7 +359,7 @@ def parse_labels(content: Mapping[str, Any], name: str, where: str) -> LabelSpac
 def _group(name: str, content: object, where: str) -> Group:
     at = f"{where}, group '{_shown(name)}'"
     _check_name(name, "group", at)
-    if name.lower() in RESERVED_GROUPS:
+    if fold(name) in RESERVED_GROUPS:
         raise LabelFileError(f"{at}: the name belongs to a fixed column; choose another.")
     if not isinstance(content, dict):
         raise LabelFileError(f"{at} is {_kind(content)}, not a table; write [groups.{name}].")
@@ -370,9 +377,11 @@ def _group(name: str, content: object, where: str) -> Group:
                 f"{at}: the template '{template}' has a brace beside {{label}}, the only thing "
                 "that is filled in; remove it."
             )
-    label, count = Counter(group.names).most_common(1)[0]
-    if count > 1:
-        raise LabelFileError(f"{at}: the label '{label}' stands there twice; keep one.")
+    if twins := _twins(group.names):
+        raise LabelFileError(
+            f"{at}: the labels {twins} are one to whoever reads or types them, so one stands there "
+            "twice; keep one (other spellings are `words`, which titles are matched with)."
+        )
     if group.exclusive and UNKNOWN in group.names:
         raise LabelFileError(
             f"{at}: a label can't be called '{UNKNOWN}', which means that none holds."
@@ -392,6 +401,16 @@ def _label(entry: object, number: int, at: str) -> Label:
     name = name.strip()
     _check_name(name, "label", f"{at}, label '{_shown(name)}'" if name else f"{at}, label {number}")
     return Label(name, **_options(content, Label, f"{at}, label '{name}'"))
+
+
+def _twins(names: Iterable[str]) -> str:
+    """Return the first two names that are one when folded, both quoted; "" if there are none."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if fold(name) in seen:
+            return f"'{_shown(seen[fold(name)])}' and '{_shown(name)}'"
+        seen[fold(name)] = name
+    return ""
 
 
 def _check_implications(space: LabelSpace, where: str) -> None:
@@ -497,10 +516,33 @@ def _not_found(asked: str, path: Path) -> str:
     )
 
 
-def _open_group(name: str, text: str) -> dict[str, Any]:
-    """Return a text file's lines as the labels of one group, several of which may hold."""
-    labels = [line.strip() for line in text.splitlines() if line.strip()]
-    return {"groups": {name: {"exclusive": False, "labels": labels}}}
+def _one_group(path: Path, text: str) -> dict[str, Any]:
+    """Return a text file's lines as the labels of one exclusive group.
+
+    Lines that begin with ``#`` are comments, and what makes a list of lines (``- ``, ``* ``,
+    ``1. ``) goes. What would be several labels, or a hierarchy, is refused: nobody means a label
+    that is called "red, blue, green".
+    """
+    labels = []
+    for number, line in enumerate(text.splitlines(), 1):
+        label = _BULLET.sub("", line.strip())
+        if not label or label.startswith("#"):
+            continue
+        at = f"{path}, line {number}: '{_shown(label)}'"
+        if parted := re.search("[,;\t]", label):
+            sign = {",": "a comma", ";": "a semicolon"}.get(parted.group(), "a tab")
+            raise LabelFileError(
+                f"{at} holds {sign}; write one label a line, or, if it is one label's name, "
+                "use a .toml file."
+            )
+        if re.search(r"\s>\s", label):
+            raise LabelFileError(
+                f"{at} is a path, and hierarchies can't be read yet; write its last part alone."
+            )
+        labels.append(label)
+    if not labels:
+        raise LabelFileError(f"{path} has no labels; write one a line (# begins a comment).")
+    return {"groups": {path.stem: {"labels": labels}}}
 
 
 def _shipped_folder() -> Path:

@@ -13,12 +13,14 @@ PACKAGE = Path(__file__).parents[1] / "fashiontag"
 LEVELS = {
     "errors": 0,
     "datamodels": 0,
+    "names": 0,
     "database": 1,
     "words": 1,
     "labels": 1,
     "metrics": 1,
     "manifest": 1,
     "daemon": 1,
+    "labelcheck": 2,
     "catalog": 2,
     "encoders": 2,
     "vectors": 2,
@@ -235,7 +237,7 @@ def test_the_overview_names_every_command_and_cuts_none() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fashiontag", "--help"], capture_output=True, text=True, check=True
     )
-    for name, command in commands.COMMANDS.items():
+    for name, line in commands.COMMANDS.items():
         assert f"  {name} " in done.stdout
-        assert command.line in done.stdout
+        assert line in done.stdout
         assert commands.function_of(name).__doc__

@@ -70,3 +70,25 @@ def test_a_column_of_a_label_that_the_file_lacks_counts_as_blank(read, cells):
 def test_what_contradicts_itself_or_breaks_a_rule_is_refused(read, text, says):
     with pytest.raises(CatalogError, match=says):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("image,fit\na,Slim\nb,SLIM\n", {"fit=Slim"}),
+        ("image,tags\na,fit=slim fit|Fit=été\nb,fit=Slim  Fit|fit=e\u0301te\u0301\n", None),
+        ("image,Levi’s,levi's\na,1,1\nb,0,0\n", {"table=Levi’s"}),
+    ],
+)
+def test_spellings_of_one_value_are_one_label_and_counted(read, text, tags):
+    notes = read(text, labels=None)
+    assert set(notes.space.tags) == (tags or {"fit=slim fit", "fit=été"})
+    assert "spelled in another way" in " ".join(notes.warnings)
+
+
+def test_a_table_is_read_in_the_spelling_of_the_probe(read):
+    like = parse_labels({"groups": {"fit": {"labels": ["Slim"]}}}, "p", "p")
+    assert read("image,fit\na,slim\nb,loose\n", like=like).space.tags[-2:] == (
+        "fit=Slim",
+        "fit=loose",
+    )

@@ -104,7 +104,7 @@ def test_pillow_prints_no_warnings_into_the_progress_bar(tmp_path):
     bad_exif = b"Exif\x00\x00MM\x00*\xff\xff\xff\xffjunk"
     (tmp_path / "exif.jpg").write_bytes(encoded(garment(), "JPEG", exif=bad_exif))
     code = (
-        "import sys, pathlib, fashiontag.catalog as c\n"
+        "import sys, pathlib, fashiontag.catalog.images as c\n"
         "print(c.load_image(pathlib.Path(sys.argv[1]).read_bytes()).size)"
     )
     done = subprocess.run(

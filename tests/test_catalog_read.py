@@ -298,6 +298,8 @@ def test_a_missing_titles_file_is_the_command_lines_fault(shop):
         "/x/sub/0042",
         " 0042.jpg ",
         "0042.0",
+        "００４２.jpg",
+        "\u200b0042.jpg",
     ],
 )
 def test_a_key_is_forgiven_its_spelling(shop, key):

@@ -1,16 +1,18 @@
 """Lexical evidence, zero-shot scores and decisions, on vectors that can be read by eye."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import fashiontag
 from fashiontag.errors import ModelError
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import TOLD, Evidence, Scores, ZeroShot, ensemble
-from fashiontag.labels import parse_labels
+from fashiontag.labels import LabelSpace, parse_labels
 
 SPACE = parse_labels(
     {
@@ -309,3 +311,72 @@ def test_a_model_without_statistics_says_so() -> None:
         )
     )
     assert tags(scores)["kind=dress"] == "image"
+
+
+def open_space(count: int) -> LabelSpace:
+    names = [f"mood {number}" for number in range(count)]
+    return parse_labels({"groups": {"mood": {"exclusive": False, "labels": names}}}, "own", "own")
+
+
+KINDS = 40
+
+
+def open_scores(
+    count: int, cosines: np.ndarray, statistics: Statistics, named: np.ndarray | None = None
+) -> Scores:
+    """Score pictures that have these cosines, (n, count), with the labels, and 0 with all kinds.
+
+    `named` are the labels that their titles name, shape (n, count).
+    """
+    dim = count + KINDS + 1
+    axes = np.eye(dim, dtype=np.float32)
+    usual = 0.02 * np.sin(np.arange(KINDS))  # so that cosines with the reference vary
+    pictures = np.hstack([cosines, np.broadcast_to(usual, (len(cosines), KINDS))])
+    rest = np.sqrt(1 - (pictures**2).sum(axis=1, keepdims=True))
+    images = np.hstack([pictures, rest]).astype(np.float32)
+    space = open_space(count)
+    head = ZeroShot(space, axes[:count], [axes[-1:] * 0], statistics, axes[count:-1])
+    words = np.zeros((len(images), count), np.float32) if named is None else named
+    titled = np.full(len(images), named is not None)
+    return head.score(Evidence(images, images, titled, words.astype(np.float32)))
+
+
+def shipped_open() -> Statistics:
+    folder = Path(fashiontag.__file__).parent / "encoders" / "mini"
+    return Statistics(open=Statistics.load(folder, 256).open)
+
+
+@pytest.mark.parametrize("constants", [Statistics(), shipped_open()], ids=["neutral", "embedded"])
+@pytest.mark.parametrize("count", [1, 2, 7, 12, 60])
+def test_a_picture_can_reach_every_label_of_a_users_open_group(
+    count: int, constants: Statistics
+) -> None:
+    plain = np.zeros((count + 1, count))
+    plain[np.arange(count), np.arange(count)] = 0.3  # the last picture is of none
+    scores = open_scores(count, plain, constants)
+    given = [[tag.label for tag in row] for row in Decider(open_space(count)).decide(scores)]
+    assert given == [[f"mood {number}"] for number in range(count)] + [[]]
+
+
+@pytest.mark.parametrize("constants", [Statistics(), shipped_open()], ids=["neutral", "embedded"])
+def test_a_score_of_an_open_group_depends_on_no_other_label_and_no_other_picture(
+    constants: Statistics,
+) -> None:
+    rng = np.random.default_rng(1)
+    cosines = rng.uniform(0, 0.15, (5, 12))
+    many = open_scores(12, cosines, constants).labels
+    np.testing.assert_allclose(
+        open_scores(3, cosines[:, :3], constants).labels, many[:, :3], atol=1e-5
+    )
+    np.testing.assert_array_equal(open_scores(12, cosines[2:3], constants).labels, many[2:3])
+
+
+@pytest.mark.parametrize("constants", [Statistics(), shipped_open()], ids=["neutral", "embedded"])
+@pytest.mark.parametrize("cosine", [0.0, 0.02, -0.02])
+def test_a_titles_word_gives_a_label_of_a_users_open_group(
+    constants: Statistics, cosine: float
+) -> None:
+    named = np.eye(7)[[2]]
+    scores = open_scores(7, np.full((1, 7), cosine), constants, named)
+    (row,) = Decider(open_space(7)).decide(scores)
+    assert [(tag.label, tag.source) for tag in row] == [("mood 2", "title")]

@@ -294,6 +294,15 @@ def test_values_match_as_numbers_or_as_text(index):
     assert having("=", "") == "f"
 
 
+@pytest.mark.parametrize("asked", ["Levi's", "LEVI’S", "levi`s ", "Ｌevi's"])
+def test_values_are_one_in_any_spelling(index, asked):
+    brands = {"a": "Levi’s", "b": "Levi's", "c": "Levis"}
+    replace(index, [entry(item, fields={"brand": brand}) for item, brand in brands.items()])
+    assert len(index.matching("table.brand", "=", asked)) == 2
+    replace(index, [entry("a", fields={"brand": "Levi´s"})])
+    assert len(index.matching("table.brand", "=", asked)) == 1
+
+
 def test_columns_go_with_their_last_value(index):
     replace(index, [entry("a", tags=("color=red", "color=blue"), fields={"Price": "5"})])
     assert index.columns() == ("color", "table.Price")
@@ -404,10 +413,10 @@ def test_what_has_gone_meanwhile_is_left_out(index):
     assert [item.id for item in index.items(before)] == ["b"]
 
 
-@pytest.mark.parametrize(("version", "way"), [(3, "delete index.sqlite there"), (9, "update")])
+@pytest.mark.parametrize(("version", "way"), [(4, "delete index.sqlite there"), (9, "update")])
 def test_an_index_of_another_format_is_refused(index, tmp_path, version, way):
     index._database.execute(f"PRAGMA user_version = {version}")
-    with pytest.raises(StoreError, match=f"has format {version}, .* reads 4; {way}.*--workspace"):
+    with pytest.raises(StoreError, match=f"has format {version}, .* reads 5; {way}.*--workspace"):
         Index.open(tmp_path)
 
 

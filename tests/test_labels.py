@@ -158,13 +158,90 @@ def test_background_and_defaults(small):
     assert small.visible.tolist() == [True, True, True, False, True, True, True, True]
 
 
-def test_text_file_is_one_open_group(tmp_path):
+def test_text_file_is_one_exclusive_group(tmp_path):
     path = tmp_path / "mood.txt"
     path.write_text("\ufeffcosy\r\n\r\n  loud \r\n", encoding="utf-8")
     space = load_labels(path)
     assert space.tags == ("mood=cosy", "mood=loud")
-    assert not space.group("mood").exclusive
+    assert space.group("mood").exclusive
     assert "cosy" in space.group("mood").sentences(Label("cosy"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# moods of the shop\ncosy\nloud\n",
+        "#cosy, loud, calm\n  # indented\ncosy\nloud",
+        "- cosy\n- loud\n",
+        "• cosy\n* loud\n",
+        "1. cosy\n2) loud\n",
+    ],
+)
+def test_comments_and_bullets_of_a_text_file_are_no_labels(tmp_path, text):
+    path = tmp_path / "mood.txt"
+    path.write_text(text, encoding="utf-8")
+    assert load_labels(path).group("mood").names == ("cosy", "loud")
+
+
+def test_a_text_file_keeps_what_only_looks_like_a_bullet(tmp_path):
+    path = tmp_path / "mood.txt"
+    path.write_text("-cold\n1.5 m\n90s\nC#\n")
+    assert load_labels(path).group("mood").names == ("-cold", "1.5 m", "90s", "C#")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("red, blue, green\n", ["line 1", "a comma", "one label a line", ".toml"]),
+        ("red\nbags, wallets & belts", ["line 2", "a comma"]),
+        ("red;blue", ["a semicolon"]),
+        ("# colours\nred\t12\nblue\t3", ["line 2", "a tab"]),
+        ("Women > Shoes > Heels", ["line 1", "hierarchies", "last part"]),
+        ("# red\n\n# blue\n", ["no labels", "comment"]),
+        ("", ["no labels"]),
+        ("Red\nblue\nred", ["'Red' and 'red'"]),
+    ],
+)
+def test_lists_and_paths_in_a_text_file_are_refused_with_the_way_out(tmp_path, text, named):
+    path = tmp_path / "colours.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LabelFileError) as caught:
+        load_labels(path)
+    assert all(part in str(caught.value) for part in [str(path), *named])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("red", "red"),
+        ("Red", "RED"),
+        ("T-shirt", "t-shirt"),
+        ("off white", "off  white"),
+        ("été", "e\u0301te\u0301"),
+        ("ÉTÉ", "été"),
+        ("XXL", "ＸＸＬ"),
+        ("Levi's", "Levi’s"),
+        ("Straße", "STRASSE"),
+    ],
+)
+def test_twins_are_refused_and_both_named(first, second):
+    content = {"groups": {"a": {"labels": ["other", first, {"name": second, "words": ["x"]}]}}}
+    with pytest.raises(LabelFileError) as caught:
+        parse_labels(content, "mine", "mine.toml")
+    assert f"'{first}' and '{second}'" in str(caught.value)
+    assert "twice" in str(caught.value)
+
+
+def test_twin_groups_are_refused_and_both_named():
+    content = {"groups": {"Color": {"labels": ["red"]}, "color": {"labels": ["blue"]}}}
+    with pytest.raises(LabelFileError, match="'Color' and 'color'"):
+        parse_labels(content, "mine", "mine.toml")
+
+
+@pytest.mark.parametrize(("first", "second"), [("été", "ete"), ("T-shirt", "T shirt"), ("A", "Ä")])
+def test_what_differs_by_more_than_spelling_is_no_twin(first, second):
+    content = {"groups": {"a": {"labels": [first, second]}}}
+    assert parse_labels(content, "mine", "mine.toml").group("a").names == (first, second)
 
 
 # --- tags and columns ---------------------------------------------------------------------------

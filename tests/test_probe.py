@@ -214,3 +214,24 @@ def test_wrong_parameters_are_named(options, says):
     x, y, _ = bits()
     with pytest.raises(ValueError, match=says):
         ProbeClassifier(**options).fit(x, y)
+
+
+def test_the_prior_of_an_open_group_is_as_near_to_its_deviations_as_linear_can_be():
+    rng = np.random.default_rng(2)
+    group = {"exclusive": False, "labels": ["cosy", "loud"]}
+    space = parse_labels({"groups": {"mood": group}}, "s", "s")
+    cone = 2 * np.eye(16, dtype=np.float32)[0]
+    images, prompts, reference = (
+        unit(cone + rng.normal(size=(n, 16)).astype("f4")) for n in (400, 2, 60)
+    )
+    moments = Moments.fit(images)
+    constants = GroupConstants(2.0, 5.0, 2.0, 0.0, 9.0, 5.0, standard=True)
+    statistics = Statistics(moments, moments, np.zeros(16, "f4"), open=constants)
+    zero = ZeroShot(space, prompts, [np.zeros((0, 16), np.float32)], statistics, reference)
+    features = Features(space, moments.mean, moments.mean, Vocabulary.fit([""], 9))
+    prior = zero_shot_prior(features, zero, moments, moments)
+    x = features.transform(images, np.zeros_like(images), [""] * 400)
+    linear = x[:, :16] @ prior.alone.coef[:16] + prior.alone.coef[-2]
+    exact = 2.0 * zero.deviations(images) - 5.0
+    assert np.corrcoef(linear.ravel(), exact.ravel())[0, 1] > 0.95
+    assert np.abs(linear - exact).mean() < 0.5

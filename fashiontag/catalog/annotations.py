@@ -24,6 +24,7 @@ from fashiontag.catalog.titles import (
 )
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
+from fashiontag.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ _YES = {"1", "true", "yes"}
 _NO = {"0", "false", "no"}
 # What `tag` and `suggest` write may be corrected and read back.
 _NO_LABELS = {
-    name.casefold() for name in (*USUAL_NAMES["id"], *USUAL_NAMES["title"], *RESERVED_GROUPS)
+    fold(name) for name in (*USUAL_NAMES["id"], *USUAL_NAMES["title"], *RESERVED_GROUPS)
 } - set(TAGS_COLUMNS)
 _LONG_CELL = 60
 """Characters from which a cell is a text and no label."""
@@ -112,7 +113,7 @@ def read_annotations(
     """
     table = read_table(path, (id_column, *TAGS_COLUMNS))
     key_at = table.needed_column("id", id_column)
-    columns = _LabelColumns(table, key_at, labels, groups)
+    columns = _LabelColumns(table, key_at, labels, groups, like)
     places = {item_id: place for place, item_id in enumerate(ids)}
     notes: dict[int, _Note] = defaultdict(_Note)
     unknown = []
@@ -158,17 +159,29 @@ class _LabelColumns:
     """The columns of a table that label, and what in them could not be used."""
 
     def __init__(
-        self, table: Table, key_at: int, labels: LabelSpace | None, only: Sequence[str]
+        self,
+        table: Table,
+        key_at: int,
+        labels: LabelSpace | None,
+        only: Sequence[str],
+        like: LabelSpace | None,
     ) -> None:
         self.warnings: list[str] = []
         self._path = table.path
         self._only = set(only)
-        # Case is forgiven: what a spreadsheet calls "navy" is the label file's "Navy".
+        # Case and form are forgiven: what a spreadsheet calls "navy" is the label file's "Navy".
         self._known: dict[str, dict[str, str]] = {
-            group.name: {name.casefold(): name for name in group.names}
+            group.name: {fold(name): name for name in group.names}
             for group in (labels.groups if labels else ())
         }
-        self._groups = {name.casefold(): name for name in self._known}
+        self._groups = {fold(name): name for name in self._known}
+        # So it is between the rows of the table: of "Red" and "red" the first is the label.
+        self._spelled: dict[tuple[str, str], str] = {
+            (group.name, fold(name)): name
+            for group in (like.groups if like else ())
+            for name in group.names
+        }
+        self._respelled: set[tuple[str, str]] = set()
         self._strange: dict[str, Counter[str]] = defaultdict(Counter)
         self._broken: list[int] = []
         self._columns: list[_Column] = []
@@ -176,16 +189,16 @@ class _LabelColumns:
         passed: list[str] = []
         for place, name in enumerate(table.columns):
             wanted = name in self._only
-            if place == key_at or not name or (name.casefold() in _NO_LABELS and not wanted):
+            if place == key_at or not name or (fold(name) in _NO_LABELS and not wanted):
                 continue
             values = {row.cells[place].strip() for row in table.rows if not row.ragged} - {""}
             if not values:
                 empty.append(name)
-            elif name.casefold() in TAGS_COLUMNS:
+            elif fold(name) in TAGS_COLUMNS:
                 self._columns.append(_Column(place))
-            elif {value.casefold() for value in values} <= _YES | _NO:
+            elif {fold(value) for value in values} <= _YES | _NO:
                 self._columns.append(_Column(place, *self._tag_of(name)))
-            elif wanted or name.casefold() in self._groups or _looks_like_labels(values):
+            elif wanted or fold(name) in self._groups or _looks_like_labels(values):
                 self._columns.append(_Column(place, self._group_of(name)))
             else:
                 passed.append(name)
@@ -209,7 +222,7 @@ class _LabelColumns:
             )
 
     def _group_of(self, name: str) -> str:
-        return self._groups.get(name.casefold(), name)
+        return self._groups.setdefault(fold(name), name)
 
     def _tag_of(self, name: str) -> tuple[str, str]:
         """Return group and label of a 0/1 column: ``group=label``, a known label, or the file's."""
@@ -217,9 +230,9 @@ class _LabelColumns:
         if equals:
             return self._group_of(group.strip()), label.strip()
         homes = [
-            (group, names[name.casefold()])
+            (group, names[fold(name)])
             for group, names in self._known.items()
-            if name.casefold() in names
+            if fold(name) in names
         ]
         return homes[0] if len(homes) == 1 else (Path(self._path).stem, name)
 
@@ -228,9 +241,12 @@ class _LabelColumns:
         for group, label, holds in self._stated(row):
             known = self._known.get(group)
             if known is None:
-                yield group, label, holds
-            elif label.casefold() in known:
-                yield group, known[label.casefold()], holds
+                spelled = self._spelled.setdefault((group, fold(label)), label)
+                if label != spelled:
+                    self._respelled.add((spelled, label))
+                yield group, spelled, holds
+            elif fold(label) in known:
+                yield group, known[fold(label)], holds
             else:
                 self._strange[group][label] += 1
 
@@ -247,8 +263,8 @@ class _LabelColumns:
             elif column.label is None:
                 for label in _parts(cell):
                     yield column.group, label, True
-            elif cell.casefold() in _YES | _NO:
-                yield column.group, column.label, cell.casefold() in _YES
+            elif fold(cell) in _YES | _NO:
+                yield column.group, column.label, fold(cell) in _YES
 
     def complaints(self) -> list[str]:
         """Say what was read and could not be used."""
@@ -258,6 +274,9 @@ class _LabelColumns:
             f"{first_few([f'{value} ({count})' for value, count in values.most_common()])}."
             for group, values in self._strange.items()
         ]
+        respelled = [f"{other!r} as {first!r}" for first, other in sorted(self._respelled)]
+        twice = "values are spelled in another way too, and are read as the first:"
+        found += counted(self._path, respelled, twice)
         broken = "tags aren't written group=label and were passed over: line"
         return [*found, *counted(self._path, self._broken, broken)]
 
@@ -289,7 +308,7 @@ def _space(
     for group in values:
         if group in known:
             continue
-        if group.lower() in RESERVED_GROUPS:
+        if fold(group) in RESERVED_GROUPS:
             raise CatalogError(
                 f"{path}: a group can't be called {group!r}, which is a column of every output; "
                 "rename it."

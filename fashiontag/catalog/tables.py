@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fashiontag.errors import CatalogError, UsageError
+from fashiontag.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
     "title": ("title", "name", "productDisplayName", "description"),
 }
 """What the columns are called that hold a picture's path, name a picture, or are its title."""
-_KNOWN_COLUMNS = frozenset(name.lower() for names in USUAL_NAMES.values() for name in names)
+_KNOWN_COLUMNS = frozenset(fold(name) for names in USUAL_NAMES.values() for name in names)
 # What shops outside of Unicode write. More candidates only add ways to be wrong on 100 bytes.
 _ENCODINGS = ["cp1252", "cp1250", "cp1251", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
 # A quoted cell that spans more lines than this is a quote that was never closed.
@@ -111,11 +112,11 @@ class Table:
 def find_column(names: Sequence[str], role: Role, wanted: str | None) -> int | None:
     """Return the place of the column `wanted`, or else of the first usual name that is there.
 
-    Names are compared exactly at first, then without regard to case.
+    Names are compared exactly at first, then folded.
     """
-    lower = [name.lower() for name in names]
+    folded = [fold(name) for name in names]
     for name in (wanted,) if wanted is not None else USUAL_NAMES[role]:
-        for there, same in ((names, name), (lower, name.lower())):
+        for there, same in ((names, name), (folded, fold(name))):
             if same in there:
                 return there.index(same)
     return None
@@ -147,14 +148,8 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
     if Path(path).stat().st_size == 0:
         raise CatalogError(f"{path} is empty; a table with a header line was expected.")
     try:
-        if suffix == ".parquet":
-            lines = list(_parquet(path))
-        elif suffix == ".xlsx":
-            lines = list(_xlsx(path))
-        elif suffix == ".jsonl":
-            lines = list(_jsonl(_decode(path)))
-        else:
-            lines = list(_delimited(_decode(path), suffix, names))
+        reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix)
+        lines = list(reader(path) if reader else _delimited(path, suffix, names))
     except CatalogError:
         raise
     except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
@@ -215,9 +210,9 @@ def _legacy_encoding(raw: bytes) -> str:
     return matches[0].encoding
 
 
-def _delimited(text: str, suffix: str, names: Iterable[str | None]) -> Iterator[Row]:
+def _delimited(path: str, suffix: str, names: Iterable[str | None]) -> Iterator[Row]:
     # newline="" keeps line ends inside quoted cells, and splits at none of Unicode's other ones.
-    lines = [line.replace("\x00", "") for line in io.StringIO(text, newline="")]
+    lines = [line.replace("\x00", "") for line in io.StringIO(_decode(path), newline="")]
     start = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
     named = re.fullmatch(r"sep=(.)\s*", lines[start]) if start < len(lines) else None
     start += bool(named)  # Excel's own way to name the delimiter
@@ -238,11 +233,11 @@ def _delimited(text: str, suffix: str, names: Iterable[str | None]) -> Iterator[
 
 def _delimiter(header: str, suffix: str, names: Iterable[str | None]) -> str:
     """Return the delimiter that shows the most known columns, then the most columns."""
-    known = _KNOWN_COLUMNS | {name.lower() for name in names if name}
+    known = _KNOWN_COLUMNS | {fold(name) for name in names if name}
 
     def worth(delimiter: str) -> tuple[int, int]:
         cells = next(csv.reader([header], delimiter=delimiter))
-        return sum(cell.strip().lower() in known for cell in cells), len(cells)
+        return sum(fold(cell) in known for cell in cells), len(cells)
 
     return max("\t,;|" if suffix == ".tsv" else ",;\t|", key=worth)
 
@@ -272,9 +267,9 @@ def _records(lines: list[str], start: int, delimiter: str) -> Iterator[Row]:
         start += taken
 
 
-def _jsonl(text: str) -> Iterator[Row]:
+def _jsonl(path: str) -> Iterator[Row]:
     records: dict[int, dict[str, object] | None] = {}
-    for number, line in enumerate(io.StringIO(text), start=1):
+    for number, line in enumerate(io.StringIO(_decode(path)), start=1):
         if line.strip():
             try:
                 record = json.loads(line)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog.items import Words
 from fashiontag.catalog.tables import Columns, Row, Table, read_table
 from fashiontag.errors import CatalogError
+from fashiontag.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -215,10 +215,7 @@ def _short(title: str) -> str:
 
 
 def _fold(name: str) -> str:
-    name = name.replace("\\", "/")
-    if not name.isascii():
-        name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-    return name.lower().removeprefix("./").lstrip("/")
+    return fold(name.replace("\\", "/")).removeprefix("./").lstrip("/")
 
 
 def _stem(name: str) -> str:

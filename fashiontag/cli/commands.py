@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,34 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Command(NamedTuple):
-    """Where a command is, and what ``fashiontag --help`` says of it."""
-
-    place: str
-    """Module below `fashiontag.cli`, and the function in it."""
-    line: str
-    """At most 60 characters, or the overview would cut it."""
-
-
 COMMANDS = {
-    "tag": Command("tag:tag", "Tag every product picture of a folder, table or data set."),
-    "search": Command("search:search", "Search what was tagged: by words, by picture, or by both."),
-    "index": Command("index:index", "Make the index match a folder, without tagging."),
-    "duplicates": Command(
-        "duplicates:duplicates", "Show what is there twice: the same photo, or the same style."
-    ),
-    "probe-train": Command(
-        "probe:probe_train", "Learn your own labels from a few labelled products."
-    ),
-    "probe-eval": Command(
-        "probe:probe_eval", "Judge a probe on labelled products that it never saw."
-    ),
-    "suggest": Command("suggest:suggest", "Say which products to label next."),
-    "labels": Command("labels:labels", "Show and check a label file."),
-    "store": Command("store:store", "Show what the workspace keeps, or drop what nothing uses."),
-    "doctor": Command("doctor:doctor", "Show versions, devices, models and the workspace."),
+    "tag": "Tag every product picture of a folder, table or data set.",
+    "search": "Search what was tagged: by words, by picture, or by both.",
+    "index": "Make the index match a folder, without tagging.",
+    "duplicates": "Show what is there twice: the same photo, or the same style.",
+    "probe-train": "Learn your own labels from a few labelled products.",
+    "probe-eval": "Judge a probe on labelled products that it never saw.",
+    "suggest": "Say which products to label next.",
+    "labels": "Show and check a label file.",
+    "store": "Show what the workspace keeps, or drop what nothing uses.",
+    "doctor": "Show versions, devices, models and the workspace.",
 }
-
+"""What ``fashiontag --help`` says of each; it would cut what is longer than 60 characters."""
 
 COMPLETION = "_FASHIONTAG_COMPLETE"
 """Set by the shell when it asks what could come next; its question is in COMP_WORDS."""
@@ -52,7 +37,8 @@ def parse(arguments: list[str]) -> int:
     """Run one command line; what typer refuses becomes a sentence and 2."""
     asked = arguments[0] if arguments else "--help"
     if COMPLETION in os.environ:
-        asked = next((word for word in _completed_words()[1:] if word in COMMANDS), "")
+        typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+        asked = next((word for word in typed.split()[1:] if word in COMMANDS), "")
     try:
         # Ctrl-C comes back as the status 130, without a word.
         status = application(asked)(
@@ -66,10 +52,6 @@ def parse(arguments: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _completed_words() -> list[str]:
-    return (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or "").split()
-
-
 def application(asked: str) -> typer.Typer:
     """Build the parser, whole for the command that was asked for, a line for the others."""
     app = typer.Typer(
@@ -80,18 +62,18 @@ def application(asked: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name, command in COMMANDS.items():
-        app.command(name, help=None if name == asked else command.line)(
+    for name, line in COMMANDS.items():
+        app.command(name, help=None if name == asked else line)(
             function_of(name) if name == asked else _not_asked
         )
     return app
 
 
 def function_of(name: str) -> Callable[..., Any]:
-    """Import the function behind a command."""
-    module, function = COMMANDS[name].place.split(":")
-    found: Callable[..., Any] = getattr(import_module(f"fashiontag.cli.{module}"), function)
-    return found
+    """Import the function behind a command: named alike, in the module of its first word."""
+    module = import_module(f"fashiontag.cli.{name.split('-')[0]}")
+    function: Callable[..., Any] = getattr(module, name.replace("-", "_"))
+    return function
 
 
 def _not_asked() -> None:

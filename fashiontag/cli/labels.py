@@ -19,5 +19,6 @@ def labels(
 ) -> None:
     """Show and check a label file: its groups, labels and rules."""
     space = load_labels(file)
-    facts = {"name": space.name, "hash": space.hash, **space.content()}
-    output.show(facts, lambda: labelsheet.show(file))
+    warnings = labelsheet.warned(space, file)
+    facts = {"name": space.name, "hash": space.hash, "warnings": warnings, **space.content()}
+    output.show(facts, lambda: labelsheet.draw(space, file))

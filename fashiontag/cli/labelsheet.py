@@ -11,9 +11,30 @@ if TYPE_CHECKING:
     from fashiontag.labels import LabelSpace
 
 
+def warned(space: LabelSpace, file: str | None) -> tuple[str, ...]:
+    """Say what is odd about a label file, and return it.
+
+    The shipped ones were measured as they are.
+    """
+    if file is None or file in shipped_labels():
+        return ()
+    from fashiontag.labelcheck import remarks
+
+    found = remarks(space)
+    for remark in found:
+        output.warn(remark)
+    return found
+
+
 def show(file: str | None = None) -> None:
-    """Print a label file's table, and where to look next."""
+    """Print a label file's table, what is odd about it, and where to look next."""
     space = load_labels(file)
+    warned(space, file)
+    draw(space, file)
+
+
+def draw(space: LabelSpace, file: str | None) -> None:
+    """Print a label file's table, and where to look next."""
     _show(space)
     others = [name for name in shipped_labels() if name != space.name]
     if file is None:

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from fashiontag.workspace import Workspace
     from fashiontag.workspace.embed import EmbedOptions
 
-SOURCE_HELP = (
-    "A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) with a path "
-    "column, or hf:NAME."
-)
-SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)]
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) with "
+        "a path column, or hf:NAME.",
+    ),
+]
 LabelsOption = Annotated[
     str | None,
     typer.Option(

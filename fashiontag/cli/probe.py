@@ -31,7 +31,6 @@ TableArgument = Annotated[
 ImagesOption = Annotated[
     str, typer.Option("--images", metavar="SOURCE", help="The pictures, as in `tag`.")
 ]
-DEFAULT_OUT = Path("probe")
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def probe_train(
     from fashiontag.labels import load_labels
     from fashiontag.workflows.learn import train_probe
 
-    target = out or append or DEFAULT_OUT
+    target = out or append or Path("probe")
     check_target(target)
     catalog = columns.read(images)
     with model.open() as workspace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,6 +51,7 @@ def tag(
     A stopped run goes on where it was when repeated. Afterwards `fashiontag search` works.
     """
     from fashiontag.errors import UsageError
+    from fashiontag.labelcheck import unsaid
     from fashiontag.labels import load_labels
     from fashiontag.workflows import tag as workflow
 
@@ -57,6 +59,9 @@ def tag(
     if to_stdout and output.wants_json():
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
     space = load_labels(labels)
+    doubts = unsaid(space, latin_only=model.model is None)
+    for doubt in doubts:
+        output.warn(doubt)
     catalog = columns.read(source)
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
     outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs)
@@ -75,6 +80,7 @@ def tag(
             sinks=[preview],
             options=effort.embed_options(advance),
         )
+    summary = replace(summary, warnings=(*doubts, *summary.warnings))
     output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
 

@@ -144,14 +144,12 @@ class _GroupFit:
         self.y = (targets == 1).astype(np.float64)
         self.known = (targets >= 0).astype(np.float64)
         self.has_none = exclusive and bool((self.known.all(axis=1) & ~self.y.any(axis=1)).any())
-        positives = self.y.sum(axis=0)
-        self.free = positives >= OFFSET_FROM
-        self.count = len(targets)
+        self.free = self.y.sum(axis=0) >= OFFSET_FROM
         # A search looks some sixty times at arrays of megabytes; their memory is asked for once.
         self._votes = np.empty((1, targets.size), np.float32)
         self._slope = np.empty((targets.size, 1), np.float32)
-        self._full = np.empty((self.count, targets.shape[1] + 1))
-        if rates is not None and self.count:
+        self._full = np.empty((len(targets), targets.shape[1] + 1))
+        if rates is not None:
             self.known = self.known * self._importance(rates)
         if exclusive:
             neither = (1 - self.y.max(axis=1)) * self.has_none
@@ -170,8 +168,7 @@ class _GroupFit:
             weight = np.clip(
                 np.where(self.y > 0, rates / share, (1 - rates) / (1 - share)), 0.1, 10.0
             )
-        scaled: NDArray[np.float64] = weight / np.average(np.broadcast_to(weight, self.y.shape))
-        return scaled
+        return np.asarray(weight / np.average(np.broadcast_to(weight, self.y.shape)))
 
     def solve(self, *, fixed: bool) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Return weights, offsets and the logit of none.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.metrics import average_precision_score, macro
+from fashiontag.metrics import average_precision_score, label_rates, macro
 
 if TYPE_CHECKING:
     from fashiontag.heads.groups import GroupSpan
@@ -277,9 +277,7 @@ def _whole_families(families: Ints) -> NDArray[np.bool_]:
 
 def _filled(targets: NDArray[np.int8]) -> Floats:
     """Return 0/1 targets; a gap in an annotated row gets its label's rate, which says nothing."""
-    known = targets >= 0
-    rates = (targets == 1).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.where(known, targets, rates).astype(np.float32)
+    return np.where(targets >= 0, targets, label_rates(targets)).astype(np.float32)
 
 
 def _leave_out(error: Floats, basis: Floats, gain: Floats, families: Ints) -> Floats:

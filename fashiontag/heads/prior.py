@@ -96,9 +96,9 @@ def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: M
         span = space.span(group.name)
         weights = statistics.of(space.name, group.name, exclusive=group.exclusive)
         image_scores, title_scores = image_cosines[:, span], title_cosines[:, span]
-        if not group.exclusive and not statistics.fitted:
-            # As near as can be to rows that are standardised over the prompts at hand.
-            image_scores, title_scores = deviations.image[:, span], deviations.title[:, span]
+        if weights.standard and not group.exclusive:
+            image_scores = (_from_reference(zero, features.image, image) * visible)[:, span]
+            title_scores = _from_reference(zero, features.title, title)[:, span]
         for logits, image_weight, title_weight, words_weight, unknown in (
             (titled, weights.image, weights.title, weights.words, weights.unknown),
             (alone, weights.image_alone, 0.0, 0.0, weights.unknown_alone),
@@ -126,3 +126,16 @@ def _standardised(prompts: Floats, moments: Moments) -> Floats:
 def _cosines(prompts: Floats, mean: Floats) -> Floats:
     """Return cosines themselves: length · (features @ prompt) + mean @ prompt; shape as above."""
     return np.vstack([np.float32(typical_length(mean)) * prompts.T, prompts @ mean])
+
+
+def _from_reference(zero: ZeroShot, mean: Floats, moments: Moments) -> Floats:
+    """Return `ZeroShot.deviations`, their spread the same for all products; shape as above.
+
+    It is the root of what the reference's cosines vary by about their mean, over products of these
+    moments.
+    """
+    middle = zero.reference.mean(axis=0)
+    apart = zero.reference - middle
+    varying = np.einsum("rd,de,re->r", apart, moments.covariance, apart) * typical_length(mean) ** 2
+    spread = np.sqrt(np.maximum((varying + (apart @ mean) ** 2).mean(), 1e-12))
+    return np.asarray(_cosines(zero.prompts - middle, mean) / spread, np.float32)

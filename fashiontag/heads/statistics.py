@@ -80,6 +80,10 @@ class GroupConstants:
         How far "unknown" must be ahead of all labels together, titles aside, in logits, for a
         picture to count as one of no product; in a label file's main group. Below 0 it need not
         be ahead.
+    standard : bool
+        In an open group, whether ``cos`` stands for deviations: how far a product's cosine with
+        the label is from its cosines with all kinds of products (SPARC, Miller et al., CVPR 2025,
+        takes the prompts at hand, but of seven none can be 2.3 deviations ahead).
     """
 
     image_alone: float
@@ -92,6 +96,7 @@ class GroupConstants:
     cut: float = 0.0
     fitted_on: str = ""
     blank: float = 0.0
+    standard: bool = False
 
 
 # Neutral constants, for a model nobody has fitted. 100 is the logit scale at which every CLIP
@@ -101,17 +106,18 @@ class GroupConstants:
 _NEUTRAL_EXCLUSIVE = GroupConstants(
     image_alone=100.0, unknown_alone=-50.0, image=100.0, title=20.0, words=5.0, unknown=-50.0
 )
-# z is standardised over all prompts of the label file, for one picture: beyond 2.5 deviations. A
-# word in the title carries its label against anything but the strongest doubt.
+# Beyond 2.75 deviations, where the embedded model's statistics have their cut; a word in the title
+# carries its label against anything but the strongest doubt.
 _NEUTRAL_OPEN = GroupConstants(
     image_alone=2.0,
-    unknown_alone=5.0,
+    unknown_alone=5.5,
     image=1.0,
     title=1.0,
     words=10.0,
-    unknown=5.0,
+    unknown=5.5,
     cut_alone=0.5,
     cut=0.5,
+    standard=True,
 )
 
 
@@ -135,11 +141,10 @@ class Statistics:
     Attributes
     ----------
     image, title : Moments or None
-        None for a model without statistics: open groups then standardise a picture's cosines over
-        the prompts at hand.
+        None for a model without statistics.
     prompt_mean : ndarray of shape (d,), float32, or None
     exclusive, open : GroupConstants
-        For groups that have none of their own.
+        For groups that have none of their own: all groups of a user's own label file.
     groups : Mapping of str to GroupConstants
         Keys are ``label file/group``.
     """

@@ -42,13 +42,9 @@ class Decider:
 
     def decide(self, scores: Scores) -> list[tuple[TagScore, ...]]:
         """Return each row's tags, by group in file order, best first."""
-        count = len(scores.labels)
-        reached: list[list[int]] = [[] for _ in range(count)]
-        rows, columns = np.nonzero(self._reach(scores))
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            reached[row].append(column)
-        seconds = self._seconds(scores).tolist()
-        return [self._row(scores, row, reached[row], seconds[row]) for row in range(count)]
+        reached = [np.flatnonzero(row).tolist() for row in self._reach(scores)]
+        pairs = zip(reached, self._seconds(scores).tolist(), strict=True)
+        return [self._row(scores, row, *pair) for row, pair in enumerate(pairs)]
 
     def _seconds(self, scores: Scores) -> NDArray[np.float32]:
         """Return, per group, what a label must reach to be among the two best: (n, g).

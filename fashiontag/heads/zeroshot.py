@@ -19,7 +19,7 @@ from fashiontag.heads.statistics import WORDS_ONLY, GroupConstants, Statistics, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fashiontag.labels import LabelSpace
+    from fashiontag.labels import Group, LabelSpace
 
 Floats = NDArray[np.float32]
 
@@ -118,6 +118,9 @@ class ZeroShot:
         Per group, unit vectors of the sentences that stand for "unknown".
     statistics : Statistics
         The model's constants.
+    reference : ndarray of shape (r, d), float32, or None
+        Unit vectors of prompts for all kinds of products, for open groups whose constants are
+        ``standard``; None takes the labels at hand.
     """
 
     def __init__(
@@ -126,10 +129,12 @@ class ZeroShot:
         prompts: Floats,
         backgrounds: Sequence[Floats],
         statistics: Statistics,
+        reference: Floats | None = None,
     ) -> None:
         self.space = space
         self.statistics = statistics
         self.prompts = prompts
+        self.reference = prompts if reference is None else reference
         self._backgrounds = list(backgrounds)
         self._visible = space.visible
 
@@ -142,6 +147,16 @@ class ZeroShot:
     def cosines(self, vectors: Floats) -> Floats:
         """Return the cosines of unit vectors of shape (n, d) with every label: (n, t), float32."""
         return _cosines(vectors, self.prompts)
+
+    def deviations(self, vectors: Floats) -> Floats:
+        """Return how far the cosines of (n, d) vectors are from those with the reference: (n, t).
+
+        In standard deviations of each vector's cosines with the reference.
+        """
+        usual = _cosines(vectors, self.reference)
+        spread = np.maximum(usual.std(axis=1, keepdims=True), 1e-6)
+        found = (self.cosines(vectors) - usual.mean(axis=1, keepdims=True)) / spread
+        return np.asarray(found, np.float32)
 
     def background(self, images: Floats) -> Floats:
         """Return, per group, the cosine with the nearest background sentence.
@@ -212,7 +227,9 @@ class ZeroShot:
         size, groups = self.space.size, len(self.space.groups)
         count = len(evidence.titled)
         image, title = self.cosines(evidence.images), self.cosines(evidence.titles)
-        spread_image, spread_title = self._spread(image), self._spread(title)
+        far_image, far_title = image, title
+        if any(self._constants(group).standard for group in self.space.groups):
+            far_image, far_title = map(self.deviations, (evidence.images, evidence.titles))
         # A label that this picture can't show is left to the title's words: without them it is out.
         blank = self.blank(evidence.images) & refuse
         shown = self._visible & ~blank[:, None]
@@ -230,11 +247,7 @@ class ZeroShot:
         for position, group in enumerate(self.space.groups):
             columns = slice(at, at + len(group.labels))
             at = columns.stop
-            constants = (
-                self.statistics.of(self.space.name, group.name, exclusive=group.exclusive)
-                if group.visible
-                else WORDS_ONLY
-            )
+            constants = self._constants(group)
             weights = _PerRow.of(constants, titled, blank)
             out.cuts[:, position] = weights.cut
             words = weights.words[:, None] * evidence.words[:, columns]
@@ -261,9 +274,10 @@ class ZeroShot:
                     :, None
                 ]
             else:
-                seen = weights.image[:, None] * spread_image[:, columns]
+                look, read = (far_image, far_title) if constants.standard else (image, title)
+                seen = weights.image[:, None] * look[:, columns]
                 seen = np.where(visible, seen, weights.unknown[:, None])
-                said = weights.title[:, None] * spread_title[:, columns] + words
+                said = weights.title[:, None] * read[:, columns] + words
                 shares = _sigmoid(seen + said - weights.unknown[:, None])
                 out.labels[:, columns] = np.where(possible[:, columns], shares, 0.0)
                 out.by_image[:, columns] = (
@@ -274,15 +288,10 @@ class ZeroShot:
         out.by_image[~titled] |= self._visible
         return out
 
-    def _spread(self, cosines: Floats) -> Floats:
-        """Return cosines as open groups want them: for a model without statistics, standardised.
-
-        The reference is then the row itself, over all prompts; shape (n, t) in and out.
-        """
-        if self.statistics.fitted:
-            return cosines
-        spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
-        return np.asarray((cosines - cosines.mean(axis=1, keepdims=True)) / spread, np.float32)
+    def _constants(self, group: Group) -> GroupConstants:
+        if not group.visible:
+            return WORDS_ONLY
+        return self.statistics.of(self.space.name, group.name, exclusive=group.exclusive)
 
 
 def _believe(

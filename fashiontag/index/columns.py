@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 import numpy as np
 
 from fashiontag.index.rows import blocks, numbering
+from fashiontag.names import fold
 
 if TYPE_CHECKING:
     import sqlite3
@@ -100,7 +101,7 @@ class Column(NamedTuple):
         row = database.execute(
             f"SELECT val FROM vals WHERE name = ? {texts} AND value {sign} ?"  # noqa: S608
             " ORDER BY value LIMIT 1",
-            (name, _fold(value)),
+            (name, fold(value)),
         ).fetchone()
         found = np.flatnonzero(self.values == row[0]).tolist() if row else []
         return found[0] if found else len(self.values)
@@ -163,9 +164,5 @@ def number(text: str) -> float | None:
 def _pairs(tags: str, fields: str) -> set[tuple[str, str]]:
     """Return an item's (column, value) pairs, values as they are compared."""
     named = [tag.split("=", 1) for tag in json.loads(tags)]
-    pairs = {(group, _fold(label)) for group, label in named}
-    return pairs | {(FIELD + name, _fold(value)) for name, value in json.loads(fields).items()}
-
-
-def _fold(value: str) -> str:
-    return value.strip().casefold()
+    pairs = {(group, fold(label)) for group, label in named}
+    return pairs | {(FIELD + name, fold(value)) for name, value in json.loads(fields).items()}

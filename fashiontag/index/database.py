@@ -43,7 +43,7 @@ GUEST = "python:"
 A file has one item: that of the folder or table it belongs to if that is indexed, else that of the
 guest who named it last."""
 
-FORMAT = 4
+FORMAT = 5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sources (

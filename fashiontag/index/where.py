@@ -25,6 +25,7 @@ import numpy as np
 from fashiontag.errors import QueryError
 from fashiontag.index.columns import number
 from fashiontag.index.nearest import members
+from fashiontag.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
 DEEPEST = 50
 """Levels of brackets and ``not``; a person uses three, and the parser calls itself for each."""
 
+# A name goes on over an apostrophe (Levi's), and over the vowel signs of Hindi, which are no \w.
 _TOKEN = re.compile(
     r"""(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.-]))
-      | (?P<name>\w[\w-]*)
+      | (?P<name>\w(?:[\w-]|[^\x00-\x7f\s]|'(?=\w))*)
       | (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
       | (?P<sign><=|>=|!=|<>|==|[=<>(),.])
       | (?P<blank>\s+)
@@ -96,9 +98,9 @@ def select(filter_: Filter, index: Index, numbers: NDArray[np.int64]) -> NDArray
 def _column(name: str, columns: tuple[str, ...]) -> str:
     if name in columns:
         return name
-    forgiving = {column.casefold(): column for column in reversed(columns)}
-    if name.casefold() in forgiving:
-        return forgiving[name.casefold()]
+    forgiving = {fold(column): column for column in reversed(columns)}
+    if fold(name) in forgiving:
+        return forgiving[fold(name)]
     if not columns:
         raise QueryError(
             f"--where: there is no column {name!r}, for nothing indexed has tags or fields; run "

@@ -179,8 +179,8 @@ def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple
             f"All {len(fresh)} labelled products were in the probe's training; give others."
         )
     held_out = held_out.select(np.flatnonzero(fresh))
-    unknown = [tag for tag in held_out.space.tags if tag not in probe.space.tags]
-    lost = [tag for tag in unknown if (held_out.targets[:, held_out.space.column(tag)] == 1).any()]
+    shown = (held_out.targets == 1).any(axis=0)
+    lost = [tag for tag in np.array(held_out.space.tags)[shown] if tag not in probe.space.tags]
     if lost:
         warnings.append(
             f"{len(lost)} labels that the probe doesn't know are left out: {first_few(lost)}."

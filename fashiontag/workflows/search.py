@@ -13,7 +13,7 @@ from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.index import where as filters
 from fashiontag.workspace.embed import content_key, embed_texts
-from fashiontag.workspace.neighbours import NEIGHBOURS, open_neighbours
+from fashiontag.workspace.neighbours import open_neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,8 +211,6 @@ def _with_proposers(
     workspace: Workspace, placement: Placement, parts: Sequence[Part]
 ) -> tuple[Placement, list[Part]]:
     """Let FAISS propose, where it knows the vectors of every part."""
-    if not (workspace.path / NEIGHBOURS).is_dir():
-        return placement, list(parts)
     kinds: tuple[Kind, ...] = ("image", "text")
     found = [
         open_neighbours(workspace, kind, part.rows)

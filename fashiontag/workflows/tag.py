@@ -69,14 +69,6 @@ class Outputs:
     html: Path | None = None
     inputs: tuple[Path, ...] = ()
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether a run can be left out if nothing changed.
-
-        A table on standard output is gone, and a contact sheet shows pictures, which are opened.
-        """
-        return self.table is not None and self.html is None
-
     def check(self, catalog: Catalog, *, scores: bool) -> None:
         """Refuse to write over what the run reads, or two results into one file; `UsageError`.
 
@@ -180,11 +172,6 @@ class Judge:
         self._matcher = TitleMatcher(self.space)
         self._decider = Decider(self.space)
 
-    @property
-    def promised(self) -> bool:
-        """Whether the probe promises a precision."""
-        return self.probe is not None and self.probe.promised
-
     @cached_property
     def head(self) -> ZeroShot:
         """The zero-shot head."""
@@ -284,7 +271,9 @@ def tag(
     began = time.monotonic()
     if outputs is not None:
         outputs.check(catalog, scores=scores)
-    table = outputs.table if outputs is not None and outputs.repeatable else None
+    # The table of a run that may be left out: one on standard output is gone, and a contact sheet
+    # shows pictures, which are opened.
+    table = outputs.table if outputs is not None and outputs.html is None else None
     judged_by = judge_digest(workspace, space, probe=probe, scores=scores) if table else ""
     loaded = None
     if probe is not None:
@@ -317,13 +306,9 @@ def _open_outputs(
     """Open the files of a run, having made sure that they can be written."""
     from fashiontag.sinks.tables import open_table
 
-    groups = judge.space.groups
-    names = [group.name for group in groups]
-    sinks: list[Sink] = [
-        stack.enter_context(
-            open_table(outputs.table, names, scores=scores, promised=judge.promised)
-        )
-    ]
+    promised = judge.probe is not None and judge.probe.promised
+    table = open_table(outputs.table, judge.space.names, scores=scores, promised=promised)
+    sinks: list[Sink] = [stack.enter_context(table)]
     if outputs.html is not None:
         from fashiontag.catalog.images import load_image
         from fashiontag.sinks.contactsheet import open_report
@@ -333,7 +318,7 @@ def _open_outputs(
                 open_report(
                     outputs.html,
                     title=f"fashiontag: {catalog.source}",
-                    groups={group.name: group.exclusive for group in groups},
+                    groups={group.name: group.exclusive for group in judge.space.groups},
                     load=load_image,
                 )
             )
@@ -356,10 +341,10 @@ def _run(
 
     def entries() -> Iterator[Entry]:
         for embedded in embed(workspace, catalog.items, options):
-            rows, titles = judge.tag(embedded, scores=scores), embedded.read
+            rows = judge.tag(embedded, scores=scores)
             counts["encoded"] += embedded.encoded
             counts["chunked"] += embedded.chunked
-            for row, item, title in zip(rows, embedded.items, titles, strict=True):
+            for row, item, title in zip(rows, embedded.items, embedded.read, strict=True):
                 counts[row.status] += 1
                 counts["titled"] += bool(title)
                 counts["silent"] += bool(item.title.strip()) and not title

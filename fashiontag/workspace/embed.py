@@ -159,7 +159,10 @@ def embed(
 
 
 def embed_all(workspace: Workspace, items: Sequence[Item], options: EmbedOptions) -> Embedded:
-    """Embed a catalogue that is needed as a whole, as one window."""
+    """Embed a catalogue that is needed as a whole, and return it as one window.
+
+    Window by window all the same: what a stopped run has embedded is kept.
+    """
     parts = list(embed(workspace, items, options))
     return Embedded(
         items=tuple(items),

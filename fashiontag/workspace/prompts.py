@@ -8,9 +8,11 @@ import numpy as np
 
 from fashiontag.encoders import FEW_TEXTS
 from fashiontag.heads.zeroshot import ZeroShot, ensemble
+from fashiontag.labels import DEFAULT_LABELS, DEFAULT_TEMPLATES, load_labels
 from fashiontag.workspace.embed import embed_texts
 
 if TYPE_CHECKING:
+    from fashiontag.datamodels import Vectors
     from fashiontag.heads.statistics import Statistics
     from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
@@ -32,4 +34,20 @@ def zero_shot(
     ends = np.cumsum([len(texts) for texts in sentences])
     vectors = np.split(workspace.texts.padded(rows, workspace.encoder.dim), ends[:-1])
     labels, backgrounds = ensemble(vectors[: space.size]), vectors[space.size :]
-    return ZeroShot(space, labels, backgrounds, statistics or workspace.statistics)
+    constants = statistics or workspace.statistics
+    standard = any(
+        group.visible and constants.of(space.name, group.name, exclusive=False).standard
+        for group in space.groups
+        if not group.exclusive
+    )
+    reference = _kinds_of_products(workspace) if standard else None
+    return ZeroShot(space, labels, backgrounds, constants, reference)
+
+
+def _kinds_of_products(workspace: Workspace) -> Vectors:
+    """Return the vectors of what `ZeroShot` takes for its reference: the default's categories."""
+    kinds = load_labels(DEFAULT_LABELS).main
+    assert kinds is not None
+    sentences = [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in kinds.names]
+    rows = embed_texts(workspace, sentences, at_once=FEW_TEXTS)
+    return workspace.texts.padded(rows, workspace.encoder.dim)

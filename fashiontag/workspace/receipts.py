@@ -119,7 +119,7 @@ def judge_digest(
         encoder.fingerprint,
         "" if statistics is None or not statistics.is_file() else _file(statistics),
         repr(space),
-        *(_file(path) for path in ([] if probe is None else _files(probe))),
+        *(_file(path) for path in sorted(probe.rglob("*") if probe else ()) if path.is_file()),
         str(scores),
     )
     return content_key("\0".join(parts).encode("utf-8", "surrogatepass"))
@@ -131,10 +131,6 @@ def _line(item: Item, known: Known) -> str:
 
 def _file(path: Path) -> str:
     return content_key(path.read_bytes())
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 @cache

@@ -1,0 +1,30 @@
+"""The one way to compare what people type: labels, keys and values of tables, names of columns."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ´′", "'"))
+# Soft hyphen, zero-width space, byte order mark: they come along with what is pasted.
+_INVISIBLE = str.maketrans(dict.fromkeys("\u00ad\u200b\ufeff"))
+
+
+def fold(text: str) -> str:
+    """Return what two spellings of one name have in common.
+
+    Case, Unicode form (composed, decomposed, full-width), the kind of apostrophe, invisible
+    characters and the number of blanks are forgiven; accents and all other signs are not. Folding
+    again changes nothing. For the words of a title there is `fashiontag.words.split`.
+
+    Examples
+    --------
+    >>> fold(" Levi’s   501") == fold("LEVI`S 501") == "levi's 501"
+    True
+    >>> fold("ＲＥＤ"), fold("e\u0301te\u0301") == fold("ÉTÉ"), fold("ete") == fold("été")
+    ('red', True, False)
+    """
+    if not text.isascii():
+        # before NFKC, which parts an acute accent that stands alone into a blank and a mark
+        text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES).translate(_INVISIBLE))
+        text = unicodedata.normalize("NFKC", text.casefold())
+    return " ".join(text.replace("`", "'").lower().split())
