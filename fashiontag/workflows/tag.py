@@ -341,10 +341,10 @@ def _run(
 
     def entries() -> Iterator[Entry]:
         for embedded in embed(workspace, catalog.items, options):
-            rows, titles = judge.tag(embedded, scores=scores), embedded.read
+            rows = judge.tag(embedded, scores=scores)
             counts["encoded"] += embedded.encoded
             counts["chunked"] += embedded.chunked
-            for row, item, title in zip(rows, embedded.items, titles, strict=True):
+            for row, item, title in zip(rows, embedded.items, embedded.read, strict=True):
                 counts[row.status] += 1
                 counts["titled"] += bool(title)
                 counts["silent"] += bool(item.title.strip()) and not title
