@@ -1,4 +1,4 @@
-"""Bytes to one upright RGB picture on white, or the reason why there is none."""
+"""Bytes to one upright sRGB picture on white, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def load_image(data: bytes, *, at_least: int | None = None) -> Image.Image:
-    """Decode one picture: its first frame, upright, in RGB, on white where it is transparent.
+    """Decode one picture: its first frame, upright, in sRGB, on white where it is transparent.
 
     Safe to call from several threads at once. The size is checked in the header, before
     anything is decoded.
@@ -114,7 +114,7 @@ def _decoded(data: bytes, at_least: int | None) -> Image.Image:
 
 
 def upright(picture: Image.Image, at_least: int | None = None) -> Image.Image:
-    """Return an open picture as `load_image` does: upright, in RGB, on white, without metadata.
+    """Return an open picture as `load_image` does: upright, in sRGB, on white, without metadata.
 
     Parameters
     ----------

@@ -58,10 +58,10 @@ def item_of(picture: object, title: object, id: str) -> Item:  # noqa: A002
     Parameters
     ----------
     picture : str, PathLike, bytes, PIL.Image.Image or ndarray
-        A file's path, which is not opened here; an encoded picture; a picture, whose EXIF turns it
-        as it would in a file; or an array of shape (h, w), (h, w, 3) or (h, w, 4), uint8, grey,
-        RGB or RGBA. The last two are kept as PNG, as what a model sees of them: upright RGB on
-        white.
+        A file's path, which is not opened here; an encoded picture; a picture, whose EXIF and
+        colour profile count as in a file; or an array of shape (h, w), (h, w, 3) or (h, w, 4),
+        uint8, grey, RGB or RGBA. The last two are kept as PNG, as what a file of theirs would be
+        read as: upright sRGB on white.
     title : str or None
         None, NaN, ``pandas.NA`` or "" where there is none. Markup is removed from its text.
     id : str
