@@ -26,16 +26,16 @@ _THUMBNAIL = 128  # one of its pixels is less than 1 % of the picture
 _BARRED = 0.3  # of a side remain at least between bars: 16:9 on 9:16 leaves .32
 _SHORT = 8  # of a line with fewer pixels, as a strip has, one colour says nothing
 
-# How much of the model's frame the content fills, in height or width: 95 % of the backbone's photos
+# How much of the model's frame the content fills, in height or width: 90 % of the backbone's photos
 # are above _LEAST. Only what is below is enlarged, to what is usual for its shape: a figure of
-# half its height in width reaches from top to bottom. Chosen on `val`, see
+# half its height in width reaches from top to bottom. Chosen on `pool` and `val`, see
 # benchmarks/results/frames.md.
-_LEAST = 0.67
-_SHAPES, _USUAL = (0.5, 0.75), (0.95, 0.8)
+_LEAST = 0.69
+_SHAPES, _USUAL = (0.5, 0.75), (0.95, 0.83)
 # A picture of a photo's shape is as its photographer framed it, who may have meant the earring to
 # be small; there only what nearly nothing fills is enlarged.
 _PHOTO_SHAPES = (0.6, 0.85)
-_LEAST_OF_PHOTO = 0.4
+_LEAST_OF_PHOTO = 0.33
 
 
 def trim(image: Image.Image, size: tuple[int, int]) -> Image.Image:
