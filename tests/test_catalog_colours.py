@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageCms
 from profiles import PROFILES, colourful
 
-from fashiontag.catalog import colours, item_of, load_image
+from fashiontag.catalog import colours, item_of
 from fashiontag.catalog.colours import SRGB
+from fashiontag.catalog.images import load_image
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 KINDS = ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from fashiontag.catalog import load_image
+from fashiontag.catalog.images import load_image
 from fashiontag.encoders import resolve
 from fashiontag.encoders.margins import trim
 
