@@ -278,6 +278,20 @@ def test_labels_and_version_answer() -> None:
     assert call("--version", cwd=Path.cwd()).stdout.startswith("fashiontag 0.")
 
 
+def test_a_search_by_words_waits_for_no_picture_and_no_page(shop, tmp_path, model) -> None:
+    call(*tag(shop, model), cwd=tmp_path)
+    code = """
+import sys
+from fashiontag.cli import run
+run(["search", "red", "--no-daemon"], debug=True)
+print([name for name in ("PIL", "jinja2", "faiss", "sklearn") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_offline_is_known_before_a_data_set_is_looked_for(tmp_path) -> None:
     code = """
 import os, sys

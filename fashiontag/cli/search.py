@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,9 +15,9 @@ from fashiontag.cli import options, output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PIL import Image
     from rich.console import RenderableType
 
+    from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
     from fashiontag.workflows.search import SearchResult
 
@@ -141,8 +140,8 @@ def _floor(text: str | None) -> float | Literal["auto"] | None:
         raise UsageError(f"--min-score is {text!r}; give a cosine from -1 to 1, or auto.") from None
 
 
-def _drawing() -> Callable[[Image.Image], RenderableType] | None:
-    """Return what draws a picture in this terminal; None, and a sentence, where nothing can."""
+def _drawing() -> Callable[[Hit], RenderableType] | None:
+    """Return what draws a hit's picture in this terminal; None, and a sentence, where none can."""
     from fashiontag.errors import UsageError
 
     # Where a terminal doesn't tell the size of its letters, it is guessed, and that is logged.
@@ -159,19 +158,23 @@ def _drawing() -> Callable[[Image.Image], RenderableType] | None:
         return None
     from textual_image import renderable  # asks the terminal what it can show
 
-    return partial(renderable.Image, height=LINES)
+    from fashiontag.catalog.images import load_image
+    from fashiontag.sinks.pages import picture_of
+
+    def draw(hit: Hit) -> RenderableType:
+        image = picture_of(hit, load_image)
+        return "" if image is None else renderable.Image(image, height=LINES)
+
+    return draw
 
 
 def _draw(
     result: SearchResult,
-    picture: Callable[[Image.Image], RenderableType] | None,
+    picture: Callable[[Hit], RenderableType] | None,
     *,
     paths: bool,
 ) -> None:
     from rich.text import Text
-
-    from fashiontag.catalog.images import load_image
-    from fashiontag.sinks.pages import picture_of
 
     if result.note:
         output.say(result.note)
@@ -197,8 +200,7 @@ def _draw(
             Text(" · ".join(tag.split("=", 1)[1] for tag in hit.tags), style="dim"),
         ]
         if picture is not None:
-            image = picture_of(hit, load_image)
-            cells.insert(2, "" if image is None else picture(image))
+            cells.insert(2, picture(hit))
         table.add_row(*cells)
     table.columns[1].no_wrap = True
     output.results.print(table)
