@@ -79,7 +79,7 @@ BUYERS = (
     "aviator sunglasses",
 )
 # What the galleries look like, by eye, with the model whose fingerprint this is.
-SEEN_WITH = "d0830361"
+SEEN_WITH = "f1fd0548"
 SEEN = {
     "summer floral dress": "10 dresses, 6 with flowers or a print, 6 for girls",
     "navy formal shirt for men": "10 shirts, navy to grey blue, 8 plain, 2 striped",
