@@ -11,6 +11,8 @@ from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.fusion import IMAGE_ONLY
 from fashiontag.heads.groups import GroupSpan
 
+pytestmark = pytest.mark.lab
+
 OPTIONS = {"widths": (8, 8, 2), "groups": [GroupSpan(slice(0, 4), exclusive=True)]}
 
 
@@ -19,7 +21,6 @@ def test_scikit_learns_contract(estimator, check):
     check(estimator)
 
 
-@pytest.mark.slow
 @parametrize_with_checks([ProbeClassifier(head=Logistic()), ProbeClassifier(fusion=Concat())])
 def test_scikit_learns_contract_with_other_options(estimator, check):
     check(estimator)
