@@ -280,12 +280,12 @@ def tag(
         from fashiontag.heads.artefact import load_probe
 
         loaded = load_probe(probe, workspace.encoder)
-    judge = Judge(workspace, space, loaded)
     if table is not None:
         kept = Run.of(workspace, table, catalog, judged_by).done()
         if kept is not None:
             facts = {"encoded": 0, "warnings": catalog.warnings, "out": table, "unchanged": True}
             return TagSummary(**kept | facts | {"seconds": time.monotonic() - began})
+    judge = Judge(workspace, space, loaded)
     with ExitStack() as stack:
         opened = (
             [] if outputs is None else _open_outputs(stack, outputs, catalog, judge, scores=scores)
