@@ -70,7 +70,7 @@ def given(head: ZeroShot, pictures: NDArray[np.float32]) -> NDArray[np.bool_]:
     nothing = np.zeros((count, space.size), np.float32)
     scores = head.score(Evidence(pictures, pictures, np.zeros(count, bool), nothing))
     rows = Decider(space).decide(scores)
-    return space.multi_hot([[f"{tag.group}={tag.label}" for tag in row] for row in rows])
+    return space.multi_hot([[tag.tag for tag in row] for row in rows])
 
 
 def rows_of(

@@ -247,7 +247,7 @@ class Tagger:
             {
                 "status": row.status,
                 "message": row.message,
-                "tags": "|".join(f"{tag.group}={tag.label}" for tag in row.given),
+                "tags": "|".join(tag.tag for tag in row.given),
                 **{name: "|".join(row.labels(name)) for name in self.space.names},
             }
             for row in rows

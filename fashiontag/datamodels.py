@@ -148,6 +148,11 @@ class TagScore:
     method: Method = "zero-shot"
     decision: Decision | None = None
 
+    @property
+    def tag(self) -> str:
+        """The ``group=label`` that tables, the index and label spaces call it by."""
+        return f"{self.group}={self.label}"
+
 
 @dataclass(frozen=True, slots=True)
 class Tagged:

@@ -175,7 +175,7 @@ class _Layout:
 
 
 def _joined(tags: Iterable[TagScore]) -> str:
-    return "|".join(f"{tag.group}={tag.label}" for tag in tags)
+    return "|".join(tag.tag for tag in tags)
 
 
 def _text(value: str) -> str:

@@ -220,7 +220,7 @@ def index_entries(embedded: Embedded, rows: Sequence[Tagged]) -> Iterator[Entry]
     """Yield what the index keeps: files and rows of data sets whose picture was read."""
     for item, row, key in zip(embedded.items, rows, embedded.image_keys, strict=True):
         if row.status == "ok" and item.path:  # a picture in memory has none
-            yield index_entry(item, key, tuple(f"{tag.group}={tag.label}" for tag in row.given))
+            yield index_entry(item, key, tuple(tag.tag for tag in row.given))
 
 
 def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
