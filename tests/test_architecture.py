@@ -39,7 +39,7 @@ HEAVY = {
     "metrics": {"sklearn"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub",
+        "huggingface_hub", "lxml",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
@@ -59,6 +59,7 @@ ORDER = {
     "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
     "workflows": [
         "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
+        "importing",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""
