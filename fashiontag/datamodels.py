@@ -195,3 +195,19 @@ class Hit:
     title: str
     tags: tuple[str, ...] = ()
     folded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A place in a file, in bytes, and what takes it; all bytes that no edit names stay.
+
+    Attributes
+    ----------
+    start, end : int
+        What is replaced; equal where something is only inserted.
+    new : bytes
+    """
+
+    start: int
+    end: int
+    new: bytes

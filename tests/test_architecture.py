@@ -59,7 +59,7 @@ ORDER = {
     "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
     "workflows": [
         "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
-        "importing",
+        "importing", "exporting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

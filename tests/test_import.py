@@ -447,6 +447,11 @@ def test_a_quote_that_never_closes_costs_its_own_line(feed):
     assert found.report["counts"]["reported"] == 1
 
 
+def test_a_quote_inside_a_cell_is_a_letter(feed):
+    found = feed(f'Handle,Title,Image Src\na,5" heels,{CDN}/a.jpg\nb,"B ""x""",{CDN}/b.jpg\n')
+    assert [photo["title"] for photo in found.photos] == ['5" heels', 'B "x"']
+
+
 def test_short_rows_are_used_and_long_rows_reported(feed):
     found = feed(f"Handle,Title,Image Src,Tags\na,A,{CDN}/a.jpg\nb,B,{CDN}/b.jpg,x,y\n")
     assert [photo["product"] for photo in found.photos] == ["a"]

@@ -70,6 +70,11 @@ def escaped(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%2F")
 
 
+def unescaped(name: str) -> str:
+    """Return the product or variant that stands in an id."""
+    return name.replace("%2F", "/").replace("%25", "%")
+
+
 def list_imported(source: str) -> Catalog:
     """Return the photos of an imported catalogue, in the feed's order, unread.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "import": "Make a catalogue folder of a shop's own file.",
     "tag": "Tag every product picture of a folder, table or data set.",
-    # "export": "Fill tags into a shop's own file.",
+    "export": "Fill tags into a shop's own file.",
     "search": "Search what was tagged: by words, by picture, or by both.",
     "index": "Make the index match a folder, without tagging.",
     "duplicates": "Show what is there twice: the same photo, or the same style.",

@@ -264,45 +264,58 @@ class Delimited:
         """
         waiting: list[tuple[int, int, str]] = []  # read ahead, last first
         while True:
-            taken = [waiting.pop()] if waiting else [*_first(lines)]
-            if not taken:
+            first = waiting.pop() if waiting else next(lines, None)
+            if first is None:
                 return
-            number, start, raw = taken[0]
-            odd = raw.count('"') % 2
-            size = len(raw)
-            while odd and len(taken) < _MOST_LINES:
-                more = waiting.pop() if waiting else next(lines, None)
-                if more is None:
-                    break
-                taken.append(more)
-                size += len(more[2])
-                if size > MOST_CHARACTERS:
-                    raise self._too_long(number)
-                odd ^= more[2].count('"') % 2
-            text = [self._encoding.text(line) for _, _, line in taken]
-            cells = self._cells(text, size)
-            ragged = bool(odd) or (width > 0 and len(cells) > width and any(cells[width:]))
+            number, start, raw = first
+            taken = [first]
+            cells, closed = self._cells(taken, waiting, lines)
+            ragged = not closed or (width > 0 and len(cells) > width and any(cells[width:]))
             if ragged and len(taken) > 1:
                 waiting += reversed(taken[1:])
-                cells = text[0].rstrip("\r\n").split(self.delimiter)
-            else:
+                cells = self._encoding.text(raw).rstrip("\r\n").split(self.delimiter)
+            elif len(taken) > 1:
                 raw = "".join(line for _, _, line in taken)
             short = len(cells) < width
             if width and len(cells) != width:
                 cells = [*cells[:width], *[""] * (width - len(cells))]
             yield Record(number, start, raw, cells, ragged, short)
 
-    def _cells(self, lines: list[str], size: int) -> list[str]:
-        before = csv.field_size_limit()
-        if size > before:  # 131,072, which is too few for some descriptions
-            csv.field_size_limit(size)
+    def _cells(
+        self,
+        taken: list[tuple[int, int, str]],
+        waiting: list[tuple[int, int, str]],
+        lines: Iterator[tuple[int, int, str]],
+    ) -> tuple[list[str], bool]:
+        """Return the cells of the row that begins with a line, and whether its quotes close.
+
+        The lines that it goes on with are added to `taken`.
+        """
+        closed = True
+
+        def needed() -> Iterator[str]:
+            nonlocal closed
+            size = 0
+            yield self._encoding.text(taken[0][2])
+            # The reader comes back for another line only inside a quote that is open.
+            while len(taken) < _MOST_LINES:
+                more = waiting.pop() if waiting else next(lines, None)
+                if more is None:
+                    break
+                taken.append(more)
+                size += len(more[2])
+                if size > MOST_CHARACTERS:
+                    raise self._too_long(taken[0][0])
+                yield self._encoding.text(more[2])
+            closed = False
+
+        before = csv.field_size_limit(MOST_CHARACTERS)  # 131,072 is too few for some descriptions
         try:
-            return next(csv.reader(lines, delimiter=self.delimiter), [])
+            return next(csv.reader(needed(), delimiter=self.delimiter), []), closed
         except csv.Error:
-            return lines[0].rstrip("\r\n").split(self.delimiter)
+            return self._encoding.text(taken[0][2]).rstrip("\r\n").split(self.delimiter), False
         finally:
-            if size > before:
-                csv.field_size_limit(before)
+            csv.field_size_limit(before)
 
     def _best_delimiter(self, raw: str, anchors: Iterable[str]) -> str:
         known = frozenset(anchors)
@@ -312,12 +325,6 @@ class Delimited:
             return sum(fold(cell) in known for cell in cells), len(cells)
 
         return max(",;\t|", key=worth)
-
-
-def _first(lines: Iterator[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
-    found = next(lines, None)
-    if found is not None:
-        yield found
 
 
 def _cell_pattern(delimiter: str) -> re.Pattern[str]:

@@ -141,3 +141,8 @@ def split_terms(cell: str) -> list[str]:
     r"""Return the terms that commas join; ``a\, b`` is one term with a comma."""
     parts = re.split(r"(?<!\\),", cell)
     return [part.replace("\\,", ",").strip() for part in parts if part.strip()]
+
+
+def escaped_term(term: str) -> str:
+    r"""Return a term as it stands in a cell: a comma in it gets a backslash."""
+    return term.replace(",", "\\,")
