@@ -4,6 +4,9 @@ import csv
 import gzip
 import io
 import json
+import re
+import shutil
+from pathlib import Path
 
 import pytest
 from fakes import ColorEncoder, color_picture
@@ -218,6 +221,28 @@ def test_replace_overwrites_the_tool_and_never_a_person(shop, tmp_path):
     assert cells["bag"] == ("My bags", "belt")
     assert cells["hat"][1] == "Navy, hat"
     assert summary.kept["Type"] == 2
+
+
+def test_the_guide_says_what_happens(tmp_path, monkeypatch, capsys):
+    """Its commands but `tag`, whose rows are written here: that needs the model."""
+    root = Path(__file__).parents[1]
+    guide = (root / "docs" / "feeds.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(root / "examples" / "shop.csv", tmp_path)
+    shutil.copytree(root / "examples" / "catalog", tmp_path / "images")
+    first, tag, last = re.findall(r"^    (fashiontag .+)$", guide, re.MULTILINE)
+    assert tag == "fashiontag tag shop"
+    assert run(first.split()[1:], debug=True) == 0
+    (tmp_path / "tags.csv").write_text(
+        "id,tags\nsummer-dress/1,category=dress|audience=women\n"
+        "red-tee/1,category=t-shirt|color=red|material=cotton|sleeve=short sleeve|audience=men\n"
+        "flip-flops/1,category=flip flops|audience=men\n"
+    )
+    assert run([*last.split()[1:], "--into", "shop"], debug=True) == 0
+    for line in capsys.readouterr().out.splitlines():
+        said = re.sub(r"in [0-9.]+ s", "in 0.0 s", line)
+        assert "shop-tagged" in said or f"    {said}\n" in guide
+    assert '"t-shirt, red, cotton, short sleeve, men"' in (tmp_path / "shop-tagged.csv").read_text()
 
 
 def test_wrong_calls_are_one_sentence(shop, tmp_path):
