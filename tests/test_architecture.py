@@ -43,7 +43,7 @@ HEAVY = {
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
-        "huggingface_hub", "torchvision", "timm", "ftfy", "regex",
+        "huggingface_hub", "torchvision", "timm", "ftfy", "regex", "onnxruntime",
     },
     "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
@@ -205,7 +205,10 @@ def test_encoder_and_store_travel_as_a_workspace() -> None:
     assert len(both) <= 3, both
 
 
-LIGHT = ["torch", "pandas", "sklearn", "open_clip", "datasets", "faiss", "pyarrow", "transformers"]
+LIGHT = [
+    "torch", "pandas", "sklearn", "open_clip", "datasets", "faiss", "pyarrow", "transformers",
+    "onnxruntime",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

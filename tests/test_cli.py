@@ -345,6 +345,7 @@ def test_debug_shows_where(tmp_path) -> None:
 def test_doctor_names_versions_and_devices(tmp_path) -> None:
     facts = json.loads(call("doctor", "--json", cwd=tmp_path).stdout)
     assert facts["libraries"]["torch"]
+    assert facts["embedded model"]["pictures by"].startswith("ONNX Runtime")
     assert "cpu" in facts["devices"]
     assert facts["faiss"]["active"]
     assert not list(tmp_path.iterdir())

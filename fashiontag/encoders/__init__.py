@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashiontag.datamodels import EncodedTexts, Pixels, Vectors
-from fashiontag.encoders import registry, text_numpy
+from fashiontag.encoders import graph, registry, text_numpy
 from fashiontag.encoders.files import Access
 from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.encoders.registry import KnownModel
+from fashiontag.encoders.shipped import ShippedTexts
 from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class LazyEncoder:
                 )
         if not len(pixels):
             return np.empty((0, self.dim), dtype=np.float32)
-        return self._model().encode_images(pixels)
+        return (self._graph or self._model()).encode_images(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
         """Encode texts; one longer than the model's context is cut in windows and averaged.
@@ -166,10 +167,43 @@ class LazyEncoder:
         if not len(texts):
             empty = np.empty((0, self.dim), dtype=np.float32)
             return EncodedTexts(empty, np.empty(0, dtype=np.int64))
-        # By their number alone, not by what happens to be loaded: a run that was stopped and
+        shipped = self._shipped
+        if shipped is None:
+            return self._encode_texts(texts)
+        rows = shipped.find(texts)
+        vectors = shipped.vectors[rows].astype(np.float32)
+        windows = np.ones(len(texts), dtype=np.int64)
+        new = np.flatnonzero(rows < 0)
+        if len(new):
+            encoded = self._encode_texts([texts[place] for place in new.tolist()])
+            vectors[new], windows[new] = encoded.vectors, encoded.windows
+        return EncodedTexts(vectors, windows)
+
+    def _encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
+        # By files and number alone, not by what happens to be loaded: a run that was stopped and
         # repeated must take the same way, for the two differ in the last digit.
-        tower = self._text_tower if len(texts) <= FEW_TEXTS else None
-        return (tower or self._model()).encode_texts(texts)
+        few = self._has_graph or len(texts) <= FEW_TEXTS
+        return ((self._text_tower if few else None) or self._model()).encode_texts(texts)
+
+    @cached_property
+    def engine(self) -> str:
+        """What computes pictures, as ``fashiontag doctor`` says it."""
+        return f"ONNX Runtime, {graph.threads()} threads" if self._has_graph else "torch"
+
+    @property
+    def _has_graph(self) -> bool:
+        # A processor that was asked for by name is used.
+        return self.device in {"auto", "cpu"} and (self.folder / graph.FILE_NAME).is_file()
+
+    @cached_property
+    def _graph(self) -> graph.ImageGraph | None:
+        """The image tower without torch, where the model's folder holds it."""
+        return graph.ImageGraph(self.files, self.preprocess) if self._has_graph else None
+
+    @cached_property
+    def _shipped(self) -> ShippedTexts | None:
+        """The vectors of texts that ship with the model."""
+        return ShippedTexts.of(self.files)
 
     @cached_property
     def _text_tower(self) -> text_numpy.TextTower | None:

@@ -74,8 +74,8 @@ class OpenClipModel:
         self._std = torch.tensor(preprocess.std, device=self._device).view(shape)
         test = SelfTest.of(files.folder)
         if test is not None:
-            texts = self.encode_texts(test.texts).vectors
-            test.check(self.name, texts, self.encode_images([preprocess(selftest.picture())]))
+            test.check_texts(self.name, self.encode_texts(test.texts).vectors)
+            test.check_picture(self.name, self.encode_images([preprocess(selftest.picture())]))
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
         """Encode prepared pictures as one batch; (n, d) float32 unit rows."""
