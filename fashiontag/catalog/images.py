@@ -119,7 +119,7 @@ def upright(picture: Image.Image, at_least: int | None = None) -> Image.Image:
     Parameters
     ----------
     picture : PIL.Image.Image
-        It is loaded, and otherwise left as it is.
+        It is loaded, and otherwise left as it is; the result may share its pixels.
     at_least : int, optional
         The shorter side in pixels that the caller needs; only for a picture that nobody else has.
 
@@ -197,7 +197,9 @@ def _orientation(picture: Image.Image) -> int:
 def _on_white(picture: Image.Image) -> Image.Image:
     picture = to_srgb(_from_deep(picture) if picture.mode in _DEEP_MODES else picture)
     if not picture.has_transparency_data:
-        plain = picture.convert("RGB")  # a copy even of RGB, of the plain class
+        # the plain class around the same pixels: convert copies RGB too, 0.5 ms for 450 x 600
+        same = picture.mode == "RGB"
+        plain = picture._new(picture.im) if same else picture.convert("RGB")  # noqa: SLF001
         plain.info.clear()  # or a caller could turn it by its EXIF a second time
         return plain
     layer = picture if picture.mode == "RGBA" else picture.convert("RGBA")
