@@ -48,6 +48,8 @@ def _kinds_of_products(workspace: Workspace) -> Vectors:
     """Return the vectors of what `ZeroShot` takes for its reference: the default's categories."""
     kinds = load_labels(DEFAULT_LABELS).main
     assert kinds is not None
-    sentences = [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in kinds.names]
+    above = {label.parent for label in kinds.labels}
+    names = [name for name in kinds.names if name not in above]
+    sentences = [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in names]
     rows = embed_texts(workspace, sentences, at_once=FEW_TEXTS)
     return workspace.texts.padded(rows, workspace.encoder.dim)
