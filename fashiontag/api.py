@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from PIL.Image import Image
 
-    from fashiontag.datamodels import Encoder, Hit, Item, Tagged
+    from fashiontag.datamodels import Encoder, Hit, Item, Tagged, TagScore
     from fashiontag.heads.probe import Probe
     from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
@@ -231,7 +231,8 @@ class Tagger:
         -------
         DataFrame
             With the frame's index, and columns as in ``tags.csv``: status, message, tags, then one
-            a group with its labels joined by ``|``.
+            a group with its labels joined by ``|``. Where the probe promised a precision, these
+            hold what may be published, and a last column ``review`` the other tags.
 
         Raises
         ------
@@ -243,16 +244,14 @@ class Tagger:
                 raise KeyError(f"no column {name!r}; there are {', '.join(map(str, frame))}")
         titles = None if title is None else frame[title].tolist()
         rows = self.tag(frame[image].tolist(), titles, progress=progress)
-        found = [
-            {
-                "status": row.status,
-                "message": row.message,
-                "tags": "|".join(tag.tag for tag in row.given),
-                **{name: "|".join(row.labels(name)) for name in self.space.names},
-            }
-            for row in rows
-        ]
-        names = ["status", "message", "tags", *self.space.names]
+        promised = self.probe is not None and self.probe.promised
+        found = []
+        for row in rows:
+            cells = {"status": row.status, "message": row.message, "tags": _joined(row.published)}
+            for name in self.space.names:
+                cells[name] = "|".join(t.label for t in row.published if t.group == name)
+            found.append(cells | ({"review": _joined(row.review)} if promised else {}))
+        names = ["status", "message", "tags", *self.space.names, *["review"] * promised]
         return type(frame)(found, columns=names, index=frame.index)  # no import of pandas
 
     def search(
@@ -334,6 +333,10 @@ def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
         complete=False,  # what was tagged before stays
     )
     entries.clear()
+
+
+def _joined(tags: Iterable[TagScore]) -> str:
+    return "|".join(tag.tag for tag in tags)
 
 
 def _is_picture(images: object) -> TypeGuard[Picture]:

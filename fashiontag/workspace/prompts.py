@@ -53,7 +53,9 @@ def reference_sentences() -> list[str]:
     """Return what stands for all kinds of products: the default label file's categories."""
     kinds = load_labels(DEFAULT_LABELS).main
     assert kinds is not None
-    return [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in kinds.names]
+    above = {label.parent for label in kinds.labels}
+    names = [name for name in kinds.names if name not in above]
+    return [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in names]
 
 
 def _kinds_of_products(workspace: Workspace) -> Vectors:
