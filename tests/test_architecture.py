@@ -56,9 +56,12 @@ HEAVY = {
 
 
 ORDER = {
-    "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
+    "workspace": [
+        "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
+    ],
     "workflows": [
         "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
+        "corrections",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""
