@@ -19,6 +19,7 @@ LEVELS = {
     "labels": 1,
     "metrics": 1,
     "manifest": 1,
+    "verdicts": 1,
     "daemon": 1,
     "labelcheck": 2,
     "catalog": 2,
@@ -61,7 +62,7 @@ ORDER = {
     ],
     "workflows": [
         "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
-        "corrections",
+        "corrections", "compare",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""
