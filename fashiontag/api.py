@@ -15,6 +15,7 @@ from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
 from fashiontag.workflows.tag import Judge, index_entries
 from fashiontag.workspace import Workspace
+from fashiontag.workspace.decisions import Standing, current
 from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions, embed
 
 if TYPE_CHECKING:
@@ -308,6 +309,8 @@ class Tagger:
             workspace = Workspace.open(self.workspace, self.encoder)
             self._judge = Judge(workspace, self.space, self.probe)
         judge = self._judge
+        # people may have decided since the last call
+        judge.standing = Standing(self.space, current(self.workspace), _root())
         entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
         try:
             for embedded in embed(judge.workspace, items, options, window=WINDOW):
@@ -321,11 +324,16 @@ class Tagger:
                 _keep(judge, entries)
 
 
+def _root() -> str:
+    """Return the source of what is tagged from Python: files by their paths as given."""
+    return f"{GUEST}{Path.cwd()}"
+
+
 def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
     """Index files that were tagged, beside what is indexed; a known file keeps its own item."""
     encoder = judge.workspace.encoder
     judge.workspace.index.replace_source(
-        f"{GUEST}{Path.cwd()}",
+        _root(),
         entries.values(),
         fingerprint=encoder.fingerprint,
         model=encoder.name,

@@ -19,6 +19,7 @@ LEVELS = {
     "labels": 1,
     "metrics": 1,
     "manifest": 1,
+    "verdicts": 1,
     "daemon": 1,
     "labelcheck": 2,
     "catalog": 2,
@@ -56,9 +57,12 @@ HEAVY = {
 
 
 ORDER = {
-    "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
+    "workspace": [
+        "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
+    ],
     "workflows": [
         "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
+        "corrections", "compare",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""
