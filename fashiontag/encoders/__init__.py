@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from fashiontag.encoders.files import ModelFiles
     from fashiontag.encoders.openclip import OpenClipModel
 
-__all__ = ["FEW_TEXTS", "KNOWN_MODELS", "KnownModel", "LazyEncoder", "resolve"]
+__all__ = ["FEW_TEXTS", "KNOWN_MODELS", "PRECISIONS", "KnownModel", "LazyEncoder", "resolve"]
 
 _LATIN_WORD = re.compile("[A-Za-z\u00c0-\u024f]{2}")
 
 FEW_TEXTS = text_numpy.FEW
 """Texts that are encoded without torch at most, where a model's text tower allows that."""
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""What `resolve` takes as ``precision``."""
 
 KNOWN_MODELS = registry.KNOWN
 """The models with short names, the embedded one first."""
@@ -39,6 +42,7 @@ def resolve(
     name: str | None = None,
     *,
     device: str = "auto",
+    precision: str = "auto",
     offline: bool = False,
     allow_pickle: bool = False,
     announce: Callable[[str], None] | None = None,
@@ -52,6 +56,9 @@ def resolve(
         of open_clip; ``hf-hub:ORG/NAME``; or ``local-dir:PATH``.
     device : str
         ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+    precision : str
+        What torch computes in: ``fp32``, ``bf16``, ``fp16``, or ``auto`` for what the device is
+        fastest in. No part of the fingerprint: what is decided stays the same.
     offline : bool
         Touch no network: a model of the hub must be in the cache.
     allow_pickle : bool
@@ -62,14 +69,16 @@ def resolve(
     Raises
     ------
     UsageError
-        If the name or the device means nothing; the message suggests the nearest name.
+        If the name, device or precision means nothing; the message suggests the nearest name.
     ModelError
         If the model can't be had; the message gives the way out.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise UsageError(f"There is no device {device!r}; give auto, cpu, mps, cuda or cuda:N.")
+    if precision not in PRECISIONS:
+        raise UsageError(f"There is no precision {precision!r}; give {', '.join(PRECISIONS)}.")
     files = registry.locate(name, Access(offline, allow_pickle, announce))
-    return LazyEncoder(files, device)
+    return LazyEncoder(files, device, precision)
 
 
 class LazyEncoder:
@@ -79,7 +88,7 @@ class LazyEncoder:
     ----------
     files : ModelFiles
         The model's files, checked.
-    device : str
+    device, precision : str
         As in `resolve`.
 
     Attributes
@@ -94,9 +103,9 @@ class LazyEncoder:
         The longer side in pixels of what `prepare` gives.
     """
 
-    def __init__(self, files: ModelFiles, device: str = "auto") -> None:
+    def __init__(self, files: ModelFiles, device: str = "auto", precision: str = "auto") -> None:
         self.files = files
-        self.device = device
+        self.device, self.precision = device, precision
         self.preprocess = Preprocess.from_config(files.config, files.name)
         self.name, self.folder = files.name, files.folder
         self.dim = int(files.config["model_cfg"]["embed_dim"])
@@ -111,6 +120,11 @@ class LazyEncoder:
     def fingerprint(self) -> str:
         """Hex digest that changes with the weights, the configuration or the preprocessing."""
         return self.files.fingerprint()
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures the device takes at once; asking loads the model."""
+        return self._model().batch_size
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Take one upright RGB picture's excess margin off, and resize and crop it. Needs no torch.
@@ -174,8 +188,9 @@ class LazyEncoder:
     @cached_property
     def _text_tower(self) -> text_numpy.TextTower | None:
         """The text tower without torch, where the model allows that."""
-        # A processor that was asked for by name is used.
-        usable = self.device in {"auto", "cpu"} and text_numpy.fits(self.files)
+        # A device or a half precision that was asked for by name is used.
+        plain = self.device in {"auto", "cpu"} and self.precision in {"auto", "fp32"}
+        usable = plain and text_numpy.fits(self.files)
         return text_numpy.TextTower(self.files) if usable else None
 
     def _model(self) -> OpenClipModel:
@@ -183,5 +198,7 @@ class LazyEncoder:
             if self._loaded is None:
                 from fashiontag.encoders.openclip import OpenClipModel
 
-                self._loaded = OpenClipModel(self.files, self.preprocess, self.device)
+                self._loaded = OpenClipModel(
+                    self.files, self.preprocess, self.device, self.precision
+                )
             return self._loaded
