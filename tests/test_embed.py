@@ -73,7 +73,7 @@ def test_an_encoder_is_not_asked_how_many_it_likes_where_all_is_stored(items, tm
         list(embed(workspace, items))
 
 
-def test_a_batch_that_fails_ends_the_run_and_those_before_it_are_kept(items, tmp_path):
+def test_a_run_that_ends_with_a_batch_goes_on_from_there_to_the_same_bytes(items, tmp_path):
     class Fails(ColorEncoder):
         def encode_images(self, pixels):
             if self.images_seen == 4:
@@ -86,7 +86,11 @@ def test_a_batch_that_fails_ends_the_run_and_those_before_it_are_kept(items, tmp
         assert len(workspace.images.matrix()) == 4
     with Workspace.open(tmp_path / "workspace", ColorEncoder()) as workspace:
         (window,) = embed(workspace, items, EmbedOptions(batch_size=2))
+        again = workspace.images.matrix().tobytes()
     assert window.images.tolist() == list(range(8))
+    with Workspace.open(tmp_path / "calm", ColorEncoder()) as workspace:
+        list(embed(workspace, items, EmbedOptions(batch_size=2)))
+        assert workspace.images.matrix().tobytes() == again
 
 
 def _open(item):
