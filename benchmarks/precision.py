@@ -165,13 +165,14 @@ def main() -> None:
     """Compare; write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--architectures", nargs="+", default=ARCHITECTURES)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         found = decisions(products.load(["val"]), Path(scratch))
     print("\n".join(found))
     rows = []
-    for name in ARCHITECTURES:
+    for name in options.architectures:
         rows.append(architecture(name, options.rounds))
         print(" | ".join(rows[-1]), flush=True)
     head = ["architecture", "pictures, worst cosine", "texts", "fp32 a second", "bf16, times that"]
