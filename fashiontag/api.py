@@ -16,7 +16,7 @@ from fashiontag.workflows.search import search as search_in
 from fashiontag.workflows.tag import Judge, index_entries
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.decisions import Standing, current
-from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions, embed
+from fashiontag.workspace.embed import EmbedOptions, embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,6 +87,7 @@ class Tagger:
         *,
         workspace: str | Path = DEFAULT_WORKSPACE,
         device: str = "auto",
+        precision: str = "auto",
         offline: bool = False,
     ) -> Tagger:
         """Return a tagger for a model and a label file, both as the command line names them.
@@ -103,6 +104,8 @@ class Tagger:
             The folder of vectors and index; made when something is tagged.
         device : str
             "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision : str
+            "auto" (the fastest of the device), "fp32", "bf16" or "fp16".
         offline : bool
             Never touch the network.
 
@@ -117,7 +120,8 @@ class Tagger:
         ForeignEncoderError
             The probe was trained with another model.
         """
-        encoder, space = resolve(model, device=device, offline=offline), load_labels(labels)
+        encoder = resolve(model, device=device, precision=precision, offline=offline)
+        space = load_labels(labels)
         if probe is None:
             return cls(encoder, space, Path(workspace))
         from fashiontag.heads.artefact import load_probe
@@ -130,7 +134,7 @@ class Tagger:
         titles: Iterable[str | None] | str | None = None,
         *,
         scores: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[Tagged]:
@@ -145,8 +149,8 @@ class Tagger:
             One per picture; None, NaN or "" where there is none. Markup is removed.
         scores : bool
             Whether results carry the score of every label.
-        batch_size : int
-            Pictures per forward pass.
+        batch_size : int or None
+            Pictures per forward pass; None takes what the device likes.
         workers : int or None
             Threads that read and decode; None takes one per processor.
         progress : callable or None
@@ -186,7 +190,7 @@ class Tagger:
         items: Iterable[Picture | tuple[Picture, str | None]],
         *,
         scores: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Tagged]:

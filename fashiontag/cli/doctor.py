@@ -28,7 +28,7 @@ LIBRARIES = (
 def doctor(*, place: options.Place) -> None:
     """Show versions, devices, what FAISS runs on, models and what the workspace holds."""
     from fashiontag.encoders import KNOWN_MODELS, resolve
-    from fashiontag.encoders.openclip import devices
+    from fashiontag.encoders.devices import devices
     from fashiontag.index import engine
 
     with output.talk.status("looking around…"):

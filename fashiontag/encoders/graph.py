@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,11 @@ class ImageGraph:
     preprocess : Preprocess
         How pictures were prepared; its mean and std are in the graph.
 
+    Attributes
+    ----------
+    batch_size : int
+        How many pictures are encoded at once unless asked otherwise.
+
     Raises
     ------
     ModelError
@@ -49,6 +55,8 @@ class ImageGraph:
         import onnxruntime
 
         self.name = files.name
+        self.batch_size = 32  # a processor gains nothing beyond
+        self._turn = threading.Lock()  # two batches at once would share the same cores
         path = files.folder / FILE_NAME
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors are raised, and what it warns of is for its makers
@@ -73,7 +81,9 @@ class ImageGraph:
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
         """Encode prepared pictures as `OpenClipModel.encode_images` does, to 1e-5."""
-        vectors: Vectors = self._session.run([VECTORS], {PIXELS: np.stack(pixels)})[0]
+        batch = np.stack(pixels)
+        with self._turn:
+            vectors: Vectors = self._session.run([VECTORS], {PIXELS: batch})[0]
         check_unit(vectors, self.name, "picture")
         return vectors
 

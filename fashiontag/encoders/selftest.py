@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Vectors
 
 FILE_NAME = "selftest.json"
-_COSINE = 0.999  # half precision and other processors stay above 0.9999
+_COSINE = 0.999  # bf16, the coarsest, stays above 0.9997 on 2,000 photos and 0.9999 on their titles
 
 
 @dataclass(frozen=True, slots=True)
