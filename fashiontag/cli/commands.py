@@ -23,6 +23,8 @@ COMMANDS = {
     "search": "Search what was tagged: by words, by picture, or by both.",
     "index": "Make the index match a folder, without tagging.",
     "duplicates": "Show what is there twice: the same photo, or the same style.",
+    "decisions": "Take over what people corrected, list it, take it back.",
+    "eval": "Say what is right, wrong and left empty, by your labels.",
     "probe-train": "Learn your own labels from a few labelled products.",
     "probe-eval": "Judge a probe on labelled products that it never saw.",
     "suggest": "Say which products to label next.",
