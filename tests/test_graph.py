@@ -29,7 +29,7 @@ def encoder():
 
 @pytest.fixture(scope="module")
 def with_torch():
-    return resolve()._model()
+    return resolve(precision="fp32")._model()
 
 
 @pytest.fixture
