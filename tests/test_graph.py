@@ -96,7 +96,7 @@ def test_a_processor_that_is_asked_for_by_name_is_torchs(device, engine):
 
 def test_a_folder_without_a_graph_goes_through_torch(copy, encoder):
     (copy / graph.FILE_NAME).unlink()
-    plain = resolve(f"local-dir:{copy}")
+    plain = resolve(f"local-dir:{copy}", precision="fp32")
     assert plain.engine == "torch"
     assert plain.fingerprint == encoder.fingerprint
     some = pixels(encoder, 3)
@@ -194,7 +194,7 @@ lines = [
     ["duplicates"],
     ["probe-train", f"{catalog}/truth.csv", "--images", catalog, "--out", f"{work}/probe"],
     ["tag", catalog, *titles, "--probe", f"{work}/probe", "--out", f"{work}/tags.csv"],
-    ["suggest", catalog],
+    ["suggest", catalog, "--out", f"{work}/suggest.csv"],
 ]
 def say(command, code):
     loaded = [name for name in ("torch", "open_clip", "timm") if name in sys.modules]
@@ -230,7 +230,7 @@ def test_any_folder_with_a_timm_tower_can_be_given_both(tmp_path):
         "timm_proj": "",
     }
     folder = encoder_folders.write_clip(tmp_path / "timm", half=True, model=model)
-    plain = resolve(f"local-dir:{folder}", device="cpu")
+    plain = resolve(f"local-dir:{folder}", device="cpu", precision="fp32")
     some = pixels(plain, 3)
     wanted, prompt = plain.encode_images(some), reference_sentences()[:1]
     assert plain._loaded is not None

@@ -122,7 +122,7 @@ def write_prompts(files: ModelFiles, preprocess: Preprocess) -> None:
 
 def equip(folder: Path) -> None:
     """Write both files beside the weights of a folder."""
-    encoder = resolve(f"local-dir:{folder}", device="cpu")
+    encoder = resolve(f"local-dir:{folder}", device="cpu", precision="fp32")
     write_graph(encoder.files, encoder.preprocess)
     write_prompts(encoder.files, encoder.preprocess)
     for name in (graph.FILE_NAME, FILE_NAME):
