@@ -31,7 +31,7 @@ from fashiontag.heads.training import Training, draw_shots
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import parse_labels
 from fashiontag.words import split
-from fashiontag.workflows.learn import train_probe
+from fashiontag.workflows.learn import SEEN, train_probe
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import DEFAULTS, embed_all
 from fashiontag.workspace.prompts import zero_shot
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from fashiontag.heads.zeroshot import Scores, ZeroShot
     from fashiontag.labels import LabelSpace
+    from fashiontag.workflows.learn import HeadName
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -155,6 +156,12 @@ class Shelf:
     def right(self) -> NDArray[np.bool_]:
         """Which products need no correction."""
         return np.asarray((self.given == (self.rows.targets == 1)).all(axis=1))
+
+    def others(self, rows: Ints) -> Training:
+        """Return products that aren't these, as `learn.unlabelled` draws them."""
+        left = np.setdiff1d(np.arange(len(self.families)), rows)
+        drawn = np.random.default_rng(0).permutation(left)[:SEEN]
+        return replace(self.rows.select(drawn), targets=np.full_like(self.rows.targets[drawn], -1))
 
     @cached_property
     def directions(self) -> Floats:
@@ -284,7 +291,7 @@ WAYS = (
 # -- what is taught ------------------------------------------------------------------------------
 
 
-def probe(lesson: Lesson, judged: Shelf) -> Scores:
+def probe(lesson: Lesson, judged: Shelf, head: HeadName = "local") -> Scores:
     """Judge by fashiontag's probe; by zero-shot where nothing can be learned."""
     rows = lesson.pool.rows.select(lesson.rows)
     families = lesson.pool.families[lesson.rows]
@@ -292,6 +299,8 @@ def probe(lesson: Lesson, judged: Shelf) -> Scores:
         trained = train_probe(
             lesson.workspace,
             replace(rows, targets=lesson.targets),
+            catalogue=lesson.pool.others(lesson.rows),
+            head=head,
             families=families,
             report=False,
         )
@@ -302,7 +311,10 @@ def probe(lesson: Lesson, judged: Shelf) -> Scores:
     return found.overlay(judged.scores, of.space, features)
 
 
-METHODS: dict[str, Callable[[Lesson, Shelf], Scores]] = {"probe": probe}
+METHODS: dict[str, Callable[[Lesson, Shelf], Scores]] = {
+    "local": probe,
+    "linear": partial(probe, head="linear"),
+}
 
 
 # -- figures -------------------------------------------------------------------------------------
