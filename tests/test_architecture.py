@@ -58,7 +58,8 @@ HEAVY = {
 ORDER = {
     "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
     "workflows": [
-        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
+        "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
+        "suggest",  "learn",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

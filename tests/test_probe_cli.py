@@ -53,9 +53,12 @@ def test_train_tag_evaluate(tmp_path, capsys):
     assert report["products"] == 32
     assert {one["label"] for one in report["labels"]} == {f"{name}ish" for name in COLORS}
     assert json.loads((tmp_path / "probe/report.json").read_text())["products"] == 32
+    assert report["forecast"]["products"] == 16  # what few.csv doesn't label
+    assert report["forecast"]["changed"] > 0
     page = (tmp_path / "probe/report.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
     assert "<svg" in page
+    assert "What it would change" in page
     call("tag", "shop", "--probe", "probe", "--out", "t.csv")
     table = rows("t.csv")
     right = [row["shade"] == row["id"][:-5] + "ish" for row in table]

@@ -16,7 +16,7 @@ from fashiontag.heads.training import draw_shots
 from fashiontag.heads.zeroshot import Scores
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.workflows.evaluate import evaluate_probe
-from fashiontag.workflows.learn import gather, train_probe
+from fashiontag.workflows.learn import gather, train_probe, unlabelled
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
@@ -319,6 +319,25 @@ def test_a_promise_gives_every_tag_a_decision(shop, workspace, tmp_path):
     strict = train(shop, workspace, labels, promise=Promise(0.99)).probe
     judge = Judge(workspace, strict.space, strict)
     assert {t.decision for row in judge.tag(window) for t in row.tags} <= {"review", "abstain"}
+
+
+def test_open_groups_get_no_more_wrong_tags_than_zero_shot_is_expected_to_give(
+    shop, workspace, tmp_path
+):
+    text = "image,mood\nred0,warm|loud\nblue0,cold\nteal0,cold|loud\nyellow0,warm\n"
+    catalog = read_catalog(str(shop))
+    path = table(tmp_path / "l.csv", text)
+    notes = read_annotations(path, [item.id for item in catalog.items])
+    assert not notes.space.group("mood").exclusive
+    training, _ = gather(workspace, catalog, notes)
+    rest = unlabelled(workspace, catalog, notes)
+    assert len(rest.ids) == len(IDS) - 4
+    trained = train_probe(workspace, training, catalogue=rest)
+    assert trained.forecast.products == len(IDS) - 4
+    assert trained.forecast.wrong <= 0.05 * 3 * len(IDS)
+    alone = read_catalog(str(shop / "red0.png"))
+    all_of_it = read_annotations(path, [item.id for item in alone.items])
+    assert unlabelled(workspace, alone, all_of_it) is None
 
 
 def test_a_folder_with_something_else_is_not_replaced(shop, workspace, tmp_path):
