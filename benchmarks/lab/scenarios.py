@@ -503,9 +503,14 @@ def main() -> None:
                 pair = (shelves[0], shelves[1])
                 lines += table(workspace, method, taxonomy, pair, ways, arguments.draws)
         made = products.made_with(workspace.encoder)
+    asked = "".join(
+        f' --{name} "{value}"'
+        for name, value in vars(arguments).items()
+        if name not in ("workspace", "out") and value != parser.get_default(name)
+    )
     top = [
         "# What teaching does to all other products", "",
-        f"`python -m benchmarks.lab.scenarios WORKSPACE` · {made}.", "",
+        f"`python -m benchmarks.lab.scenarios WORKSPACE{asked}` · {made}.", "",
         f"Labelled products of `pool`, figures on {len(shelves[1].families):,} of "
         f"`{arguments.on}`, "
         f"means of {arguments.draws} draws; intervals (95 %) by resampling families, of changes "
