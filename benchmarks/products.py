@@ -117,7 +117,7 @@ class Products:
                 title=title,
                 text=clean_title(title),
                 fields={},
-                image=FileRef(images / f"{number}.jpg"),
+                image=FileRef(str(images / f"{number}.jpg")),
             )
             for number, title in zip(self.ids, self.titles[condition], strict=True)
         ]

@@ -61,7 +61,7 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
+        "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest", "learn",
         "corrections", "compare", "importing", "exporting",
     ],
 }  # fmt: skip
