@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+NONE = frozenset({"none", "none of these"})
+"""What people write, folded, for: none of the group's labels."""
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ´′", "'"))
 # Soft hyphen, zero-width space, byte order mark: they come along with what is pasted.
 _INVISIBLE = str.maketrans(dict.fromkeys("\u00ad\u200b\ufeff"))

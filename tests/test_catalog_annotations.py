@@ -92,3 +92,67 @@ def test_a_table_is_read_in_the_spelling_of_the_probe(read):
         "fit=Slim",
         "fit=loose",
     )
+
+
+def said(notes):
+    """Return what is known, by id."""
+    rows = zip(notes.rows, notes.targets.tolist(), strict=True)
+    return {IDS[place]: dict(zip(notes.space.tags, row, strict=True)) for place, row in rows}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image,kind,trim\na,none,None of these\nb,shoe,zip|lace\n",
+        "image,tags\na,kind=none|trim=none\nb,kind=shoe|trim=zip|trim=lace\n",
+        "image,kind=shoe,kind=none,trim=zip,trim=lace,trim=none\na,0,1,0,0,1\nb,1,0,1,1,0\n",
+    ],
+    ids=["attributes", "long", "wide"],
+)
+def test_none_is_known_to_be_none_of_these(read, text):
+    notes = read(text, None)
+    assert said(notes) == {
+        "a.jpg": {"kind=shoe": 0, "trim=lace": 0, "trim=zip": 0},
+        "b.jpg": {"kind=shoe": 1, "trim=lace": 1, "trim=zip": 1},
+    }
+    assert notes.none == {(0, "kind"), (0, "trim")}
+
+
+def test_none_outranks_what_another_label_implies_and_contradicts_a_label(read):
+    notes = read("image,colour,tone\na,navy,none\nb,navy,\n")
+    assert said(notes)["a.jpg"] == {
+        "colour=red": 0, "colour=navy": 1, "tone=dark": 0, "tone=light": 0,
+    }  # fmt: skip
+    assert said(notes)["b.jpg"]["tone=dark"] == 1
+    with pytest.raises(CatalogError, match="none of 'colour' by line 3 and is 'red' by line 2"):
+        read("image,colour\na,red\na,none\n")
+    with pytest.raises(CatalogError, match="names no label at all"):
+        read("image,kind\na,none\n", None)
+
+
+def test_a_decision_outranks_the_tables_cell_and_is_counted(read):
+    decided = {"a.jpg": {"colour": ("navy",), "trim": ()}, "b.jpg": {"Colour": ("Poncho",)}}
+    notes = read("image,colour,trim\na,red,zip\nb,,lace\n", decided=decided)
+    assert "2 answers differ from what people decided" in notes.warnings[-1]
+    assert "a.jpg (colour), a.jpg (trim)" in notes.warnings[-1]
+    assert said(notes) == {
+        "a.jpg": {
+            "colour=red": 0, "colour=navy": 1, "colour=Poncho": 0,
+            "tone=dark": 1, "tone=light": 0, "trim=lace": 0,
+        },
+        "b.jpg": {
+            "colour=red": 0, "colour=navy": 0, "colour=Poncho": 1,
+            "tone=dark": -1, "tone=light": -1, "trim=lace": 1,
+        },
+    }  # fmt: skip
+    assert notes.none == {(0, "trim")}
+
+
+def test_decisions_alone_are_labels(read):
+    decided = {"b.jpg": {"kind": ("shoe",), "colour": ()}}
+    notes = read_annotations(None, IDS, LABELS, unlabeled="negative", decided=decided)
+    assert said(notes)["b.jpg"] == {
+        "colour=red": 0, "colour=navy": 0, "tone=dark": -1, "tone=light": -1, "kind=shoe": 1,
+    }  # fmt: skip
+    only = read_annotations(None, IDS, LABELS, groups=["kind"], decided=decided)
+    assert said(only)["b.jpg"]["colour=red"] == -1

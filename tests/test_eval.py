@@ -53,3 +53,17 @@ def test_a_plain_table_of_any_program_is_judged(tmp_path) -> None:
     found, warnings = compare_table(str(labels), tags, Path(tmp_path / "ws"))
     assert (found.products, found.right, found.wrong, found.empty) == (3, 2, 1, 3)
     assert any("1 of 4 rows match no image: z" in warning for warning in warnings)
+
+
+def test_none_in_labels_is_right_where_nothing_is_given(tmp_path) -> None:
+    tags, labels = tmp_path / "tags.csv", tmp_path / "labels.csv"
+    tags.write_text("id,color\na.jpg,\nb.jpg,green\nc.jpg,red\nd.jpg,blue\n")
+    labels.write_text("image,color\na,none\nb,none\nc,red\nd,blue\ne,pink\n")
+    found, _ = compare_table(str(labels), tags, Path(tmp_path / "ws"))
+    assert (found.products, found.right, found.wrong, found.empty) == (4, 3, 1, 0)
+    assert [(one.label, one.right, one.wrong) for one in found.labels] == [
+        ("", 1, 0),
+        ("blue", 1, 0),
+        ("green", 0, 1),
+        ("red", 1, 0),
+    ]

@@ -10,6 +10,7 @@ from fakes import COLORS, ColorEncoder, color_picture
 
 from fashiontag import encoders
 from fashiontag.cli import main
+from fashiontag.workspace.decisions import Choice, Decisions
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,32 @@ def test_shots_and_append(capsys):
     assert json.loads(capsys.readouterr().out)["products"] == 16
     call("probe-train", "all.csv", "--images", "shop", "--append", "probe", "--json")
     assert json.loads(capsys.readouterr().out)["products"] == 48
+
+
+def decide(choices):
+    source = str(Path("shop").absolute())
+    with Decisions.open(Path(".fashiontag")) as decisions:
+        decisions.record([Choice(source, item, "shade", labels) for item, labels in choices])
+
+
+def test_decisions_teach_alone_and_over_a_table(tmp_path, capsys):
+    call("probe-train", "--images", "shop", code=2)
+    assert "needs LABELS" in capsys.readouterr().err
+    call("probe-train", "--images", "shop", "--decisions", code=1)
+    assert "Nobody decided anything of the products of shop" in capsys.readouterr().err
+    decide([(f"{name}{n}.png", (f"{name}ish",)) for name in COLORS for n in range(4)])
+    call("probe-train", "--images", "shop", "--decisions", "--out", "alone", "--json")
+    out = capsys.readouterr()
+    assert "32 decisions of people take part." in out.err
+    train("--out", "table", "--json")
+    assert json.loads(out.out)["labels"] == json.loads(capsys.readouterr().out)["labels"]
+    decide([("red0.png", ()), ("red1.png", ("blueish",))])
+    train("--decisions")
+    assert "2 answers differ from what people decided" in capsys.readouterr().err
+    call("suggest", "shop", "-n", "50", "--out", "s.csv")
+    assert {row["id"][-5] for row in rows("s.csv")} == {"4", "5"}
+    call("store", "--json")
+    assert json.loads(capsys.readouterr().out)["decisions"] == 32
 
 
 def test_suggest_writes_a_table_and_a_sheet(tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 Each column decides by itself what it is. ``tags`` holds ``group=label|group=label``; a column of
 nothing but 0, 1 and blanks is one label; every other column is an attribute group, its cells the
-labels, several of them parted by ``|``.
+labels, several of them parted by ``|``. The value "none" says: none of the group's labels.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from fashiontag.catalog.titles import (
 )
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
-from fashiontag.names import fold
+from fashiontag.names import NONE, fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    Decided = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 TAGS_COLUMNS = ("tags", "labels")
 Unlabeled = Literal["group", "negative", "unknown"]
@@ -56,24 +58,44 @@ class Annotations:
     targets : ndarray of shape (m, t), int8
         1 holds, 0 doesn't, -1 isn't known.
     warnings : tuple of str
+    none : frozenset of (int, str)
+        Item and group of which no label holds, also none that the space doesn't have.
     """
 
     rows: NDArray[np.int64]
     space: LabelSpace
     targets: NDArray[np.int8]
     warnings: tuple[str, ...]
+    none: frozenset[tuple[int, str]] = frozenset()
 
 
 @dataclass(slots=True)
 class _Note:
-    """What the table says of one item: (group, label) that hold and that don't, by line."""
+    """What is said of one item: (group, label) that hold and that don't, by line.
+
+    Of the groups in ``whole`` nothing else holds: a person decided, or none of them does.
+    """
 
     positive: dict[tuple[str, str], int] = field(default_factory=dict)
     negative: dict[tuple[str, str], int] = field(default_factory=dict)
+    whole: dict[str, int] = field(default_factory=dict)
+    listed: bool = False
+
+    def decide(self, group: str, labels: Collection[str]) -> bool:
+        """Put a person's decision in the table's place; tell whether the table says otherwise."""
+        holds = {label for name, label in self.positive if name == group}
+        told = bool(holds) or group in self.whole
+        differ = holds != {*labels} if told else any((group, x) in self.negative for x in labels)
+        for said in (self.positive, self.negative):
+            for tag in [tag for tag in said if tag[0] == group]:
+                del said[tag]
+        self.positive |= {(group, label): 0 for label in labels}
+        self.whole[group] = 0
+        return differ
 
 
 def read_annotations(
-    path: str,
+    path: str | None,
     ids: Sequence[str],
     labels: LabelSpace | None = None,
     *,
@@ -81,12 +103,14 @@ def read_annotations(
     id_column: str | None = None,
     groups: Sequence[str] = (),
     like: LabelSpace | None = None,
+    decided: Decided | None = None,
 ) -> Annotations:
-    """Read a LABELS table and join it to the ids of a source.
+    """Read a LABELS table and join it to the ids of a source, with what people decided over it.
 
     Parameters
     ----------
-    path : str
+    path : str or None
+        None if people's decisions are all there is.
     ids : sequence of str
     labels : LabelSpace or None
         Groups that it has take its labels, its words and its word on exclusiveness. A group that
@@ -102,6 +126,9 @@ def read_annotations(
     like : LabelSpace or None
         A probe's labels: a group of that name is exclusive if it is there, and a value that isn't
         there is a label that the probe doesn't know.
+    decided : mapping of str to mapping of str to tuple of str, or None
+        By id and group, the labels that a person decided on, () for none of these: what a table
+        says of the group doesn't count, and a label that the label file lacks is added to it.
 
     Raises
     ------
@@ -111,8 +138,10 @@ def read_annotations(
         It can't be joined, it labels nothing, or it gives one product two values of a group that
         the label file calls exclusive.
     """
-    table = read_table(path, (id_column, *TAGS_COLUMNS))
-    key_at = table.needed_column("id", id_column)
+    table = Table("decisions", ("id",), ())
+    if path is not None:
+        table = read_table(path, (id_column, *TAGS_COLUMNS))
+    path, key_at = table.path, table.needed_column("id", id_column)
     columns = _LabelColumns(table, key_at, labels, groups, like)
     places = {item_id: place for place, item_id in enumerate(ids)}
     notes: dict[int, _Note] = defaultdict(_Note)
@@ -123,25 +152,45 @@ def read_annotations(
             continue
         for group, label, holds in columns.read(row):
             note = notes[places[item_id]]
-            (note.positive if holds else note.negative).setdefault((group, label), row.line)
+            note.listed = True
+            if label is None:
+                note.whole.setdefault(group, row.line)
+            else:
+                (note.positive if holds else note.negative).setdefault((group, label), row.line)
+    _refuse_contradictions(path, labels, notes, ids)
+    differ = [
+        f"{item_id} ({group})"
+        for item_id, by_group in (decided or {}).items()
+        for group, chosen in by_group.items()
+        if (not groups or group in groups)
+        and notes[places[item_id]].decide(*columns.spelled(group, chosen))
+    ]
     if not notes:
         raise CatalogError(
             f"{path} labels no product of the source: no row joins to an image and holds a label; "
             f"{table.has()}."
         )
     notes = dict(sorted(notes.items()))
-    space, several = _space(path, labels, notes.values(), like)
-    _refuse_contradictions(path, labels, notes, ids)
+    space, odd = _space(path, labels, notes.values(), like)
+    targets = _targets(space, notes.values(), unlabeled)
+    otherwise = "answers differ from what people decided, and the decisions count:"
     return Annotations(
         rows=np.array(list(notes), np.int64),
         space=space,
-        targets=_targets(space, notes.values(), unlabeled),
+        targets=targets,
         warnings=(
             *ragged_warning(table, "label"),
             *columns.warnings,
             *unknown_warning(table, unknown),
             *columns.complaints(),
-            *several,
+            *odd,
+            *counted(path, differ, otherwise),
+        ),
+        none=frozenset(
+            (place, group)
+            for (place, note), row in zip(notes.items(), targets, strict=True)
+            for group in note.whole.keys() & {*space.names}
+            if not (row[space.span(group)] == 1).any()
         ),
     )
 
@@ -202,7 +251,7 @@ class _LabelColumns:
                 self._columns.append(_Column(place, self._group_of(name)))
             else:
                 passed.append(name)
-        if only:
+        if only and table.rows:
             self._restrict(table)
         if empty:
             self.warnings.append(f"{table.path}: no cell is filled in {first_few(empty)}.")
@@ -236,11 +285,23 @@ class _LabelColumns:
         ]
         return homes[0] if len(homes) == 1 else (Path(self._path).stem, name)
 
-    def read(self, row: Row) -> Iterator[tuple[str, str, bool]]:
-        """Yield what one row says: group, label, and whether it holds."""
+    def spelled(self, group: str, labels: Collection[str]) -> tuple[str, list[str]]:
+        """Return a group and its labels as the label file or the table spells them."""
+        group = self._group_of(group)
+        known = self._known.get(group, {})
+        return group, [
+            known.get(fold(x)) or self._spelled.setdefault((group, fold(x)), x) for x in labels
+        ]
+
+    def read(self, row: Row) -> Iterator[tuple[str, str | None, bool]]:
+        """Yield what one row says: group, label (None for none of these), and whether it holds."""
         for group, label, holds in self._stated(row):
             known = self._known.get(group)
-            if known is None:
+            strange = fold(label) not in (known or ()) and (group, fold(label)) not in self._spelled
+            if strange and fold(label) in NONE:
+                if holds:
+                    yield group, None, True
+            elif known is None:
                 spelled = self._spelled.setdefault((group, fold(label)), label)
                 if label != spelled:
                     self._respelled.add((spelled, label))
@@ -298,15 +359,22 @@ def _space(
     """Return the label file's groups with those that the table invents, and warnings."""
     values: dict[str, set[str]] = defaultdict(set)
     several: set[str] = set()
+    bare = {group for note in notes for group in note.whole}
     for note in notes:
         counts = Counter(group for group, _ in note.positive)
         several.update(group for group, count in counts.items() if count > 1)
         for group, label in (*note.positive, *note.negative):
             values[group].add(label)
     known = labels.names if labels else ()
-    invented = {}
+    bare -= values.keys() | {*known}
+    for group in bare & {*(like.names if like else ())}:
+        values[group].update(like.group(group).names if like else ())
+    invented: dict[str, dict[str, object]] = {}
     for group in values:
-        if group in known:
+        if labels is not None and group in known:
+            own = labels.group(group)
+            if more := sorted(values[group].difference(own.names)):  # a person decided on them
+                invented[group] = {"exclusive": own.exclusive, "labels": more}
             continue
         if fold(group) in RESERVED_GROUPS:
             raise CatalogError(
@@ -318,13 +386,18 @@ def _space(
         if like is not None and group in like.names:
             exclusive = like.group(group).exclusive
         invented[group] = {"exclusive": exclusive, "labels": sorted(values[group])}
-    several &= invented.keys()
     warnings: tuple[str, ...] = ()
-    if several:
-        warnings = (
+    if bare := bare.difference(values):
+        warnings += (
+            f"{path}: {first_few(sorted(bare))} has no label, only none, and was passed over.",
+        )
+    if several := several.intersection(invented).difference(known):
+        warnings += (
             f"{path}: products have several values of {first_few(sorted(several))}, so a product "
             "may get several.",
         )
+    if labels is None and not invented:
+        raise CatalogError(f"{path} names no label at all, only none; name labels that hold, too.")
     if labels is not None and not invented:
         return labels, warnings
     try:
@@ -348,6 +421,12 @@ def _refuse_contradictions(
                     f"{first_line} and {label!r} in line {line}, but the label file allows one; "
                     "keep one."
                 )
+        for group in note.whole.keys() & firsts.keys():
+            label, line = firsts[group]
+            raise CatalogError(
+                f"{path}: {ids[place]} has none of '{group}' by line {note.whole[group]} and is "
+                f"{label!r} by line {line}; keep one."
+            )
         both = note.positive.keys() & note.negative.keys()
         if both:
             raise CatalogError(
@@ -356,15 +435,20 @@ def _refuse_contradictions(
 
 
 def _targets(space: LabelSpace, notes: Collection[_Note], unlabeled: Unlabeled) -> NDArray[np.int8]:
-    targets = np.full((len(notes), space.size), 0 if unlabeled == "negative" else -1, np.int8)
+    targets = np.full((len(notes), space.size), -1, np.int8)
     for row, note in zip(targets, notes, strict=True):
-        tags = space.implied(map("=".join, note.positive))
+        if unlabeled == "negative" and note.listed:
+            row[:] = 0
+        own = {*map("=".join, note.positive)}
+        # What was decided, or is none, outranks what a label of another group implies.
+        tags = [t for t in space.implied(own) if t in own or t.split("=")[0] not in note.whole]
         labelled = {tag.split("=")[0] for tag in tags}
         spelled_out = {group for group, _ in note.negative}
         for group in space.groups:
             # A row of a wide table that says 0 of some labels says nothing of the blank ones.
             complete = unlabeled == "group" and group.name not in spelled_out
-            if group.name in labelled and (group.exclusive or complete):
+            said = group.name in labelled and (group.exclusive or complete)
+            if said or group.name in note.whole:
                 row[space.span(group.name)] = 0
         row[[space.column("=".join(tag)) for tag in note.negative]] = 0
         row[[space.column(tag) for tag in tags]] = 1

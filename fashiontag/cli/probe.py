@@ -14,7 +14,7 @@ from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
-    from fashiontag.catalog.annotations import Annotations
+    from fashiontag.catalog.annotations import Annotations, Decided
     from fashiontag.heads.local import Promise
     from fashiontag.heads.training import Training
     from fashiontag.labels import LabelSpace
@@ -22,14 +22,11 @@ if TYPE_CHECKING:
     from fashiontag.workflows.learn import Forecast
     from fashiontag.workspace import Workspace
 
-TableArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="LABELS",
-        help="A table joined to the pictures like titles: a column tags (group=label|…), one "
-        "column per attribute, or 0/1 columns.",
-    ),
-]
+_LABELS = typer.Argument(
+    metavar="LABELS",
+    help="A table joined to the pictures like titles: a column tags (group=label|…), one column "
+    "per attribute, or 0/1 columns; 'none' says that no label of the group holds.",
+)
 ImagesOption = Annotated[
     str, typer.Option("--images", metavar="SOURCE", help="The pictures, as in `tag`.")
 ]
@@ -57,12 +54,14 @@ class Labelling:
 
     def read(
         self,
-        table: str,
+        table: str | None,
         catalog: Catalog,
-        space: LabelSpace | None,
+        space: LabelSpace | None = None,
+        *,
         like: LabelSpace | None = None,
+        decided: Decided | None = None,
     ) -> Annotations:
-        """Read what a table says of a catalogue's items; what is odd about it is said."""
+        """Read what table and people say of a catalogue's items; what is odd about it is said."""
         from fashiontag.catalog.annotations import read_annotations
 
         annotations = read_annotations(
@@ -73,6 +72,7 @@ class Labelling:
             id_column=self.key_column,
             groups=tuple(name.strip() for name in (self.groups or "").split(",") if name.strip()),
             like=like,
+            decided=decided,
         )
         output.warn(*annotations.warnings)
         return annotations
@@ -124,9 +124,15 @@ class Teaching:
 
 @options.command
 def probe_train(
-    table: TableArgument,
+    table: Annotated[str | None, _LABELS] = None,
     *,
     images: ImagesOption,
+    decisions: Annotated[
+        bool,
+        typer.Option(
+            "--decisions", help="Learn what people decided, too; it outranks LABELS, or is all."
+        ),
+    ] = False,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -147,16 +153,21 @@ def probe_train(
     effort: options.Effort,
 ) -> None:
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
+    from fashiontag.errors import UsageError
     from fashiontag.heads.artefact import check_target, load_probe, save_probe
     from fashiontag.labels import load_labels
     from fashiontag.workflows.learn import draw, train_probe, unlabelled
 
+    if table is None and not decisions:
+        raise UsageError("probe-train needs LABELS, a table of labelled products, or --decisions.")
     target = out or append or Path("probe")
     check_target(target)
     catalog = columns.read(images)
     with model.open() as workspace:
         old = load_probe(append, workspace.encoder) if append else None
-        annotations = labelling.read(table, catalog, load_labels(labels) if labels else None)
+        decided = _decided(workspace, catalog, table) if decisions else None
+        space = load_labels(labels) if labels else None
+        annotations = labelling.read(table, catalog, space, decided=decided)
         training = _gather(workspace, catalog, annotations, effort)
         if old is not None:
             training = old.training.combined(training)
@@ -187,7 +198,7 @@ def probe_eval(
     probe: Annotated[
         Path, typer.Argument(metavar="PROBE", help="A folder of `fashiontag probe-train`.")
     ],
-    table: TableArgument,
+    table: Annotated[str, _LABELS],
     *,
     images: ImagesOption,
     html: Annotated[
@@ -205,7 +216,7 @@ def probe_eval(
     catalog = columns.read(images)
     with model.open() as workspace:
         loaded = load_probe(probe, workspace.encoder)
-        annotations = labelling.read(table, catalog, None, like=loaded.space)
+        annotations = labelling.read(table, catalog, like=loaded.space)
         held_out = _gather(workspace, catalog, annotations, effort)
         report, warnings = evaluate_probe(workspace, loaded, held_out)
     output.warn(*warnings)
@@ -217,6 +228,24 @@ def probe_eval(
         {"probe": probe, "warnings": warnings, **facts},
         lambda: _draw(report, promised=loaded.classifier.precision),
     )
+
+
+def _decided(workspace: Workspace, catalog: Catalog, table: str | None) -> Decided:
+    """Return what people decided of a catalogue's items, and say how much it is."""
+    from fashiontag.errors import CatalogError
+    from fashiontag.workspace.decisions import Standing
+
+    standing = Standing.of(workspace.store, catalog)
+    if not standing.decided and table is None:
+        raise CatalogError(
+            f"Nobody decided anything of the products of {catalog.source} in the workspace "
+            f"{workspace.path}; bring corrections in with `fashiontag decisions import`, or give "
+            "LABELS."
+        )
+    output.warn(*standing.notes)
+    output.say(f"{standing.decided:,} decisions of people take part.")
+    found = {item.id: standing.labels(item) for item in catalog.items}
+    return {item: labels for item, labels in found.items() if labels}
 
 
 def _gather(

@@ -60,6 +60,7 @@ def _draw(held: Upkeep, workspace: Path) -> None:
         )
     for known in held.neighbours:
         output.line(f"FAISS: {known.rows:,} rows of {known.name}, recall@10 {known.recall:.3f}")
+    output.line(f"{held.decisions:,} decisions of people, {held.tables:,} tables known as written")
     output.line(
         f"{held.files:,} files known, index {held.index_bytes / 1e6:,.1f} MB, together "
         f"{held.bytes / 1e6:,.1f} MB in {workspace}"

@@ -137,7 +137,7 @@ def compare_pictures(
 
 def _cases(notes: Annotations, ids: list[str], given: Given) -> Iterator[Case]:
     """Yield each product that LABELS says something of, group by group."""
-    for row, targets in zip(notes.rows, notes.targets, strict=True):
+    for row, targets in zip(notes.rows.tolist(), notes.targets, strict=True):
         for group in notes.space.groups:
             part = targets[notes.space.span(group.name)]
             if (part < 0).all():
@@ -145,7 +145,7 @@ def _cases(notes: Annotations, ids: list[str], given: Given) -> Iterator[Case]:
             pairs = list(zip(group.names, part.tolist(), strict=True))
             holds = frozenset(label for label, value in pairs if value == 1)
             denied = frozenset(label for label, value in pairs if value == 0)
-            whole = bool(holds) and not (part < 0).any()
+            whole = (row, group.name) in notes.none or (bool(holds) and not (part < 0).any())
             item = ids[row]
             said = given(item, group.name)
             yield Case(item, group.name, holds, None if whole else denied, said)

@@ -16,7 +16,7 @@ from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
 from fashiontag.index import DATABASE, Index
 from fashiontag.labels import UNKNOWN
-from fashiontag.names import fold
+from fashiontag.names import NONE, fold
 from fashiontag.workspace.decisions import Choice, Decisions
 from fashiontag.workspace.written import Written, file_digest, find_copies
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from fashiontag.workspace.decisions import Event
     from fashiontag.workspace.written import Copy
-
-NONE = frozenset({"none", "none of these", UNKNOWN})
-"""What a person may write for a cell that says: none of the group's labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +250,7 @@ class _Comparison:
         spelled = []
         for label in labels:
             meant = (known or {}).get(plain(fold(label)))
-            if meant is None and fold(label) in NONE:
+            if meant is None and fold(label) in NONE | {UNKNOWN}:
                 continue
             if meant is None and not self._new_labels:
                 near = _nearest(label, (known or {}).values())

@@ -14,6 +14,7 @@ from fashiontag.heads.groups import group_spans
 from fashiontag.heads.statistics import unit
 from fashiontag.heads.training import Training
 from fashiontag.workflows.evaluate import Observed
+from fashiontag.workspace.decisions import Standing
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def suggest(
     probe : Probe or None
         Its training is not suggested again, and what is unclear to it comes first.
     labelled : collection of str
-        Ids that have labels already.
+        Ids that have labels already; those that people decided on are left out in any case.
     seed : int
         Of the audit set.
     options : EmbedOptions
@@ -86,10 +87,11 @@ def suggest(
     images, texts, keys = embedded.images, embedded.texts, embedded.image_keys
     families = find_families(keys, [item.text for item in catalog.items])
     taken = set(probe.training.image_keys) if probe else set()
+    standing = Standing.of(workspace.store, catalog)
     done = {
         int(families[row])
         for row, item in enumerate(catalog.items)
-        if item.id in labelled or keys[row] in taken
+        if item.id in labelled or keys[row] in taken or standing.events(item)
     }
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(families))

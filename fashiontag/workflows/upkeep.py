@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from fashiontag.index import DATABASE, DERIVED, Manifest
 from fashiontag.vectors import VectorStore
-from fashiontag.workspace import indexed_sources
+from fashiontag.workspace import decisions, indexed_sources
 from fashiontag.workspace.neighbours import NEIGHBOURS
+from fashiontag.workspace.written import find_copies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from fashiontag.vectors import Pruned, ShardStatus
@@ -28,13 +30,18 @@ class KnownNeighbours:
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What a workspace holds; ``bytes`` counts everything, ``index_bytes`` index and FAISS."""
+    """What a workspace holds; ``bytes`` counts everything, ``index_bytes`` index and FAISS.
+
+    ``decisions`` of people hold, and ``tables`` that were written are known cell by cell.
+    """
 
     bytes: int
     index_bytes: int
     files: int
     vectors: tuple[ShardStatus, ...]
     neighbours: tuple[KnownNeighbours, ...]
+    decisions: int
+    tables: int
 
 
 def status(workspace: Path) -> Upkeep:
@@ -44,9 +51,10 @@ def status(workspace: Path) -> Upkeep:
     folder = workspace / NEIGHBOURS
     known = [(path.name, Manifest.read(path)) for path in sorted(folder.glob("*"))]
     files = [workspace / DATABASE, *(workspace / DERIVED).rglob("*"), *folder.rglob("*")]
-    index_bytes = sum(path.stat().st_size for path in files if path.is_file())
+    index_bytes, copies = _bytes(files), find_copies(workspace)
+    kept = _bytes([workspace / decisions.DATABASE, *(copy.path for copy in copies)])
     return Upkeep(
-        stored.bytes + index_bytes,
+        stored.bytes + index_bytes + kept,
         index_bytes,
         stored.files,
         stored.shards,
@@ -55,6 +63,8 @@ def status(workspace: Path) -> Upkeep:
             for name, found in known
             if found is not None
         ),
+        len(decisions.current(workspace)),
+        len({copy.about.out for copy in copies}),
     )
 
 
@@ -67,6 +77,10 @@ def prune(workspace: Path) -> Pruned:
         if not any(model.startswith(path.name.split("-", 1)[1]) for model in used):
             shutil.rmtree(path, ignore_errors=True)
     return pruned
+
+
+def _bytes(files: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def _used(workspace: Path) -> frozenset[str]:

@@ -19,7 +19,7 @@ from fashiontag.catalog.titles import first_few
 from fashiontag.database import Database, as_utf8
 from fashiontag.datamodels import TagScore
 from fashiontag.errors import ImageError
-from fashiontag.labels import UNKNOWN
+from fashiontag.labels import UNKNOWN, LabelSpace
 from fashiontag.names import fold
 from fashiontag.workspace.embed import WINDOW, content_key
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item, Source
-    from fashiontag.labels import LabelSpace
     from fashiontag.vectors import VectorStore
 
     ByGroup = Mapping[str, tuple[str, ...]]
@@ -51,6 +50,7 @@ CREATE TRIGGER IF NOT EXISTS unchanged BEFORE UPDATE ON events
     BEGIN SELECT RAISE(ABORT, 'events are only ever added'); END
 """
 _COLUMNS = 'number, act, at, by, via, source, item, "group", labels, was, image_key, undoes'
+_AS_WRITTEN = LabelSpace("", ())
 _LATEST = f"""
 SELECT {_COLUMNS} FROM events WHERE number IN
     (SELECT max(number) FROM events GROUP BY source, item, "group") ORDER BY number
@@ -294,7 +294,7 @@ class Standing:
             self._by_place[_place(event.source, event.item)][event.group] = event
 
     @classmethod
-    def of(cls, store: VectorStore, catalog: Catalog, space: LabelSpace) -> Self:
+    def of(cls, store: VectorStore, catalog: Catalog, space: LabelSpace = _AS_WRITTEN) -> Self:
         """Return what holds for a catalogue, those for renamed pictures included.
 
         Parameters
@@ -303,7 +303,8 @@ class Standing:
             Of the workspace: it knows the contents of most pictures.
         catalog : Catalog
         space : LabelSpace
-            What can be given; a decision on another group is kept, and noted.
+            What can be given; a decision on another group is kept, and noted. Without one the
+            decisions stand as they were written.
         """
         standing = cls(space, current(store.workspace), catalog.root)
         if not standing._by_place:
@@ -358,6 +359,8 @@ class Standing:
 
     def _foreign(self, used: Sequence[Event]) -> Iterator[str]:
         """Say what of the decisions in use the label space doesn't have."""
+        if self._space is _AS_WRITTEN:
+            return
         groups: Counter[str] = Counter()
         labels: Counter[str] = Counter()
         for event in used:
