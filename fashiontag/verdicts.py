@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fashiontag.labels import LabelSpace
 
 EXAMPLES = 3
 """Of each label, the mistakes that are kept: enough to see what is mixed up."""
@@ -89,6 +94,39 @@ class Verdict:
     groups: tuple[Counts, ...]
     labels: tuple[Counts, ...]
     unknown: Mapping[str, int]
+
+
+def cases(
+    space: LabelSpace,
+    targets: NDArray[np.int8],
+    ids: Sequence[str],
+    given: Callable[[int, str], tuple[str, ...]],
+    none: Collection[tuple[int, str]] = (),
+) -> Iterator[Case]:
+    """Yield what is known of n products, group by group, beside what was given to them.
+
+    Parameters
+    ----------
+    space : LabelSpace
+    targets : ndarray of shape (n, t), int8
+        1, 0, or -1 where unknown.
+    ids : sequence of n str
+    given : callable
+        Row and group → labels.
+    none : collection of (int, str)
+        Row and group of which no label holds, also none that the space hasn't.
+    """
+    for row, item in enumerate(ids):
+        for group in space.groups:
+            part = targets[row, space.span(group.name)]
+            if (part < 0).all():
+                continue
+            pairs = list(zip(group.names, part.tolist(), strict=True))
+            holds = frozenset(label for label, value in pairs if value == 1)
+            denied = frozenset(label for label, value in pairs if value == 0)
+            whole = (row, group.name) in none or (bool(holds) and not (part < 0).any())
+            said = given(row, group.name)
+            yield Case(item, group.name, holds, None if whole else denied, said)
 
 
 def judge(

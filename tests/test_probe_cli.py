@@ -60,6 +60,10 @@ def test_train_tag_evaluate(tmp_path, capsys):
     assert "http" not in page.replace("http-equiv", "")
     assert "<svg" in page
     assert "What it would change" in page
+    verdict = report["verdict"]
+    assert verdict["right"] + verdict["wrong"] + verdict["empty"] == 32
+    assert f"<h1>Right {verdict['right']}. Wrong {verdict['wrong']}. Left" in page
+    assert page.index("Label by label") < page.index("<summary>Details") < page.index("AP by both")
     call("tag", "shop", "--probe", "probe", "--out", "t.csv")
     table = rows("t.csv")
     right = [row["shade"] == row["id"][:-5] + "ish" for row in table]
@@ -68,7 +72,7 @@ def test_train_tag_evaluate(tmp_path, capsys):
     call("probe-eval", "probe", "all.csv", "--images", "shop", "--json")
     out = capsys.readouterr()
     held_out = json.loads(out.out.split("t.csv\n")[-1])
-    assert held_out["products"] == 16
+    assert held_out["products"] == held_out["verdict"]["products"] == 16
     assert "32 of 48 products were in the probe's training" in out.err
 
 
@@ -114,7 +118,7 @@ def test_decisions_teach_alone_and_over_a_table(tmp_path, capsys):
     train("--decisions")
     assert "2 answers differ from what people decided" in capsys.readouterr().err
     call("suggest", "shop", "-n", "50", "--out", "s.csv")
-    assert {row["id"][-5] for row in rows("s.csv")} == {"4", "5"}
+    assert {row["image"][-5] for row in rows("s.csv")} == {"4", "5"}
     call("store", "--json")
     assert json.loads(capsys.readouterr().out)["decisions"] == 32
 

@@ -273,7 +273,8 @@ def probe_report(path, text=EVIL, mistaken=ROWS):
     label = dict.fromkeys(("image", "title", "fused", "f1", "threshold"), 0.5)
     label |= {"group": text, "label": text, "support": 9, "promise": None}
     label |= {"published": 0, "right": 0}
-    mistake = {"group": text, "said": text, "annotated": text, "probability": 0.98}
+    mistakes = [{"id": row.id, "said": [text], "true": [text]} for row in mistaken]
+    counts = {"group": text, "label": text, "right": 12_345, "wrong": 2, "empty": 0}
     report = {
         "basis": text,
         "products": 4321,
@@ -281,7 +282,8 @@ def probe_report(path, text=EVIL, mistaken=ROWS):
         **dict.fromkeys(("macro_ap", "micro_ap", "lrap", "precision_at_3")),
         "groups": [group],
         "labels": [label, label | {"published": 4, "right": 3, "promise": 0.8}],
-        "mistakes": [mistake | {"id": row.id, "title": row.title} for row in mistaken],
+        "verdict": counts | {"groups": [counts], "labels": [counts | {"examples": mistakes}]},
+        "forecast": None,
     }
     write_probe_report(path, report, [item_of(ROWS[0]), item_of(ROWS[1], Bytes(b""))], red)
     return path
@@ -296,7 +298,14 @@ def test_a_probe_report_shows_its_figures_and_escapes_everything(tmp_path):
     assert page.all("circle")[1][0]["cy"] == "37.5"  # of 150 pixels, from above
     assert page.all("path", **{"class": "curve"})[0][0]["d"] == "M30.0 0.0 L150.0 30.0"
     text = path.read_text("utf-8")
-    for shown in ("4,321", "1,234", "<td>0.750</td>", "can&#39;t be promised", "no picture here"):
+    for shown in (
+        "4,321",
+        "1,234",
+        "<td>0.750</td>",
+        "can&#39;t be promised",
+        "no picture here",
+        "Right 12,345. Wrong 2.",
+    ):
         assert shown in text
     assert "There is none." in probe_report(path, mistaken=()).read_text("utf-8")
 

@@ -59,7 +59,7 @@ class Annotations:
         1 holds, 0 doesn't, -1 isn't known.
     warnings : tuple of str
     none : frozenset of (int, str)
-        Item and group of which no label holds, also none that the space doesn't have.
+        Row of the targets and group of which no label holds, also none that the space hasn't.
     """
 
     rows: NDArray[np.int64]
@@ -187,10 +187,10 @@ def read_annotations(
             *counted(path, differ, otherwise),
         ),
         none=frozenset(
-            (place, group)
-            for (place, note), row in zip(notes.items(), targets, strict=True)
+            (row, group)
+            for row, note in enumerate(notes.values())
             for group in note.whole.keys() & {*space.names}
-            if not (row[space.span(group)] == 1).any()
+            if not (targets[row, space.span(group)] == 1).any()
         ),
     )
 

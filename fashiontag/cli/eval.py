@@ -56,7 +56,7 @@ def eval(  # noqa: A001 (named as its command)
         )
         judge = "the label file and the probe don't have"
     output.warn(*warnings)
-    output.show({**output.plain(found), "warnings": warnings}, lambda: _draw(found, judge))
+    output.show({**output.plain(found), "warnings": warnings}, lambda: draw(found, judge))
 
 
 def _of_pictures(
@@ -69,6 +69,7 @@ def _of_pictures(
     model: options.Model,
     effort: options.Effort,
 ) -> tuple[Verdict, tuple[str, ...]]:
+    from fashiontag.catalog.annotations import read_annotations
     from fashiontag.heads.artefact import load_probe
     from fashiontag.labels import load_labels
     from fashiontag.workflows.compare import compare_pictures
@@ -82,11 +83,15 @@ def _of_pictures(
     ):
         loaded = load_probe(probe, workspace.encoder) if probe else None
         judging = Judge(workspace, space, loaded)
+        ids = [item.id for item in catalog.items]
+        notes = read_annotations(table, ids, id_column=key_column, like=judging.space)
         settings = effort.embed_options(advance)
-        return compare_pictures(table, catalog, judging, id_column=key_column, options=settings)
+        found, warnings = compare_pictures(notes, catalog, judging, settings)
+        return found, (*notes.warnings, *warnings)
 
 
-def _draw(found: Verdict, judge: str) -> None:
+def draw(found: Verdict, judge: str) -> None:
+    """Say how much is right, wrong and left empty; ``judge`` is who doesn't know a label."""
     from rich.text import Text
 
     say = output.results.print

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.local import Promise
     from fashiontag.heads.training import Training
     from fashiontag.labels import LabelSpace
+    from fashiontag.verdicts import Verdict
     from fashiontag.workflows.evaluate import ProbeReport
     from fashiontag.workflows.learn import Forecast
     from fashiontag.workspace import Workspace
@@ -181,11 +182,11 @@ def probe_train(
         )
     output.warn(*trained.warnings)
     save_probe(trained.probe, target)
-    report = _write_report(trained.report, target, catalog, trained.forecast)
+    report = _write_report(trained.verdict, trained.report, target, catalog, trained.forecast)
     if output.wants_json():
         output.document({"probe": target, "warnings": trained.warnings, **report})
         return
-    _draw(trained.report, promised=teaching.auto_precision)
+    _draw(trained.verdict, trained.report, promised=teaching.auto_precision)
     output.say(_foretold(trained.forecast))
     output.say(
         f"{len(trained.probe.training.ids):,} products, {trained.probe.space.size} labels, fitted "
@@ -211,22 +212,28 @@ def probe_eval(
 ) -> None:
     """Compare a probe with labelled products that it wasn't trained on."""
     from fashiontag.heads.artefact import load_probe
+    from fashiontag.workflows.compare import compare_pictures
     from fashiontag.workflows.evaluate import evaluate_probe
+    from fashiontag.workflows.tag import Judge
 
     catalog = columns.read(images)
     with model.open() as workspace:
         loaded = load_probe(probe, workspace.encoder)
-        annotations = labelling.read(table, catalog, like=loaded.space)
+        annotations = labelling.read(table, catalog, like=loaded.whole)
         held_out = _gather(workspace, catalog, annotations, effort)
         report, warnings = evaluate_probe(workspace, loaded, held_out)
+        with output.progress("Judging", len(annotations.rows)) as advance:
+            judging = Judge(workspace, loaded.whole, loaded)
+            settings = effort.embed_options(advance)
+            verdict, _ = compare_pictures(annotations, catalog, judging, settings)
     output.warn(*warnings)
-    facts = output.plain(report)
+    facts = {**output.plain(report), "verdict": output.plain(verdict)}
     if html is not None:
         html.mkdir(parents=True, exist_ok=True)
-        facts = _write_report(report, html, catalog)
+        _write_report(verdict, report, html, catalog)
     output.show(
         {"probe": probe, "warnings": warnings, **facts},
-        lambda: _draw(report, promised=loaded.classifier.precision),
+        lambda: _draw(verdict, report, promised=loaded.classifier.precision),
     )
 
 
@@ -275,12 +282,16 @@ def _foretold(forecast: Forecast) -> str:
 
 
 def _write_report(
-    report: ProbeReport, folder: Path, catalog: Catalog, forecast: Forecast | None = None
+    verdict: Verdict,
+    report: ProbeReport,
+    folder: Path,
+    catalog: Catalog,
+    forecast: Forecast | None = None,
 ) -> dict[str, Any]:
     from fashiontag.catalog.images import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
-    facts: dict[str, Any] = output.plain(report)
+    facts: dict[str, Any] = {**output.plain(report), "verdict": output.plain(verdict)}
     facts["forecast"] = None if forecast is None else output.plain(forecast)
     text = json.dumps(facts, ensure_ascii=False, indent=1)
     (folder / "report.json").write_text(text + "\n", "utf-8")
@@ -288,7 +299,10 @@ def _write_report(
     return facts
 
 
-def _draw(report: ProbeReport, *, promised: float | None) -> None:
+def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> None:
+    from fashiontag.cli.eval import draw
+
+    draw(verdict, "the probe doesn't have")
     columns = ["group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib."]
     grid = output.table(*columns, *([] if promised is None else [">published", ">right"]))
     grid.padding = (0, 1, 0, 0)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from fashiontag.catalog.annotations import read_annotations
 from fashiontag.catalog.tagtables import TAGS, read_tag_table
 from fashiontag.names import fold
-from fashiontag.verdicts import Case, judge
+from fashiontag.verdicts import cases, judge
 from fashiontag.workspace.embed import DEFAULTS, embed
 from fashiontag.workspace.written import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from fashiontag.catalog import Catalog
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from fashiontag.verdicts import Verdict
     from fashiontag.workflows.tag import Judge
     from fashiontag.workspace.embed import EmbedOptions
-
-    Given = Callable[[str, str], tuple[str, ...]]
 
 
 def compare_table(
@@ -55,8 +52,10 @@ def compare_table(
         One of them can't be read, or they have no product in common.
     """
     table = read_tag_table(str(tags))
-    rows = {row.id: row for row in table.rows}
-    notes = read_annotations(labels, list(rows), id_column=id_column)
+    by_id = {row.id: row for row in table.rows}
+    ids = list(by_id)
+    notes = read_annotations(labels, ids, id_column=id_column)
+    rows = [by_id[ids[place]] for place in notes.rows]
     copies = Written(workspace, tags).copies()
     columns = {fold(name) for name in table.columns} - {TAGS}
 
@@ -76,16 +75,20 @@ def compare_table(
         several = {fold(name) for name in about.labels} - single
         names = {name for name in notes.space.names if fold(name) in single}
         exclusive = names | {name for name in exclusive if fold(name) not in several}
-    cases = _cases(notes, list(rows), lambda item, group: given(rows[item], group))
-    return judge(cases, exclusive, known), notes.warnings
+    found = cases(
+        notes.space,
+        notes.targets,
+        [row.id for row in rows],
+        lambda row, group: given(rows[row], group),
+        notes.none,
+    )
+    return judge(found, exclusive, known), notes.warnings
 
 
 def compare_pictures(
-    labels: str,
+    notes: Annotations,
     catalog: Catalog,
     judging: Judge,
-    *,
-    id_column: str | None = None,
     options: EmbedOptions = DEFAULTS,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Compare what a judge gives to labelled pictures with their labels.
@@ -95,22 +98,20 @@ def compare_pictures(
 
     Parameters
     ----------
-    labels : str
-        A LABELS table, joined to the catalogue.
+    notes : Annotations
+        Read like the judge's labels.
     catalog : Catalog
     judging : Judge
         Without people's decisions, which would be right by themselves.
-    id_column : str or None
     options : EmbedOptions
 
-    Raises
-    ------
-    UsageError, CatalogError
-        LABELS can't be read, or joins to no picture.
+    Returns
+    -------
+    verdict : Verdict
+    warnings : tuple of str
+        How many products taught the probe, if any did.
     """
-    ids = [item.id for item in catalog.items]
     space, probe = judging.space, judging.probe
-    notes = read_annotations(labels, ids, id_column=id_column, like=space)
     learned = set(probe.training.image_keys) if probe else set()
     promised = probe is not None and probe.promised
     said: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -123,7 +124,7 @@ def compare_pictures(
                     if not promised or tag.decision == "publish":
                         by_group[fold(tag.group)] = (*by_group.get(fold(tag.group), ()), tag.label)
                 said[row.id] = by_group
-    warnings = notes.warnings
+    warnings: tuple[str, ...] = ()
     if left := len(wanted) - len(said):
         warnings += (f"{left} of {len(wanted)} products taught the probe and are left out.",)
     own = {fold(group.name): group for group in space.groups}
@@ -131,21 +132,10 @@ def compare_pictures(
     exclusive = {group.name for group in notes.space.groups if group.exclusive} | {
         name for name in known if own[fold(name)].exclusive
     }
-    cases = _cases(notes, ids, lambda item, group: said.get(item, {}).get(fold(group), ()))
-    return judge((case for case in cases if case.id in said), exclusive, known), warnings
+    ids = [item.id for item in wanted]
 
+    def given(row: int, group: str) -> tuple[str, ...]:
+        return said.get(ids[row], {}).get(fold(group), ())
 
-def _cases(notes: Annotations, ids: list[str], given: Given) -> Iterator[Case]:
-    """Yield each product that LABELS says something of, group by group."""
-    for row, targets in zip(notes.rows.tolist(), notes.targets, strict=True):
-        for group in notes.space.groups:
-            part = targets[notes.space.span(group.name)]
-            if (part < 0).all():
-                continue
-            pairs = list(zip(group.names, part.tolist(), strict=True))
-            holds = frozenset(label for label, value in pairs if value == 1)
-            denied = frozenset(label for label, value in pairs if value == 0)
-            whole = (row, group.name) in notes.none or (bool(holds) and not (part < 0).any())
-            item = ids[row]
-            said = given(item, group.name)
-            yield Case(item, group.name, holds, None if whole else denied, said)
+    found = cases(notes.space, notes.targets, ids, given, notes.none)
+    return judge((case for case in found if case.id in said), exclusive, known), warnings

@@ -1,8 +1,8 @@
-"""How good a probe is: per label and group, with the plots' points and the telling mistakes."""
+"""How good a probe is: what it gives beside the truth, statistics, and the plots' points."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -26,6 +26,7 @@ from fashiontag.metrics import (
     micro_average_precision,
     precision_at,
 )
+from fashiontag.verdicts import cases, judge
 from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
@@ -36,12 +37,11 @@ if TYPE_CHECKING:
     from fashiontag.heads.training import Training
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.metrics import GroupFigures
+    from fashiontag.verdicts import Verdict
     from fashiontag.workspace import Workspace
 
     Floats = NDArray[np.float32]
     Points = tuple[tuple[float, float], ...]
-
-SHOWN_MISTAKES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +105,6 @@ class GroupReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
-    """A product of which the probe was sure, and wrong by its annotation."""
-
-    id: str
-    title: str
-    group: str
-    said: str
-    annotated: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeReport:
     """How good a probe is, and on what that was found.
 
@@ -137,7 +125,6 @@ class ProbeReport:
     precision_at_3: float
     groups: tuple[GroupReport, ...]
     labels: tuple[LabelReport, ...]
-    mistakes: tuple[Mistake, ...] = field(repr=False, default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +182,8 @@ def evaluate_probe(
 ) -> tuple[ProbeReport, tuple[str, ...]]:
     """Judge labelled products that the probe wasn't trained on.
 
-    Returns the report and what to say: products that were in the training, or labels that the
-    probe doesn't know, are left out and counted.
+    Returns the statistics and what to say: products that were in the training, or labels that the
+    probe doesn't know, are left out of them and counted.
 
     Raises
     ------
@@ -220,7 +207,8 @@ def evaluate_probe(
     lost = [tag for tag in np.array(held_out.space.tags)[shown] if tag not in probe.space.tags]
     if lost:
         warnings.append(
-            f"{len(lost)} labels that the probe doesn't know are left out: {first_few(lost)}."
+            f"{len(lost)} labels that the probe doesn't know stand in no statistics: "
+            f"{first_few(lost)}."
         )
     held_out = held_out.on_space(probe.space)
     if not (held_out.targets >= 0).any():
@@ -308,8 +296,30 @@ def report_on(basis: str, judged: Judged) -> ProbeReport:
         precision_at_3=precision_at(truth, judged.fused),
         groups=tuple(groups),
         labels=labels,
-        mistakes=_mistakes(rows, judged.fused),
     )
+
+
+def left_out_verdict(judged: Judged, *, promised: bool) -> Verdict:
+    """Judge what a probe would give, or publish where it promises; examples are the surest."""
+    rows, space = judged.rows, judged.rows.space
+    order = np.argsort(-judged.fused.max(axis=1), kind="stable")
+    truth = rows.targets[order]
+    offered = candidates(judged.fused, group_spans(space))
+    given = (offered >= (judged.promises if promised else judged.thresholds))[order]
+    exclusive = {group.name for group in space.groups if group.exclusive}
+    # To the head that learned from it, a row of zeros is one of none of these.
+    none = {
+        (row, name)
+        for name in exclusive
+        for row in np.flatnonzero((truth[:, space.span(name)] == 0).all(axis=1)).tolist()
+    }
+    names = {group.name: np.array(group.names) for group in space.groups}
+
+    def said(row: int, group: str) -> tuple[str, ...]:
+        return tuple(names[group][given[row, space.span(group)]].tolist())
+
+    found = cases(space, truth, [rows.ids[row] for row in order], said, none)
+    return judge(found, exclusive, {group.name: group.names for group in space.groups})
 
 
 def _reliability(found: GroupFigures) -> Points:
@@ -329,29 +339,3 @@ def _tradeoff(found: GroupFigures) -> Points:
     share = np.cumsum(found.right[order]) / np.arange(1, count + 1)
     places = np.unique(np.linspace(0, count - 1, 60).astype(int))
     return tuple((round((at + 1) / count, 4), round(float(share[at]), 4)) for at in places)
-
-
-def _mistakes(rows: Training, chances: Floats) -> tuple[Mistake, ...]:
-    """Return the surest errors of exclusive groups, at most four a group."""
-    found: list[Mistake] = []
-    for group in rows.space.groups:
-        if not group.exclusive:
-            continue
-        span = rows.space.span(group.name)
-        truth, own = rows.targets[:, span], chances[:, span]
-        best, confidence = own.argmax(axis=1), own.max(axis=1)
-        refuted = np.take_along_axis(truth, best[:, None], 1)[:, 0] == 0
-        wrong = np.flatnonzero((truth == 1).any(axis=1) & refuted)
-        found += [
-            Mistake(
-                id=rows.ids[row],
-                title=rows.texts[row],
-                group=group.name,
-                said=group.names[int(best[row])],
-                annotated=group.names[int((truth[row] == 1).argmax())],
-                probability=float(confidence[row]),
-            )
-            for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:4]
-        ]
-    surest = sorted(found, key=lambda mistake: -mistake.probability)
-    return tuple(surest[:SHOWN_MISTAKES])

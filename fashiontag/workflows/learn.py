@@ -25,7 +25,13 @@ from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.training import Training, draw_shots
 from fashiontag.manifest import Manifest
 from fashiontag.metrics import label_rates
-from fashiontag.workflows.evaluate import Judged, Observed, ProbeReport, report_on
+from fashiontag.workflows.evaluate import (
+    Judged,
+    Observed,
+    ProbeReport,
+    left_out_verdict,
+    report_on,
+)
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 from fashiontag.workspace.prompts import zero_shot
 
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.local import LocalFit, Promise
     from fashiontag.heads.zeroshot import ZeroShot
     from fashiontag.labels import LabelSpace
+    from fashiontag.verdicts import Verdict
     from fashiontag.workspace import Workspace
 
     Floats = NDArray[np.float32]
@@ -90,9 +97,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A fitted probe, its report, what it would change, and what to say about the data."""
+    """A fitted probe, how right it is, what it would change, and what to say about the data."""
 
     probe: Probe
+    verdict: Verdict
     report: ProbeReport
     forecast: Forecast
     warnings: tuple[str, ...]
@@ -239,7 +247,8 @@ def train_probe(
     guards = _guards(zero, features, training)
     local = near.head if near is not None and near.head.titled else None
     probe = Probe(manifest, features, model, training, local, guards)
-    return Trained(probe, found, _forecast(probe, rest), tuple(warnings), seconds)
+    verdict = left_out_verdict(judged, promised=promise is not None)
+    return Trained(probe, verdict, found, _forecast(probe, rest), tuple(warnings), seconds)
 
 
 def _left_out(
