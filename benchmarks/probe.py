@@ -29,6 +29,7 @@ from benchmarks.paths import RESULTS
 from fashiontag.catalog.families import find_families
 from fashiontag.encoders import resolve
 from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY
+from fashiontag.heads.local import Promise
 from fashiontag.labels import load_labels
 from fashiontag.metrics import (
     PROMISE,
@@ -98,7 +99,7 @@ def whole(setting: Setting) -> list[str]:
         rows = setting.rows("test", condition).training
         families = setting.rows("train", fitting).families
         probe = train_probe(
-            setting.workspace, pool, precision=PROMISE, families=families, report=False
+            setting.workspace, pool, promise=Promise(PROMISE), families=families, report=False
         ).probe
         models = {"heads": probe.classifier}
         if condition != "absent":

@@ -71,6 +71,14 @@ def processor() -> str:
     return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
+def flags() -> str:
+    """Return what of the processor's instructions decides on the speed of matrix products."""
+    info = Path("/proc/cpuinfo")
+    known = set(info.read_text().split()) if info.exists() else set()
+    names = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+    return "processor with " + (", ".join(name for name in names if name in known) or "none known")
+
+
 @dataclass(frozen=True)
 class Products:
     """Pictured products of one split, in the order of their ids as text.
@@ -109,7 +117,7 @@ class Products:
                 title=title,
                 text=clean_title(title),
                 fields={},
-                image=FileRef(images / f"{number}.jpg"),
+                image=FileRef(str(images / f"{number}.jpg")),
             )
             for number, title in zip(self.ids, self.titles[condition], strict=True)
         ]

@@ -5,10 +5,21 @@ warmed up before the clock starts; rounds are interleaved, so that a slow minute
 medians over rounds. ``fashiontag`` is the whole of what ``tag`` does with a picture: read, hash,
 decode, encode, store. Written to ``benchmarks/results/throughput.md``.
 
-- *open_clip*: the loop of its README, a picture or a batch at a time, whichever is faster.
-- *sentence-transformers*, *transformers*: their own image encoding, at their best batch size.
+Every system is shown at the best of 1, 8, 32 and 64 pictures at a time, in single precision and,
+where the processor multiplies it, in bf16, which is what each offers for speed.
+
+- *open_clip*: the loop of its README, a picture at a time as it stands there, and at its best.
+- *sentence-transformers*, *transformers*: their own image encoding.
+- *ONNX Runtime*: open_clip's tower exported, a batch read by as many threads as there are cores:
+  how rclip computes since it left torch.
 - *forward only*: ready tensors in memory; *decode only*: `fashiontag`'s decoding, all cores.
 - *limit*: both after each other on the same cores: 1 / (1 / forward + 1 / decode).
+
+Peers: ``pip install sentence-transformers transformers torchvision onnx onnxruntime`` beside this
+package. Two can't be installed beside it: *rclip* (``pipx install rclip``; 3.3 wants Pillow below
+13, and its own weights, 256 pixels wide, from a hub) and *clip-retrieval* (2.45 wants numpy below
+2 and open_clip below 3; what it runs for a picture is open_clip's loop at a batch size). What
+is not there is left out and said.
 
 ``--products`` instead says what the processor allows ViT-B-32: how much of its forward pass are
 matrix products, how many operations they are, how many of these the cores do in a second.
@@ -26,6 +37,8 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,17 +51,28 @@ from benchmarks import markdown, products
 from benchmarks.paths import RESULTS, ROOT
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.images import load_image
-from fashiontag.encoders import resolve
+from fashiontag.encoders import graph, resolve
+from fashiontag.encoders.devices import choose_precision, precision_name
 from fashiontag.encoders.openclip import OpenClipModel
 from fashiontag.workspace import Workspace
-from fashiontag.workspace.embed import BATCH_SIZE, embed
+from fashiontag.workspace.embed import embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from fashiontag.encoders import LazyEncoder
+
 RESULT = RESULTS / "throughput.md"
+ONNX = "fp32, ONNX Runtime"
+BATCH_SIZE = 32
+SIZES = (1, 8, 32, 64)
 MODELS = ("ViT-B-32", "ViT-B-16-SigLIP", "embedded")
 CORES = os.cpu_count() or 1
+
+
+Key = tuple[str, str]
+"""A system, and what it computes in."""
+OURS = "fashiontag"
 
 
 @dataclass(frozen=True)
@@ -60,50 +84,59 @@ class Bench:
     photos: list[Path]
     scratch: Path
 
-    def systems(self) -> dict[str, Callable[[], None]]:
-        """Return what is timed, by name; each call encodes all photos once."""
-        encoder = resolve(f"local-dir:{self.folder}")
-        encoder.encode_images([np.zeros((*encoder.preprocess.size, 3), np.uint8)])  # loads
-        loaded = OpenClipModel(encoder.files, encoder.preprocess, "cpu")
-        tower = loaded._model  # noqa: SLF001 - the very weights that fashiontag uses
-        prepare = openclip_transform(encoder)
-        batch = [encoder.prepare(load_image(self.photos[0].read_bytes()))] * BATCH_SIZE
-        items = read_catalog(str(self.photos[0].parent)).items
-
-        def ours() -> None:
-            place = Path(tempfile.mkdtemp(dir=self.scratch))
-            with Workspace.open(place, encoder) as workspace:
-                done = sum(window.encoded for window in embed(workspace, items))
-            shutil.rmtree(place)
-            if done != len(self.photos):
-                raise RuntimeError(f"{done} of {len(self.photos)} pictures were encoded.")
-
-        def readme(size: int) -> None:
-            with torch.inference_mode():
-                for start in range(0, len(self.photos), size):
-                    some = self.photos[start : start + size]
-                    image = torch.stack([prepare(Image.open(path)) for path in some])
-                    features = tower.encode_image(image)
-                    features /= features.norm(dim=-1, keepdim=True)
-
-        def forward() -> None:
-            for start in range(0, len(self.photos), BATCH_SIZE):
-                loaded.encode_images(batch[: len(self.photos) - start])
-
-        def decode() -> None:
-            with ThreadPoolExecutor(CORES) as pool:
-                list(pool.map(self._decode(encoder), self.photos))
-
-        found: dict[str, Callable[[], None]] = {
-            "fashiontag": ours,
-            "open_clip, 1 at a time": lambda: readme(1),
-            f"open_clip, {BATCH_SIZE} at a time": lambda: readme(BATCH_SIZE),
-            "forward only": forward,
-            "decode only": decode,
-        }
+    def systems(self) -> dict[Key, Callable[[], None]]:
+        """Return what is timed, warmed up, fashiontag as it is by default first."""
+        best = choose_precision("auto", torch.device("cpu"))
+        found: dict[Key, Callable[[], None]] = {}
+        for precision in dict.fromkeys(("auto", "fp32")):
+            encoder = resolve(f"local-dir:{self.folder}", precision=precision)
+            encoder.encode_images([np.zeros((*encoder.preprocess.size, 3), np.uint8)])  # loads
+            found[OURS, computes(encoder)] = partial(self._ours, encoder)
+        for dtype in dict.fromkeys((best, torch.float32)):
+            name = precision_name(dtype)
+            loaded = OpenClipModel(encoder.files, encoder.preprocess, "cpu", name)
+            found["forward only", name] = partial(self._forward, encoder, loaded)
+            readme = partial(self._readme, encoder, loaded._model, dtype)  # noqa: SLF001
+            if dtype == torch.float32:
+                found["open_clip, 1 at a time", name] = partial(readme, 1)
+            found |= at_best("open_clip", name, readme)
+        if has_graph(encoder):
+            tower = graph.ImageGraph(encoder.files, encoder.preprocess)
+            found["forward only", ONNX] = partial(self._forward, encoder, tower)
+        found["decode only", ""] = partial(self._decode_all, encoder)
         if self.model == "ViT-B-32":
-            found |= _peers(self.folder, self.photos)
+            found |= _peers(self.folder, self.photos, best)
+            found |= _onnx(encoder, self.photos, self.scratch)
+        for run in found.values():
+            run()  # the first call of each pays for what is made once
         return found
+
+    def _ours(self, encoder: LazyEncoder) -> None:
+        items = read_catalog(str(self.photos[0].parent)).items
+        place = Path(tempfile.mkdtemp(dir=self.scratch))
+        with Workspace.open(place, encoder) as workspace:
+            done = sum(window.encoded for window in embed(workspace, items))
+        shutil.rmtree(place)
+        if done != len(self.photos):
+            raise RuntimeError(f"{done} of {len(self.photos)} pictures were encoded.")
+
+    def _readme(self, encoder: LazyEncoder, tower: Any, dtype: torch.dtype, size: int) -> None:  # noqa: ANN401
+        prepare = openclip_transform(encoder)
+        with torch.inference_mode():
+            for start in range(0, len(self.photos), size):
+                some = self.photos[start : start + size]
+                image = torch.stack([prepare(Image.open(path)) for path in some]).to(dtype)
+                features = tower.encode_image(image)
+                features /= features.norm(dim=-1, keepdim=True)
+
+    def _forward(self, encoder: LazyEncoder, loaded: Any) -> None:  # noqa: ANN401
+        batch = [encoder.prepare(load_image(self.photos[0].read_bytes()))] * BATCH_SIZE
+        for start in range(0, len(self.photos), BATCH_SIZE):
+            loaded.encode_images(batch[: len(self.photos) - start])
+
+    def _decode_all(self, encoder: LazyEncoder) -> None:
+        with ThreadPoolExecutor(CORES) as pool:
+            list(pool.map(self._decode(encoder), self.photos))
 
     @staticmethod
     def _decode(encoder: Any) -> Callable[[Path], object]:  # noqa: ANN401
@@ -121,34 +154,98 @@ def openclip_transform(encoder: Any) -> Callable[[Image.Image], torch.Tensor]:  
     )  # fmt: skip
 
 
-def _peers(folder: Path, photos: Sequence[Path]) -> dict[str, Callable[[], None]]:
-    """Return what else encodes pictures with the same weights, at two batch sizes each."""
-    from sentence_transformers import SentenceTransformer
-    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection, pipeline
+def computes(encoder: LazyEncoder) -> str:
+    """Return what fashiontag computes pictures in, and with what if that isn't torch."""
+    if has_graph(encoder) and encoder.precision in {"auto", "fp32"}:
+        return ONNX
+    return precision_name(choose_precision(encoder.precision, torch.device("cpu")))
 
-    sentences = SentenceTransformer(str(folder), device="cpu")
-    features = pipeline(
-        "image-feature-extraction",
-        model=CLIPVisionModelWithProjection.from_pretrained(folder),
-        image_processor=CLIPImageProcessor.from_pretrained(folder),
-        device="cpu",
-    )
 
-    def transformers(size: int) -> None:
+def has_graph(encoder: LazyEncoder) -> bool:
+    """Whether the model's folder holds a graph that ONNX Runtime computes."""
+    return (encoder.folder / graph.FILE_NAME).is_file()
+
+
+def at_best(
+    system: str, precision: str, run: Callable[[int], None]
+) -> dict[Key, Callable[[], None]]:
+    """Return a system at the batch size that is fastest, each tried once after a warm-up."""
+    run(BATCH_SIZE)
+    seconds = {}
+    for size in SIZES:
+        begun = time.monotonic()
+        run(size)
+        seconds[size] = time.monotonic() - begun
+    size = min(seconds, key=seconds.__getitem__)
+    return {(f"{system}, {size} at a time (its best)", precision): partial(run, size)}
+
+
+def _peers(
+    folder: Path, photos: Sequence[Path], best: torch.dtype
+) -> dict[Key, Callable[[], None]]:
+    """Return what else encodes pictures with the same weights."""
+    try:
+        from sentence_transformers import SentenceTransformer
+        from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection, pipeline
+    except ImportError as error:
+        print(f"left out: {error}")
+        return {}
+
+    def sentences(model: SentenceTransformer, size: int) -> None:
+        pictures = [Image.open(path) for path in photos]
+        model.encode(pictures, batch_size=size, show_progress_bar=False)
+
+    def transformers(features: Any, size: int) -> None:  # noqa: ANN401
         for _ in features([str(path) for path in photos], batch_size=size):
             pass
 
-    def encode(size: int) -> None:
-        sentences.encode(
-            [Image.open(path) for path in photos], batch_size=size, show_progress_bar=False
+    found: dict[Key, Callable[[], None]] = {}
+    for dtype in dict.fromkeys((best, torch.float32)):
+        model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": dtype})
+        features = pipeline(
+            "image-feature-extraction",
+            model=CLIPVisionModelWithProjection.from_pretrained(folder, dtype=dtype),
+            image_processor=CLIPImageProcessor.from_pretrained(folder),
+            device="cpu",
         )
+        name = precision_name(dtype)
+        found |= at_best("sentence-transformers", name, partial(sentences, model))
+        found |= at_best("transformers pipeline", name, partial(transformers, features))
+    return found
 
-    return {
-        "sentence-transformers, 32 at a time": lambda: encode(32),
-        "sentence-transformers, 1 at a time": lambda: encode(1),
-        "transformers pipeline, 32 at a time": lambda: transformers(32),
-        "transformers pipeline, 1 at a time": lambda: transformers(1),
-    }
+
+def _onnx(
+    encoder: LazyEncoder, photos: Sequence[Path], scratch: Path
+) -> dict[Key, Callable[[], None]]:
+    """Return ONNX Runtime on the exported image tower, photos read by threads."""
+    try:
+        import onnx  # noqa: F401 - the export asks for it
+        import onnxruntime
+    except ImportError as error:
+        print(f"left out: {error}")
+        return {}
+    path = scratch / "tower.onnx"
+    prepare = openclip_transform(encoder)
+    if not path.exists():
+        model = OpenClipModel(encoder.files, encoder.preprocess, "cpu", "fp32")
+        torch.backends.mha.set_fastpath_enabled(False)  # it has no counterpart there
+        torch.onnx.export(
+            model._model.visual,  # noqa: SLF001
+            (torch.zeros(2, 3, *encoder.preprocess.size),),
+            path, dynamo=False, input_names=["input"], dynamic_axes={"input": {0: "n"}},
+        )  # fmt: skip
+        torch.backends.mha.set_fastpath_enabled(True)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = CORES
+    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+
+    def run(size: int) -> None:
+        with ThreadPoolExecutor(CORES) as pool:
+            prepared = pool.map(lambda path: prepare(Image.open(path)).numpy(), photos)
+            while batch := list(islice(prepared, size)):
+                session.run(None, {"input": np.stack(batch)})
+
+    return at_best("ONNX Runtime", "fp32", run)
 
 
 def weights(model: str, scratch: Path) -> Path:
@@ -219,9 +316,9 @@ def inputs(scratch: Path, count: int) -> dict[str, list[Path]]:
     return found
 
 
-def timed(systems: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+def timed(systems: dict[Key, Callable[[], None]], rounds: int) -> dict[Key, list[float]]:
     """Seconds per round of each system, one after the other within a round."""
-    found: dict[str, list[float]] = {name: [] for name in systems}
+    found: dict[Key, list[float]] = {name: [] for name in systems}
     for _ in range(rounds):
         for name, run in systems.items():
             begun = time.monotonic()
@@ -230,17 +327,19 @@ def timed(systems: dict[str, Callable[[], None]], rounds: int) -> dict[str, list
     return found
 
 
-def rows_of(model: str, size: str, count: int, seconds: dict[str, list[float]]) -> list[list[str]]:
-    """Pictures per second of each system, and fashiontag's ratio to it."""
-    rate = {name: count / statistics.median(times) for name, times in seconds.items()}
-    rate["limit"] = 1 / (1 / rate["forward only"] + 1 / rate["decode only"])
+def rows_of(model: str, size: str, count: int, seconds: dict[Key, list[float]]) -> list[list[str]]:
+    """Pictures per second of each system, and fashiontag's default's ratio to it."""
+    rate = {key: count / statistics.median(times) for key, times in seconds.items()}
+    ours, precision = next(iter(rate))
+    rate["limit", precision] = 1 / (
+        1 / rate["forward only", precision] + 1 / rate["decode only", ""]
+    )
     rows = []
-    for name, value in rate.items():
-        times = seconds.get(name)
+    for key, value in rate.items():
+        times = seconds.get(key)
         spread = f"{count / max(times):.1f}–{count / min(times):.1f}" if times else ""
-        rows.append(
-            [model, size, name, f"{value:.1f}", spread, f"{rate['fashiontag'] / value:.2f}"]
-        )
+        ratio = f"{rate[ours, precision] / value:.2f}"
+        rows.append([model, size, *key, f"{value:.1f}", spread, ratio])
     return rows
 
 
@@ -250,7 +349,7 @@ def products_alone(folder: Path, rounds: int) -> list[str]:
     from torch.utils.flop_counter import FlopCounterMode
 
     encoder = resolve(f"local-dir:{folder}")
-    tower = OpenClipModel(encoder.files, encoder.preprocess, "cpu")._model  # noqa: SLF001
+    tower = OpenClipModel(encoder.files, encoder.preprocess, "cpu", "fp32")._model  # noqa: SLF001
     batch = torch.zeros(BATCH_SIZE, 3, *encoder.preprocess.size)
     layer = torch.nn.Linear(768, 3072).requires_grad_(requires_grad=False)
     rows = torch.rand(BATCH_SIZE * 50, 768)  # 49 patches and the class, of every picture
@@ -314,17 +413,18 @@ def main() -> None:
             folder = weights(model, Path(name))
             for size, photos in inputs(scratch, count).items():
                 systems = Bench(model, folder, photos, Path(name)).systems()
-                for run in systems.values():
-                    run()  # the first call of each pays for what is made once
                 rows += rows_of(model, size, count, timed(systems, options.rounds))
                 print("\n".join(" | ".join(row) for row in rows if row[:2] == [model, size]))
     lines = [
         "# Throughput", "",
         f"`python -m benchmarks.throughput --photos {options.photos} --rounds {options.rounds}`: "
         f"pictures a second, medians of {options.rounds} interleaved rounds with the slowest and "
-        "fastest. The last column is fashiontag's rate over the row's.", "",
-        f"Made with {products.made_with()}.", "",
-        *markdown.table(["model", "photos", "system", "per second", "spread", "ratio"], rows), "",
+        "fastest. The last column is the rate of fashiontag's first row, its default, over the "
+        "row's.", "",
+        f"Made with {products.made_with()} · {products.flags()}.", "",
+        *markdown.table(
+            ["model", "photos", "system", "computes in", "per second", "spread", "ratio"], rows
+        ), "",
     ]  # fmt: skip
     markdown.write(options.out, lines)
 

@@ -15,7 +15,8 @@ from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
 from fashiontag.workflows.tag import Judge, index_entries
 from fashiontag.workspace import Workspace
-from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions, embed
+from fashiontag.workspace.decisions import Standing, current
+from fashiontag.workspace.embed import EmbedOptions, embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from PIL.Image import Image
 
-    from fashiontag.datamodels import Encoder, Hit, Item, Tagged
+    from fashiontag.datamodels import Encoder, Hit, Item, Tagged, TagScore
     from fashiontag.heads.probe import Probe
     from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
@@ -86,6 +87,7 @@ class Tagger:
         *,
         workspace: str | Path = DEFAULT_WORKSPACE,
         device: str = "auto",
+        precision: str = "auto",
         offline: bool = False,
     ) -> Tagger:
         """Return a tagger for a model and a label file, both as the command line names them.
@@ -102,6 +104,8 @@ class Tagger:
             The folder of vectors and index; made when something is tagged.
         device : str
             "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision : str
+            "auto" (the fastest of the device), "fp32", "bf16" or "fp16".
         offline : bool
             Never touch the network.
 
@@ -116,7 +120,8 @@ class Tagger:
         ForeignEncoderError
             The probe was trained with another model.
         """
-        encoder, space = resolve(model, device=device, offline=offline), load_labels(labels)
+        encoder = resolve(model, device=device, precision=precision, offline=offline)
+        space = load_labels(labels)
         if probe is None:
             return cls(encoder, space, Path(workspace))
         from fashiontag.heads.artefact import load_probe
@@ -129,7 +134,7 @@ class Tagger:
         titles: Iterable[str | None] | str | None = None,
         *,
         scores: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[Tagged]:
@@ -144,8 +149,8 @@ class Tagger:
             One per picture; None, NaN or "" where there is none. Markup is removed.
         scores : bool
             Whether results carry the score of every label.
-        batch_size : int
-            Pictures per forward pass.
+        batch_size : int or None
+            Pictures per forward pass; None takes what the device likes.
         workers : int or None
             Threads that read and decode; None takes one per processor.
         progress : callable or None
@@ -185,7 +190,7 @@ class Tagger:
         items: Iterable[Picture | tuple[Picture, str | None]],
         *,
         scores: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Tagged]:
@@ -231,7 +236,8 @@ class Tagger:
         -------
         DataFrame
             With the frame's index, and columns as in ``tags.csv``: status, message, tags, then one
-            a group with its labels joined by ``|``.
+            a group with its labels joined by ``|``. Where the probe promised a precision, these
+            hold what may be published, and a last column ``review`` the other tags.
 
         Raises
         ------
@@ -243,16 +249,14 @@ class Tagger:
                 raise KeyError(f"no column {name!r}; there are {', '.join(map(str, frame))}")
         titles = None if title is None else frame[title].tolist()
         rows = self.tag(frame[image].tolist(), titles, progress=progress)
-        found = [
-            {
-                "status": row.status,
-                "message": row.message,
-                "tags": "|".join(tag.tag for tag in row.given),
-                **{name: "|".join(row.labels(name)) for name in self.space.names},
-            }
-            for row in rows
-        ]
-        names = ["status", "message", "tags", *self.space.names]
+        promised = self.probe is not None and self.probe.promised
+        found = []
+        for row in rows:
+            cells = {"status": row.status, "message": row.message, "tags": _joined(row.published)}
+            for name in self.space.names:
+                cells[name] = "|".join(t.label for t in row.published if t.group == name)
+            found.append(cells | ({"review": _joined(row.review)} if promised else {}))
+        names = ["status", "message", "tags", *self.space.names, *["review"] * promised]
         return type(frame)(found, columns=names, index=frame.index)  # no import of pandas
 
     def search(
@@ -309,6 +313,8 @@ class Tagger:
             workspace = Workspace.open(self.workspace, self.encoder)
             self._judge = Judge(workspace, self.space, self.probe)
         judge = self._judge
+        # people may have decided since the last call
+        judge.standing = Standing(self.space, current(self.workspace), _root())
         entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
         try:
             for embedded in embed(judge.workspace, items, options, window=WINDOW):
@@ -322,11 +328,16 @@ class Tagger:
                 _keep(judge, entries)
 
 
+def _root() -> str:
+    """Return the source of what is tagged from Python: files by their paths as given."""
+    return f"{GUEST}{Path.cwd()}"
+
+
 def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
     """Index files that were tagged, beside what is indexed; a known file keeps its own item."""
     encoder = judge.workspace.encoder
     judge.workspace.index.replace_source(
-        f"{GUEST}{Path.cwd()}",
+        _root(),
         entries.values(),
         fingerprint=encoder.fingerprint,
         model=encoder.name,
@@ -334,6 +345,10 @@ def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
         complete=False,  # what was tagged before stays
     )
     entries.clear()
+
+
+def _joined(tags: Iterable[TagScore]) -> str:
+    return "|".join(tag.tag for tag in tags)
 
 
 def _is_picture(images: object) -> TypeGuard[Picture]:

@@ -31,8 +31,8 @@ PATIENCE = 60.0
 """Seconds that a caller waits for a process that has just been started to import torch."""
 
 _OWN = {
-    "--no-daemon", "--model", "--device", "--offline", "--allow-pickle", "--debug", "--help",
-    "--pictures",
+    "--no-daemon", "--model", "--device", "--precision", "--offline", "--allow-pickle", "--debug",
+    "--help", "--pictures",
 }  # fmt: skip
 _ENVIRONMENT = ("HOME", "XDG_CACHE_HOME", "PYTHONPATH")
 _TERMINAL = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS")

@@ -32,7 +32,7 @@ class Database(sqlite3.Connection):
     form : int
         The format of these tables, from 1.
     subject, remedy : str
-        What errors call the file, and what to do once it was deleted.
+        What errors call the file, and what to do with one that can't be used.
     wal : bool
         Whether readers go on while one writes.
 
@@ -47,7 +47,7 @@ class Database(sqlite3.Connection):
     ) -> None:
         self.path = path
         self._subject = subject
-        self._remedy = f"delete {path.name} there {remedy}"
+        self._remedy = remedy
         self._lock = threading.RLock()
         with self._errors("opened for writing"):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -175,6 +175,16 @@ class Tagged:
         """The tags without mere guesses: a probe shows what it abstains from, too."""
         return tuple(tag for tag in self.tags if tag.decision != "abstain")
 
+    @property
+    def published(self) -> tuple[TagScore, ...]:
+        """The tags that may be published: all that are given, where no precision was promised."""
+        return tuple(tag for tag in self.given if tag.decision != "review")
+
+    @property
+    def review(self) -> tuple[TagScore, ...]:
+        """The tags that are given, but for a person to look at first."""
+        return tuple(tag for tag in self.given if tag.decision == "review")
+
     def labels(self, group: str) -> tuple[str, ...]:
         """Return the labels given in one group, best first."""
         return tuple(tag.label for tag in self.given if tag.group == group)
@@ -195,3 +205,19 @@ class Hit:
     title: str
     tags: tuple[str, ...] = ()
     folded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A place in a file, in bytes, and what takes it; all bytes that no edit names stay.
+
+    Attributes
+    ----------
+    start, end : int
+        What is replaced; equal where something is only inserted.
+    new : bytes
+    """
+
+    start: int
+    end: int
+    new: bytes

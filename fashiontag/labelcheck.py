@@ -96,15 +96,20 @@ def _is_latin(text: str) -> bool:
 
 
 def _shared(space: LabelSpace) -> Iterator[str]:
-    """Yield a remark per exclusive group in which a word names two labels."""
+    """Yield a remark per exclusive group in which a word names two labels.
+
+    Labels under different parents, and those under others, are told apart by what a title says of
+    the parents.
+    """
     for group in space.groups:
+        parents = {label.name: label.parent for label in group.labels}
         owners: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for label, term, words in _terms(group):
             owners["".join(words).removesuffix("s")].setdefault(label.name, term)
         twice = [
             f"{next(iter(named.values()))!r} ({' and '.join(named)})"
             for named in owners.values()
-            if len(named) > 1
+            if len(named) > 1 and len({parents[name] for name in named}) < len(named)
         ]
         if group.exclusive and twice:
             yield (
@@ -121,7 +126,8 @@ def _inside(space: LabelSpace) -> Iterator[str]:
             f"{short!r} ({inner.name}) in {long!r} ({outer.name})"
             for inner, short, few in terms
             for outer, long, many in terms
-            if inner is not outer and len(few) < len(many) and _holds(many, few)
+            if len(few) < len(many) and _holds(many, few)
+            if inner not in (outer, *group.above(outer))
         ]
         if group.exclusive and found:
             yield (

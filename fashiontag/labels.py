@@ -1,7 +1,8 @@
 """Label files: what can be said of a product, in which words, and how tags become a matrix.
 
 A label file is TOML with groups of labels, or plain text with one label a line (one exclusive
-group).
+group). A label may stand under another of its group, its ``parent``; a path ("Women > Shoes") is
+a label that names its parents.
 Reading one checks everything that could go wrong later, and says where: file, group and label.
 A tag is written ``group=label`` everywhere.
 """
@@ -37,6 +38,9 @@ RESERVED_GROUPS = frozenset(
 
 UNKNOWN = "unknown"
 """What wins an exclusive group when none of its labels does; no label may take the name."""
+
+PATH = " > "
+"""What parts the names in a path."""
 
 _BULLET = re.compile(r"([-*•–]|\d{1,3}[.)])\s+")
 
@@ -74,6 +78,8 @@ class Label:
         Tags (``group=label``) that hold whenever this one does.
     visible : bool
         False: only a title can tell it, pictures never vote.
+    parent : str
+        The label of the same group that this one is a kind of; "" for none.
     """
 
     name: str
@@ -82,11 +88,17 @@ class Label:
     prompts: tuple[str, ...] = ()
     implies: tuple[str, ...] = ()
     visible: bool = True
+    parent: str = ""
+
+    @property
+    def word(self) -> str:
+        """What the label is called where it stands: its name, or the last part of a path."""
+        return self.name.rpartition(PATH)[2]
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """What titles are matched against: name, aliases and words, in lower case, each once."""
-        texts = (self.name, *self.aliases, *self.words)
+        """What titles are matched against: word, aliases and words, in lower case, each once."""
+        texts = (self.word, *self.aliases, *self.words)
         return tuple(dict.fromkeys(text.lower() for text in texts))
 
 
@@ -113,16 +125,29 @@ class Group:
         """The labels' names, in file order."""
         return tuple(label.name for label in self.labels)
 
+    def above(self, label: Label) -> tuple[Label, ...]:
+        """Return the label's parent, that one's parent, and so on."""
+        by_name = {label.name: label for label in self.labels} if label.parent else {}
+        found = []
+        while label.parent:
+            label = by_name[label.parent]
+            found.append(label)
+        return tuple(found)
+
     def sentences(self, label: Label) -> tuple[str, ...]:
         """Return the prompt ensemble of one label, each sentence once.
 
         Its ``prompts``; else every template filled with each of its ``words``; else with its
-        name and each alias.
+        name and each alias. Of a path, all parts are filled in: "Women Shoes Heels" (leaf top-1 on
+        val's pictures, of 135 paths that begin with the audience: .214 with the last part alone,
+        .686 with all).
         """
         if label.prompts:
             return label.prompts
-        fillers = label.words or (label.name, *label.aliases)
-        filled = (t.replace("{label}", word) for word in fillers for t in self.templates)
+        upper = self.above(label)[::-1] if PATH in label.name else ()
+        called = [(one.words or (one.word,))[0] for one in upper]
+        fillers = (" ".join((*called, own)) for own in label.words or (label.word, *label.aliases))
+        filled = (t.replace("{label}", filler) for filler in fillers for t in self.templates)
         return tuple(dict.fromkeys(filled))
 
 
@@ -179,11 +204,35 @@ class LabelSpace:
         return len(self.tags)
 
     @property
+    def lowest(self) -> NDArray[np.bool_]:
+        """Which labels have none under them, shape (t,)."""
+        import numpy as np
+
+        found = np.ones(self.size, np.bool_)
+        found[[parent for _, parent in self.links]] = False
+        return found
+
+    @property
     def visible(self) -> NDArray[np.bool_]:
         """Which labels a picture can show, shape (t,): false if the label or its group says so."""
         import numpy as np  # here: checking a label file must not wait for it
 
         return np.array([g.visible and label.visible for g in self.groups for label in g.labels])
+
+    @cached_property
+    def links(self) -> tuple[tuple[int, int], ...]:
+        """Per label with a parent, its column and its parent's; the lowest labels come first.
+
+        Whoever brings children up to their parents goes through them as they stand; whoever hands
+        down what holds of parents, from their end.
+        """
+        found = []
+        for group in self.groups:
+            for label in group.labels:
+                if label.parent:
+                    pair = (self.column(f"{group.name}={n}") for n in (label.name, label.parent))
+                    found.append((-len(group.above(label)), *pair))
+        return tuple((child, parent) for _, child, parent in sorted(found))
 
     def group(self, name: str) -> Group:
         """Return one group; `UsageError` names the groups there are."""
@@ -209,19 +258,39 @@ class LabelSpace:
             )
         return self._columns[tag]
 
-    def parents(self, tag: str) -> tuple[str, ...]:
+    @cached_property
+    def _implies(self) -> tuple[tuple[str, ...], ...]:
+        """Per column what its label implies by itself and by what is above it.
+
+        In a group where several may hold, that includes what is above it.
+        """
+        found = []
+        for group in self.groups:
+            for label in group.labels:
+                above = group.above(label)
+                held = [tag for one in (label, *above) for tag in one.implies]
+                if not group.exclusive:
+                    held += [f"{group.name}={one.name}" for one in above]
+                found.append(tuple(dict.fromkeys(held)))
+        return tuple(found)
+
+    def implied_by(self, tag: str) -> tuple[str, ...]:
         """Return what a ``group=label`` implies, directly or through others, in column order."""
         return tuple(t for t in self.implied([tag]) if t != tag)
 
     def implied(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the tags and all that they imply, each once, in column order."""
+        """Return the tags and all that they imply, each once, in column order.
+
+        A label implies what its parent does. It implies its parent, too, where several labels may
+        hold; in an exclusive group it is given in its parent's place.
+        """
         found: set[int] = set()
         todo = [self.column(tag) for tag in tags]
         while todo:
             column = todo.pop()
             if column not in found:
                 found.add(column)
-                todo.extend(self.column(parent) for parent in self.labels[column].implies)
+                todo.extend(self.column(implied) for implied in self._implies[column])
         return tuple(self.tags[column] for column in sorted(found))
 
     def multi_hot(self, rows: Sequence[Iterable[str]]) -> NDArray[np.bool_]:
@@ -233,18 +302,22 @@ class LabelSpace:
             row[[self.column(tag) for tag in tags]] = True
         return matrix
 
-    def tags_of(self, row: NDArray[np.bool_]) -> tuple[str, ...]:
-        """Return the tags of one row of shape (t,), in column order; undoes `multi_hot`."""
-        return tuple(self.tags[column] for column in row.nonzero()[0])
-
     def only(self, tags: Collection[str]) -> LabelSpace:
-        """Return only these tags: implications to others go, and groups that are left empty."""
+        """Return only these tags: implications to others go, and groups that are left empty.
+
+        A label whose parent goes stands under the next one above that stays.
+        """
         groups = []
         for group in self.groups:
+            kept = {label.name for label in group.labels if f"{group.name}={label.name}" in tags}
             labels = tuple(
-                replace(label, implies=tuple(tag for tag in label.implies if tag in tags))
+                replace(
+                    label,
+                    implies=tuple(tag for tag in label.implies if tag in tags),
+                    parent=next((a.name for a in group.above(label) if a.name in kept), ""),
+                )
                 for label in group.labels
-                if f"{group.name}={label.name}" in tags
+                if label.name in kept
             )
             if labels:
                 groups.append(replace(group, labels=labels))
@@ -368,7 +441,8 @@ def _group(name: str, content: object, where: str) -> Group:
     if not isinstance(entries, list) or not entries:
         raise LabelFileError(f'{at} has no labels; write labels = ["...", ...].')
     labels = tuple(_label(entry, number, at) for number, entry in enumerate(entries, 1))
-    group = Group(name, labels, **options)
+    _check_twins(labels, at)
+    group = Group(name, _with_parents(labels, at), **options)
     for template in group.templates:
         if "{label}" not in template:
             raise LabelFileError(f"{at}: the template '{template}' lacks {{label}}.")
@@ -377,11 +451,6 @@ def _group(name: str, content: object, where: str) -> Group:
                 f"{at}: the template '{template}' has a brace beside {{label}}, the only thing "
                 "that is filled in; remove it."
             )
-    if twins := _twins(group.names):
-        raise LabelFileError(
-            f"{at}: the labels {twins} are one to whoever reads or types them, so one stands there "
-            "twice; keep one (other spellings are `words`, which titles are matched with)."
-        )
     if group.exclusive and UNKNOWN in group.names:
         raise LabelFileError(
             f"{at}: a label can't be called '{UNKNOWN}', which means that none holds."
@@ -398,9 +467,73 @@ def _label(entry: object, number: int, at: str) -> Label:
     name = content.get("name")
     if not isinstance(name, str):
         raise LabelFileError(f"{at}: label {number} needs a name that is text.")
-    name = name.strip()
-    _check_name(name, "label", f"{at}, label '{_shown(name)}'" if name else f"{at}, label {number}")
+    name = PATH.join(part.strip() for part in re.split(r"\s>(?=\s)", name.strip()))
+    place = f"{at}, label '{_shown(name)}'"
+    _check_name(name, "label", place if name else f"{at}, label {number}")
+    if not all(name.split(PATH)):
+        raise LabelFileError(f"{place}: a path can't have an empty part; write 'Shoes > Heels'.")
     return Label(name, **_options(content, Label, f"{at}, label '{name}'"))
+
+
+def _with_parents(labels: Sequence[Label], at: str) -> tuple[Label, ...]:
+    """Return the labels with those that paths name above them, each knowing its parent.
+
+    What a path names and the file doesn't list comes right before the first label under it.
+    """
+    names = {fold(label.name): label.name for label in labels}
+    found: list[Label] = []
+    for label in labels:
+        *upper, _ = label.name.split(PATH)
+        parent = ""
+        for depth in range(1, len(upper) + 1):
+            path = PATH.join(upper[:depth])
+            if fold(path) not in names:
+                names[fold(path)] = path
+                found.append(Label(path, parent=parent))
+            parent = names[fold(path)]
+        if upper and label.parent and fold(label.parent) != fold(parent):
+            raise LabelFileError(
+                f"{at}, label '{label.name}' stands under '{parent}' by its name and under "
+                f"'{label.parent}' by its parent; leave the parent out."
+            )
+        if label.parent and fold(label.parent) not in names:
+            raise LabelFileError(
+                f"{at}, label '{label.name}': no label of the group is called '{label.parent}', "
+                f"its parent{_nearest(label.parent, names.values())}; add it to the labels."
+            )
+        found.append(replace(label, parent=parent or names.get(fold(label.parent), "")))
+    parents = {label.name: label.parent for label in found}
+    for name in parents:
+        above = [parents[name]]
+        while above[-1]:
+            if above[-1] == name:
+                circle = " > ".join(reversed([name, *above]))
+                raise LabelFileError(
+                    f"{at}, label '{name}' stands under itself ({circle}); break the circle."
+                )
+            if len(above) > len(parents):
+                break  # a circle further up, which its own labels tell of
+            above.append(parents[above[-1]])
+    return tuple(found)
+
+
+def _check_twins(labels: Sequence[Label], at: str) -> None:
+    """Refuse two labels of one name, with the way out for one that stands under two parents."""
+    twins = _twins(label.name for label in labels)
+    if not twins:
+        return
+    below = [
+        f"{one.parent}{PATH}{one.name}" for one in labels if one.parent and f"'{one.name}'" in twins
+    ]
+    way = (
+        f'write the paths in their place ("{below[0]}", "{below[1]}")'
+        if len(set(map(fold, below))) > 1
+        else "keep one (other spellings are `words`, which titles are matched with)"
+    )
+    raise LabelFileError(
+        f"{at}: the labels {twins} are one to whoever reads or types them, so one stands there "
+        f"twice; {way}."
+    )
 
 
 def _twins(names: Iterable[str]) -> str:
@@ -461,9 +594,9 @@ def _options(
 ) -> dict[str, Any]:
     """Return the fields of `kind` that have defaults, as `content` says or else their defaults.
 
-    The type of a default is the type that is wanted: a flag, or a list of texts. Converting with
-    msgspec instead cost 11 ms of the 100 that ``fashiontag labels`` takes, and its messages would
-    have to be translated into sentences that name group and label.
+    The type of a default is the type that is wanted: a flag, a text, or a list of texts. Converting
+    with msgspec instead cost 11 ms of the 100 that ``fashiontag labels`` takes, and its messages
+    would have to be translated into sentences that name group and label.
     """
     defaults = {field.name: field.default for field in fields(kind)}
     known = defaults.keys() - (() if kind is Label else {"name"})
@@ -479,6 +612,10 @@ def _options(
             if not isinstance(value, bool):
                 raise LabelFileError(f"{at}: {key} is {_kind(value)}; write true or false.")
             options[key] = value
+        elif isinstance(default, str):
+            if not isinstance(value, str):
+                raise LabelFileError(f'{at}: {key} is {_kind(value)}; write "NAME".')
+            options[key] = value.strip()
         elif isinstance(default, tuple):
             if not isinstance(value, list | tuple) or not all(map(_is_filled, value)):
                 raise LabelFileError(
@@ -520,8 +657,8 @@ def _one_group(path: Path, text: str) -> dict[str, Any]:
     """Return a text file's lines as the labels of one exclusive group.
 
     Lines that begin with ``#`` are comments, and what makes a list of lines (``- ``, ``* ``,
-    ``1. ``) goes. What would be several labels, or a hierarchy, is refused: nobody means a label
-    that is called "red, blue, green".
+    ``1. ``) goes. What would be several labels is refused: nobody means a label that is called
+    "red, blue, green".
     """
     labels = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -534,10 +671,6 @@ def _one_group(path: Path, text: str) -> dict[str, Any]:
             raise LabelFileError(
                 f"{at} holds {sign}; write one label a line, or, if it is one label's name, "
                 "use a .toml file."
-            )
-        if re.search(r"\s>\s", label):
-            raise LabelFileError(
-                f"{at} is a path, and hierarchies can't be read yet; write its last part alone."
             )
         labels.append(label)
     if not labels:

@@ -2,6 +2,7 @@
 
 import doctest
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from PIL import Image
 import fashiontag
 from fashiontag import Tagger, api
 from fashiontag.catalog import read_catalog
+from fashiontag.datamodels import Tagged, TagScore
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import parse_labels
 from fashiontag.workflows.duplicates import find_duplicates
@@ -188,3 +190,32 @@ def test_the_front_shows_what_there_is() -> None:
 def test_the_examples_in_docstrings_are_true() -> None:
     assert doctest.testmod(api).attempted >= 5
     assert doctest.testmod(api).failed == 0
+
+
+def test_tags_that_may_be_published_and_those_to_review_part_what_is_given() -> None:
+    made = [
+        TagScore("colour", label, 0.5, "image", "probe", decision)
+        for label, decision in (("red", "publish"), ("pink", "review"), ("blue", "abstain"))
+    ]
+    row = Tagged("1", "1.png", "", "ok", "", tuple(made))
+    assert [tag.label for tag in row.published] == ["red"]
+    assert [tag.label for tag in row.review] == ["pink"]
+    assert row.labels("colour") == ("red", "pink")
+
+
+def test_under_a_promise_a_frame_has_what_may_be_published_and_a_review_column(
+    tagger, tmp_path, monkeypatch
+) -> None:
+    tagger.probe = SimpleNamespace(promised=True)
+    made = (
+        TagScore("colour", "red", 0.9, "image", "probe", "publish"),
+        TagScore("colour", "blue", 0.5, "image", "probe", "review"),
+    )
+    monkeypatch.setattr(
+        type(tagger), "tag", lambda *_, **__: [Tagged("1", "1.png", "", "ok", "", made)]
+    )
+    frame = tagger.tag_frame(pd.DataFrame({"photo": ["1.png"]}), image="photo")
+    assert list(frame.columns) == ["status", "message", "tags", "colour", "review"]
+    assert frame.loc[0, ["tags", "colour", "review"]].tolist() == [
+        *("colour=red", "red", "colour=blue"),
+    ]

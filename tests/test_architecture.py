@@ -19,6 +19,7 @@ LEVELS = {
     "labels": 1,
     "metrics": 1,
     "manifest": 1,
+    "verdicts": 1,
     "daemon": 1,
     "labelcheck": 2,
     "catalog": 2,
@@ -39,11 +40,11 @@ HEAVY = {
     "metrics": {"sklearn"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub",
+        "huggingface_hub", "lxml",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
-        "huggingface_hub", "torchvision", "timm", "ftfy", "regex",
+        "huggingface_hub", "torchvision", "timm", "ftfy", "regex", "onnxruntime",
     },
     "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
@@ -56,9 +57,12 @@ HEAVY = {
 
 
 ORDER = {
-    "workspace": ["workspace", "embed", "prompts", "neighbours", "receipts"],
+    "workspace": [
+        "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
+    ],
     "workflows": [
-        "tag", "indexing", "search", "duplicates", "upkeep", "suggest", "evaluate", "learn",
+        "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest", "learn",
+        "corrections", "compare", "importing", "exporting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""
@@ -205,7 +209,10 @@ def test_encoder_and_store_travel_as_a_workspace() -> None:
     assert len(both) <= 3, both
 
 
-LIGHT = ["torch", "pandas", "sklearn", "open_clip", "datasets", "faiss", "pyarrow", "transformers"]
+LIGHT = [
+    "torch", "pandas", "sklearn", "open_clip", "datasets", "faiss", "pyarrow", "transformers",
+    "onnxruntime",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

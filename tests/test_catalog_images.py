@@ -161,6 +161,28 @@ def test_grey_of_16_bits_is_scaled_and_not_clipped():
         assert np.abs(got[0, :, 0] - expected).max() <= 1
 
 
+def test_deep_grey_may_count_from_white_and_have_a_transparent_level():
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(4, 0)
+    black_is_0, white_is_0 = (struct.pack("<HHIHH", 262, 3, 1, zero, 0) for zero in (1, 0))
+    tiff = encoded(Image.fromarray(ramp), "TIFF")
+    assert tiff.count(black_is_0) == 1
+    turned = load_image(tiff.replace(black_is_0, white_is_0))
+    assert difference(turned, Image.fromarray(255 - np.asarray(load_image(tiff)))) <= 1
+    clear = load_image(encoded(Image.fromarray(ramp), transparency=0))
+    assert [clear.getpixel((x, 0))[0] for x in (0, 1, 255)] == [255, 1, 255]
+
+
+@pytest.mark.parametrize("fourth", [0, 255])
+def test_a_bitmap_whose_fourth_byte_is_all_0_is_opaque(fourth):
+    """By a header that calls the byte alpha (BITMAPV4HEADER, bit fields); 0 is what GDI leaves."""
+    masks = struct.pack("<4I4s48x", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs")
+    head = struct.pack("<IiiHHIIiiII", 108, 4, 4, 1, 32, 3, 64, 0, 0, 0, 0) + masks
+    file = struct.pack("<2sIHHI", b"BM", 14 + 108 + 64, 0, 0, 14 + 108)
+    data = file + head + bytes([30, 60, 200, fourth]) * 16
+    assert Image.open(io.BytesIO(data)).mode == "RGBA"
+    assert load_image(data).getpixel((0, 0)) == (200, 60, 30)
+
+
 def test_cmyk_and_bilevel_are_rgb():
     cmyk = load_image(encoded(garment().convert("CMYK"), "JPEG"))
     assert difference(cmyk, garment()) < 6
@@ -239,6 +261,17 @@ def test_a_bomb_is_refused_by_its_header(size, says, monkeypatch):
     with pytest.raises(ImageError, match=says) as caught:
         load_image(png_header(*size))
     assert "limit of 152 megapixels" in str(caught.value)
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_they_are_decoded(monkeypatch):
+    data = encoded(garment(), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    before = data.count(b"\xff\xda")
+    many = data[:-2] + last * (room.MAX_SCANS - before) + data[-2:]
+    assert load_image(many).size == (60, 90)
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(ImageError, match=r"^101 scans are more than the limit of 100 scans$"):
+        load_image(many[:-2] + last + data[-2:])
 
 
 def test_large_pictures_wait_for_each_other_and_come_out_right(monkeypatch):

@@ -202,6 +202,7 @@ MISUSE = {
     "scores without a place": (("tag", "shop", "--scores"), 2, ".jsonl"),
     "workspace that is a file": (("tag", "shop", "--workspace", "t.csv"), 1, "t.csv"),
     "bad device": (("tag", "shop", "--device", "gpu"), 2, "cuda"),
+    "bad precision": (("tag", "shop", "--precision", "int8"), 2, "bf16"),
     "search without index": (("search", "dress"), 1, "fashiontag tag"),
     "search for nothing": (("search",), 2, "words"),
     "search for blanks": (("search", "  "), 2, "words"),
@@ -345,6 +346,7 @@ def test_debug_shows_where(tmp_path) -> None:
 def test_doctor_names_versions_and_devices(tmp_path) -> None:
     facts = json.loads(call("doctor", "--json", cwd=tmp_path).stdout)
     assert facts["libraries"]["torch"]
-    assert "cpu" in facts["devices"]
+    assert facts["embedded model"]["pictures by"].startswith("ONNX Runtime")
+    assert facts["devices"]["cpu"].endswith(("computes in fp32", "computes in bf16"))
     assert facts["faiss"]["active"]
     assert not list(tmp_path.iterdir())

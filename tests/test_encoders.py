@@ -23,6 +23,8 @@ from fashiontag.encoders.preprocess import Preprocess
 from fashiontag.errors import ModelError, UsageError
 
 ROOT = Path(__file__).parent.parent
+SINGLE = {"device": "cpu", "precision": "fp32"}
+"""What is compared with open_clip's own vectors to the last digits."""
 TEXTS = ["a red dress", "blue jeans for men", "shirt"]
 LONG = " ".join(f"word{n} red" for n in range(30))
 
@@ -39,7 +41,7 @@ def siglip(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoder(clip):
-    return resolve(f"local-dir:{clip}", device="cpu")
+    return resolve(f"local-dir:{clip}", **SINGLE)
 
 
 @pytest.fixture
@@ -257,11 +259,9 @@ def test_a_long_text_is_the_mean_of_its_windows(clip, encoder):
 
 
 def test_texts_keep_their_order_and_ignore_their_neighbours(encoder, monkeypatch):
-    from fashiontag.encoders import openclip
-
-    monkeypatch.setattr(openclip, "_BATCH_TOKENS", 40)  # several batches of mixed lengths
     texts = [LONG, *TEXTS, "x", LONG[:60], *TEXTS]
     model = encoder._model()
+    monkeypatch.setattr(model, "_tokens_at_once", 40)  # several batches of mixed lengths
     together = model.encode_texts(texts)
     alone = [model.encode_texts([text]) for text in texts]
     np.testing.assert_allclose(together.vectors, [text.vectors[0] for text in alone], atol=1e-6)
@@ -292,7 +292,7 @@ def test_a_few_texts_are_encoded_alike_with_and_without_torch(tmp_path, custom):
     model = encoder_folders.CLIP | {"embed_dim": 24, "custom_text": custom}
     model["text_cfg"] = model["text_cfg"] | {"layers": 3, "heads": 4}
     folder = encoder_folders.write_clip(tmp_path / "clip", half=True, model=model)
-    encoder = resolve(f"local-dir:{folder}", device="cpu")
+    encoder = resolve(f"local-dir:{folder}", **SINGLE)
     texts = [*TEXTS, LONG, "Женское платье 名前 👗", "50% OFF!!! <b>it's</b>", "x", "?", LONG[:70]]
     texts += [f"{colour} {n} {text}" for n, colour in enumerate(("red", "navy")) for text in TEXTS]
     texts += [f"number {n} of a size {7 * n}" for n in range(100)]  # several batches of one length
@@ -338,7 +338,7 @@ def test_siglip_speaks_through_its_own_tokenizer(siglip):
     import open_clip
     import torch
 
-    encoder = resolve(f"local-dir:{siglip}", device="cpu")
+    encoder = resolve(f"local-dir:{siglip}", **SINGLE)
     long = "a red dress with long sleeves and pockets in cotton"
     got = encoder.encode_texts(["A red, dress!", long])
     assert got.windows.tolist() == [1, 2]  # seven words and an end fit in eight places
@@ -357,7 +357,7 @@ def test_siglip_speaks_through_its_own_tokenizer(siglip):
 
 def test_half_precision_weights_are_computed_in_single(tmp_path, encoder):
     folder = encoder_folders.write_clip(tmp_path / "half", half=True)
-    half = resolve(f"local-dir:{folder}", device="cpu")
+    half = resolve(f"local-dir:{folder}", **SINGLE)
     pixels = [encoder.prepare(picture) for picture in pictures()]
     got = half.encode_images(pixels)
     assert got.dtype == np.float32
@@ -370,7 +370,7 @@ def test_a_clip_of_transformers_gives_the_vectors_of_transformers(tmp_path, acti
     import torch
 
     model = encoder_folders.write_transformers_clip(tmp_path / "theirs", activation)
-    encoder = resolve(f"local-dir:{tmp_path / 'theirs'}", device="cpu")
+    encoder = resolve(f"local-dir:{tmp_path / 'theirs'}", **SINGLE)
     pixels = encoder.prepare(pictures()[2])
     mean, std = (np.array(encoder_folders.PREPROCESS[key]) for key in ("mean", "std"))
     values = torch.tensor(((pixels / 255 - mean) / std).transpose(2, 0, 1), dtype=torch.float32)
@@ -395,7 +395,7 @@ def test_pickled_weights_need_a_word_of_trust(broken, encoder):
     with pytest.raises(ModelError, match="--allow-pickle") as error:
         resolve(f"local-dir:{broken}")
     sentence(error)
-    trusted = resolve(f"local-dir:{broken}", device="cpu", allow_pickle=True)
+    trusted = resolve(f"local-dir:{broken}", **SINGLE, allow_pickle=True)
     np.testing.assert_allclose(
         trusted.encode_texts(TEXTS).vectors, encoder.encode_texts(TEXTS).vectors, atol=1e-6
     )
@@ -422,7 +422,7 @@ def test_even_a_trusted_pickle_runs_no_code(broken, tmp_path, monkeypatch):
 def test_a_full_size_vit_b_32_from_a_folder(tmp_path):
     model = json.loads(registry._architectures()["ViT-B-32"].read_text())
     folder = encoder_folders.write_clip(tmp_path / "vit-b-32", model=model)
-    encoder = resolve(f"local-dir:{folder}", device="cpu")
+    encoder = resolve(f"local-dir:{folder}", **SINGLE)
     assert (encoder.dim, encoder.image_size) == (512, 224)
     vectors = encoder.encode_images([encoder.prepare(picture) for picture in pictures()])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
@@ -627,7 +627,7 @@ def test_an_unknown_or_absent_device_is_a_usage_error(clip, device):
 
 
 def test_every_device_that_is_named_encodes(clip):
-    from fashiontag.encoders.openclip import devices
+    from fashiontag.encoders.devices import devices
 
     assert next(iter(devices())) == "cpu"
     for device in devices():
@@ -669,7 +669,7 @@ def test_the_embedded_model_is_an_ordinary_folder_of_open_clip():
 
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{MINI}")
     tokenizer = open_clip.get_tokenizer(f"local-dir:{MINI}")
-    encoder = resolve(device="cpu")
+    encoder = resolve(**SINGLE)
     with torch.no_grad():
         texts = model.eval().encode_text(tokenizer(TEXTS), normalize=True).numpy()
         batch = torch.stack([transform(picture) for picture in pictures()])

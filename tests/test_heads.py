@@ -380,3 +380,117 @@ def test_a_titles_word_gives_a_label_of_a_users_open_group(
     scores = open_scores(7, np.full((1, 7), cosine), constants, named)
     (row,) = Decider(open_space(7)).decide(scores)
     assert [(tag.label, tag.source) for tag in row] == [("mood 2", "title")]
+
+
+# --- labels under others ------------------------------------------------------------------------
+
+TREE = parse_labels(
+    {
+        "groups": {
+            "kind": {
+                "labels": [
+                    "hat",
+                    {"name": "shoes", "words": ["shoe"]},
+                    {"name": "sneakers", "parent": "shoes"},
+                    {"name": "boots", "parent": "shoes"},
+                ]
+            },
+            "use": {"labels": [{"name": "outdoor", "implies": ["kind=shoes"]}, "indoor"]},
+            "cloth": {
+                "exclusive": False,
+                "labels": ["knit", {"name": "cable", "parent": "knit"}],
+            },
+        }
+    },
+    "tree",
+    "tree.toml",
+)
+
+
+def tree_scores(labels: list[float], unknown: tuple[float, ...], cut: float = 0.5) -> Scores:
+    marks = np.zeros((1, TREE.size), bool)
+    marks[0, 2] = True
+    unsure = np.array([unknown], np.float32)
+    return Scores(np.array([labels], np.float32), unsure, marks, ~marks, np.full((1, 3), cut, "f4"))
+
+
+def test_where_no_child_is_sure_their_parent_is_given_with_their_scores_together() -> None:
+    scores = tree_scores([0.1, 0.0, 0.4, 0.4, 0.0, 0.2, 0.0, 0.0], (0.1, 0.8, 0))
+    (tag,) = Decider(TREE).decide(scores)[0]
+    assert (tag.tag, tag.source, round(tag.score, 4)) == ("kind=shoes", "both", 0.8)
+    table = Decider(TREE).all_scores(scores, 0)["kind"]
+    assert table["shoes"] == pytest.approx(table["sneakers"] + table["boots"])
+    assert table["shoes"] + table["hat"] + table["unknown"] == pytest.approx(1)
+
+
+def test_a_child_that_is_sure_takes_its_parents_place() -> None:
+    scores = tree_scores([0.1, 0.0, 0.7, 0.1, 0.0, 0.2, 0.0, 0.0], (0.1, 0.8, 0))
+    assert [tag.tag for tag in Decider(TREE).decide(scores)[0]] == ["kind=sneakers"]
+
+
+def test_a_parent_that_is_implied_leaves_the_child_that_says_more() -> None:
+    scores = tree_scores([0.1, 0.0, 0.7, 0.1, 0.8, 0.1, 0.0, 0.0], (0.1, 0.1, 0))
+    assert [t.tag for t in Decider(TREE).decide(scores)[0]] == ["kind=sneakers", "use=outdoor"]
+
+
+def test_unknown_beats_a_parent_as_it_beats_a_label() -> None:
+    scores = tree_scores([0.1, 0.0, 0.2, 0.2, 0.0, 0.2, 0.0, 0.0], (0.5, 0.8, 0), cut=0.3)
+    assert Decider(TREE).decide(scores) == [()]
+
+
+def test_in_an_open_group_a_child_brings_its_parent_along() -> None:
+    scores = tree_scores([0.1, 0.0, 0.1, 0.1, 0.0, 0.2, 0.2, 0.9], (0.7, 0.8, 0))
+    found = Decider(TREE).decide(scores)[0]
+    assert [(tag.tag, round(tag.score, 2)) for tag in found] == [
+        ("cloth=cable", 0.9),
+        ("cloth=knit", 0.9),
+    ]
+
+
+def test_a_title_that_names_a_parent_speaks_for_all_under_it() -> None:
+    size = TREE.size
+    axes = np.eye(size + 1, dtype=np.float32)
+    head = ZeroShot(TREE, axes[:-1], [axes[-1:]] * 3, statistics())
+    words = TitleMatcher(TREE).score(["Black shoe"])
+    assert words[0].nonzero()[0].tolist() == [1]
+    image = unit(axes[[0]] + axes[[2]])  # a hat as much as sneakers
+    told = head.score(Evidence(image, image * 0, np.array([True]), words))
+    assert told.labels[0, 1] == 0  # one of the lowest holds, if any does
+    assert told.labels[0, 2] > 0.9
+    (tag, *_) = Decider(TREE).decide(told)[0]
+    assert tag.tag == "kind=sneakers"
+
+
+PATHS = parse_labels(
+    {
+        "groups": {
+            "shelf": {
+                "labels": [
+                    *("Women > Shoes > Heels", "Women > Shoes > Boots", "Men > Shoes > Boots"),
+                    *("Women > Dresses", "Socks > Socks"),
+                ]
+            }
+        }
+    },
+    "paths",
+    "paths.toml",
+)
+
+
+@pytest.mark.parametrize(
+    ("title", "found"),
+    [
+        ("Women's leather boots", {"Women > Shoes > Boots": 1}),
+        ("Boots for men", {"Men > Shoes > Boots": 1}),
+        ("Ladies boots", {"Women > Shoes > Boots": 1}),
+        ("Gents black shoes", {"Men > Shoes": 1}),
+        ("Black boots", {"Women > Shoes > Boots": 1, "Men > Shoes > Boots": 1}),
+        ("Heels women", {"Women > Shoes > Heels": 1}),
+        ("Men heels", {"Women > Shoes > Heels": 1, "Men": 0.5}),
+        ("Wool socks", {"Socks > Socks": 1}),
+    ],
+)
+def test_the_upper_parts_of_a_path_tell_its_labels_apart(title: str, found: dict) -> None:
+    scores = TitleMatcher(PATHS).score([title])[0]
+    names = PATHS.groups[0].names
+    assert {names[at]: scores[at] for at in scores.nonzero()[0]} == found

@@ -96,6 +96,12 @@ def test_a_word_of_two_labels_is_named(first, second):
     assert remarks(space(labels, exclusive=False)) == ()
 
 
+def test_words_that_parents_tell_apart_or_share_are_no_remark():
+    assert remarks(space(["Women > Boots", "Men > Boots"])) == ()
+    assert remarks(space(["shoes", {"name": "casual shoes", "parent": "shoes"}])) == ()
+    assert len(remarks(space(["boot", "Boots", "Men > Boots"]))) == 1
+
+
 def test_many_are_counted_and_the_first_named():
     (remark,) = unsaid(space([str(size) for size in range(30, 44)]))
     assert "14 labels are no words" in remark

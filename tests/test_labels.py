@@ -93,7 +93,7 @@ def test_implications_hold_for_99_percent_of_the_data(styles):
     checked = 0
     for tag in space.tags:
         child, value = tag.split("=")
-        for parent in space.parents(tag):
+        for parent in space.implied_by(tag):
             group, wanted = parent.split("=")
             found = pairs[child, group][value]
             assert found[wanted] >= 0.99 * found.total(), f"{tag} -> {parent}: {found}"
@@ -196,7 +196,6 @@ def test_a_text_file_keeps_what_only_looks_like_a_bullet(tmp_path):
         ("red\nbags, wallets & belts", ["line 2", "a comma"]),
         ("red;blue", ["a semicolon"]),
         ("# colours\nred\t12\nblue\t3", ["line 2", "a tab"]),
-        ("Women > Shoes > Heels", ["line 1", "hierarchies", "last part"]),
         ("# red\n\n# blue\n", ["no labels", "comment"]),
         ("", ["no labels"]),
         ("Red\nblue\nred", ["'Red' and 'red'"]),
@@ -249,16 +248,15 @@ def test_what_differs_by_more_than_spelling_is_no_twin(first, second):
 
 def test_implied_follows_the_chain_in_column_order(small):
     assert small.implied(["kind=Tshirts"]) == ("kind=Tshirts", "part=Top", "family=Apparel")
-    assert small.parents("kind=Tshirts") == ("part=Top", "family=Apparel")
-    assert small.parents("family=Apparel") == ()
+    assert small.implied_by("kind=Tshirts") == ("part=Top", "family=Apparel")
+    assert small.implied_by("family=Apparel") == ()
 
 
-def test_multi_hot_and_back(small):
+def test_multi_hot_and_span(small):
     rows = [["kind=Belts", "family=Other"], [], ["part=Top"]]
     matrix = small.multi_hot(rows)
     assert matrix.shape == (3, small.size)
     assert matrix.dtype == np.bool_
-    assert [list(small.tags_of(row)) for row in matrix] == rows
     assert small.tags[small.span("part")] == ("part=Top", "part=Bottom")
 
 
@@ -278,8 +276,8 @@ def test_only_keeps_order_and_drops_implications_to_others_and_empty_groups(smal
     assert part.name == small.name
     assert part.background == small.background
     assert part.group("kind").templates == small.group("kind").templates
-    assert part.parents("kind=Tshirts") == ()
-    assert small.only(["part=Top", "family=Apparel"]).parents("part=Top") == ("family=Apparel",)
+    assert part.implied_by("kind=Tshirts") == ()
+    assert small.only(["part=Top", "family=Apparel"]).implied_by("part=Top") == ("family=Apparel",)
     assert small.only(small.tags) == small
 
 
@@ -306,7 +304,7 @@ def test_with_joins_groups_and_labels_and_takes_the_others_word_on_exclusiveness
     assert both.group("kind").templates == small.group("kind").templates
     assert both.group("kind").labels[1].words == ("t-shirt", "tee")
     assert (both.name, both.background) == (small.name, small.background)
-    assert both.parents("new=x") == ("kind=Hat",)
+    assert both.implied_by("new=x") == ("kind=Hat",)
     assert parse_labels(both.content(), both.name, "both") == both
     assert both.hash != small.hash
     assert small.with_(other, name="union").name == "union"
@@ -468,3 +466,79 @@ def test_reading_labels_loads_nothing_heavy():
     )
     heavy = {"torch", "pandas", "sklearn", "scipy", "faiss", "datasets", "PIL", "open_clip"}
     assert not heavy & set(done.stdout.split())
+
+
+# --- labels under others ------------------------------------------------------------------------
+
+
+def one_group(labels, **options):
+    content = {"groups": {"a": {"labels": labels, **options}}}
+    return parse_labels(content, "mine", "mine.toml")
+
+
+def test_a_path_makes_its_parents_and_its_last_part_is_its_word():
+    space = one_group(["Women > Shoes > Heels", "Men  >  Shoes", "Women"])
+    names = ("Women > Shoes", "Women > Shoes > Heels", "Men", "Men > Shoes", "Women")
+    assert space.group("a").names == names
+    heels = space.labels[1]
+    assert (heels.word, heels.parent, heels.terms) == ("Heels", "Women > Shoes", ("heels",))
+    assert "a product photo of Women Shoes Heels" in space.groups[0].sentences(heels)
+    assert [label.name for label in space.groups[0].above(heels)] == ["Women > Shoes", "Women"]
+    assert space.links == ((1, 0), (0, 4), (3, 2))
+    assert space.lowest.tolist() == [False, True, False, True, False]
+    assert parse_labels(json.loads(json.dumps(space.content())), "mine", "mine") == space
+
+
+def test_lines_of_a_text_file_may_be_paths(tmp_path):
+    path = tmp_path / "shelf.txt"
+    path.write_text("Women > Shoes\n- Women > Dresses\nSale\n")
+    space = load_labels(path)
+    assert space.group("shelf").names == ("Women", "Women > Shoes", "Women > Dresses", "Sale")
+    assert space.group("shelf").exclusive
+
+
+def test_a_label_implies_what_its_parent_does_and_in_an_open_group_its_parent():
+    labels = ["knit", {"name": "cable", "parent": "Knit"}]
+    assert one_group(labels).implied(["a=cable"]) == ("a=cable",)
+    assert one_group(labels, exclusive=False).implied(["a=cable"]) == ("a=knit", "a=cable")
+    content = {
+        "a": {"labels": [{"name": "x", "implies": ["b=y"]}, {"name": "z", "parent": "x"}]},
+        "b": {"labels": ["y"]},
+    }
+    assert parse_labels({"groups": content}, "m", "m").implied_by("a=z") == ("b=y",)
+
+
+def test_a_label_whose_parent_goes_stands_under_the_next_one_above():
+    space = one_group(["a > b > c"])
+    assert space.only({"a=a", "a=a > b > c"}).labels[1].parent == "a"
+    assert space.only({"a=a > b > c"}).links == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        (["shoe", {"name": "b", "parent": "shoes"}], ["'b'", "'shoes'", "did you mean 'shoe'"]),
+        (
+            [{"name": "b", "parent": "c"}, {"name": "c", "parent": "b"}],
+            ["'b'", "under itself (b > c > b)", "circle"],
+        ),
+        ([{"name": "b", "parent": "b"}], ["under itself"]),
+        (
+            ["m", "w", {"name": "b", "parent": "m"}, {"name": "b", "parent": "w"}],
+            ["'b' and 'b'", '"m > b", "w > b"'],
+        ),
+        (["b > > c"], ["'b >  > c'", "empty part"]),
+        ([{"name": "b > c", "parent": "d"}, "d"], ["'b > c'", "'b' by its name", "'d'"]),
+        ([{"name": "b", "parent": ["c"]}], ["'b'", "parent is a list", "NAME"]),
+        (
+            ["b", {"name": "c", "parent": "b", "implies": ["a=b"]}],
+            ["'c'", "two labels of the exclusive group 'a'"],
+        ),
+    ],
+)
+def test_a_wrong_parent_is_refused_in_one_sentence(labels, named):
+    with pytest.raises(LabelFileError) as caught:
+        one_group(labels)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(part in message for part in ["mine.toml", "'a'", *named])

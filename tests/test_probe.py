@@ -187,6 +187,21 @@ def test_a_promise_needs_59_families_without_an_error():
     assert 0.7 < promise_thresholds(offered, truth, each_its_own, 0.95)[0] < 0.8
 
 
+def test_a_promise_for_a_group_counts_its_labels_together_and_holds_back_what_is_worse():
+    kinds = np.arange(400) % 8
+    truth = (kinds[:, None] == np.arange(8)).astype(np.int8)
+    offered = 0.9 * truth.astype(np.float32)
+    families = np.arange(400)
+    assert not np.isfinite(promise_thresholds(offered, truth, families, 0.95)).any()
+    together = promise_thresholds(offered, truth, families, 0.95, exclusive(8))
+    assert np.allclose(together, 0.9)
+    # Eight of one label's fifty are wrong: 2 % of the group, 16 % of the label.
+    truth[np.flatnonzero(kinds == 3)[:8], 3] = 0
+    worse = promise_thresholds(offered, truth, families, 0.95, exclusive(8))
+    assert np.isinf(worse[3])
+    assert np.isfinite(np.delete(worse, 3)).all()
+
+
 def test_only_the_best_of_an_exclusive_group_is_a_candidate():
     chances = np.array([[0.5, 0.3, 0.9, 0.8]], np.float32)
     groups = [GroupSpan(slice(0, 2), exclusive=True), GroupSpan(slice(2, 4), exclusive=False)]

@@ -53,9 +53,12 @@ def test_train_tag_evaluate(tmp_path, capsys):
     assert report["products"] == 32
     assert {one["label"] for one in report["labels"]} == {f"{name}ish" for name in COLORS}
     assert json.loads((tmp_path / "probe/report.json").read_text())["products"] == 32
+    assert report["forecast"]["products"] == 16  # what few.csv doesn't label
+    assert report["forecast"]["changed"] > 0
     page = (tmp_path / "probe/report.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
     assert "<svg" in page
+    assert "What it would change" in page
     call("tag", "shop", "--probe", "probe", "--out", "t.csv")
     table = rows("t.csv")
     right = [row["shade"] == row["id"][:-5] + "ish" for row in table]
@@ -74,7 +77,8 @@ def test_a_promise_adds_a_review_column(tmp_path):
     table = rows("t.csv")
     # 32 products can't carry a promise of 95 %: all is to be looked at.
     assert list(table[0])[-1] == "review"
-    assert all(row["shade"] == "" and "shade=" in row["review"] for row in table)
+    assert all(row["shade"] == "" for row in table)
+    assert np.mean(["shade=" in row["review"] for row in table]) > 0.8  # of others nothing is said
     call("tag", "shop", "--probe", "probe", "--out", "t.jsonl")
     tags = [json.loads(line)["tags"] for line in (tmp_path / "t.jsonl").open()]
     assert {tag["decision"] for row in tags for tag in row} <= {"review", "abstain"}

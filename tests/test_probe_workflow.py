@@ -11,10 +11,12 @@ from fashiontag.catalog.annotations import read_annotations
 from fashiontag.catalog.families import find_families
 from fashiontag.errors import CatalogError, ForeignEncoderError, UsageError
 from fashiontag.heads.artefact import load_probe, save_probe
+from fashiontag.heads.local import Promise
 from fashiontag.heads.training import draw_shots
+from fashiontag.heads.zeroshot import Scores
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.workflows.evaluate import evaluate_probe
-from fashiontag.workflows.learn import gather, train_probe
+from fashiontag.workflows.learn import gather, train_probe, unlabelled
 from fashiontag.workflows.tag import Judge
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
@@ -214,13 +216,20 @@ def test_own_labels_are_learned_and_given(shop, workspace, tmp_path):
 
 
 def test_a_loaded_probe_judges_like_the_fitted_one(shop, workspace, tmp_path):
-    trained = train(shop, workspace, own_labels(tmp_path / "l.csv"), precision=0.8)
+    trained = train(shop, workspace, own_labels(tmp_path / "l.csv"), promise=Promise(0.8))
     save_probe(trained.probe, tmp_path / "probe")
     probe = load_probe(tmp_path / "probe", workspace.encoder)
     old = trained.probe
     x = old.features.transform(old.training.images, old.training.titles, old.training.texts)
     assert np.array_equal(probe.classifier.predict_proba(x), old.classifier.predict_proba(x))
     assert np.array_equal(probe.classifier.predict(x), old.classifier.predict(x))
+    nothing = np.full((len(x), probe.whole.size), 0.1, np.float32)
+    none, never = nothing[:, : len(probe.whole.groups)], nothing > 1
+    scores = Scores(nothing, none, never, never, none)
+    mine, theirs = (one.overlay(scores, one.whole, x) for one in (old, probe))
+    assert np.array_equal(mine.labels, theirs.labels)
+    assert np.array_equal(mine.promises, theirs.promises)
+    assert np.array_equal(mine.label_cuts, theirs.label_cuts)
     assert probe.training.hash == old.training.hash == probe.manifest.training_hash
     assert not any(name.suffix in {".pkl", ".pt"} for name in (tmp_path / "probe").iterdir())
 
@@ -265,7 +274,7 @@ def test_held_out_products_are_judged_and_those_of_the_training_are_not(shop, wo
     catalog = read_catalog(str(shop))
     notes = read_annotations(own_labels(tmp_path / "all.csv"), [i.id for i in catalog.items])
     rows, _ = gather(workspace, catalog, notes)
-    report, warnings = evaluate_probe(probe, rows)
+    report, warnings = evaluate_probe(workspace, probe, rows)
     assert report.products == 2 * len(COLORS)
     assert "32 of 48 products were in the probe's training" in warnings[0]
     shade = next(group for group in report.groups if group.group == "shade")
@@ -301,15 +310,34 @@ def test_a_label_with_one_positive_is_told_what_it_is_worth(shop, workspace, tmp
 
 def test_a_promise_gives_every_tag_a_decision(shop, workspace, tmp_path):
     labels = own_labels(tmp_path / "l.csv")
-    probe = train(shop, workspace, labels, precision=0.5).probe
+    probe = train(shop, workspace, labels, promise=Promise(0.5)).probe
     judge = Judge(workspace, probe.space, probe)
     (window,) = embed(workspace, read_catalog(str(shop)).items)
     decisions = {tag.decision for row in judge.tag(window) for tag in row.tags}
     assert "publish" in decisions
     assert None not in decisions
-    strict = train(shop, workspace, labels, precision=0.99).probe
+    strict = train(shop, workspace, labels, promise=Promise(0.99)).probe
     judge = Judge(workspace, strict.space, strict)
     assert {t.decision for row in judge.tag(window) for t in row.tags} <= {"review", "abstain"}
+
+
+def test_open_groups_get_no_more_wrong_tags_than_zero_shot_is_expected_to_give(
+    shop, workspace, tmp_path
+):
+    text = "image,mood\nred0,warm|loud\nblue0,cold\nteal0,cold|loud\nyellow0,warm\n"
+    catalog = read_catalog(str(shop))
+    path = table(tmp_path / "l.csv", text)
+    notes = read_annotations(path, [item.id for item in catalog.items])
+    assert not notes.space.group("mood").exclusive
+    training, _ = gather(workspace, catalog, notes)
+    rest = unlabelled(workspace, catalog, notes)
+    assert len(rest.ids) == len(IDS) - 4
+    trained = train_probe(workspace, training, catalogue=rest)
+    assert trained.forecast.products == len(IDS) - 4
+    assert trained.forecast.wrong <= 0.05 * 3 * len(IDS)
+    alone = read_catalog(str(shop / "red0.png"))
+    all_of_it = read_annotations(path, [item.id for item in alone.items])
+    assert unlabelled(workspace, alone, all_of_it) is None
 
 
 def test_a_folder_with_something_else_is_not_replaced(shop, workspace, tmp_path):

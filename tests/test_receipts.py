@@ -14,6 +14,7 @@ from fashiontag.labels import parse_labels
 from fashiontag.vectors import VectorStore
 from fashiontag.workflows.tag import Outputs, TagSummary, tag
 from fashiontag.workspace import Workspace, receipts
+from fashiontag.workspace.decisions import Choice, Decisions
 
 GROUPS = {"colour": {"labels": ["red", "green"], "templates": ["{label}"]}}
 SPACE = parse_labels({"groups": GROUPS}, "toy", "toy.toml")
@@ -57,9 +58,14 @@ def more(place) -> None:
     color_picture(place / "shop" / "blue.png", "blue")
 
 
-def table_edited(place) -> None:
-    with (place / "tags.csv").open("a") as file:
-        file.write("mine\n")
+def table_saved_again(place) -> None:
+    table = place / "tags.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def decided(place) -> None:
+    with Decisions.open(place / "ws") as decisions:
+        decisions.record([Choice(str(place / "shop"), "red.png", "colour", ("green",))])
 
 
 def table_gone(place) -> None:
@@ -83,14 +89,17 @@ def vectors_pruned(place) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [title, picture, more, table_edited, table_gone, receipt_torn, index_replaced, vectors_pruned],
+    [
+        *(title, picture, more, decided),
+        *(table_saved_again, table_gone, receipt_torn, index_replaced, vectors_pruned),
+    ],
 )
 def test_whatever_changed_it_runs(place, change) -> None:
     run(place)
     written = (place / "tags.csv").read_bytes()
     change(place)
     assert not run(place).unchanged
-    if change not in (title, picture, more):
+    if change not in (title, picture, more, decided):
         assert (place / "tags.csv").read_bytes() == written
 
 

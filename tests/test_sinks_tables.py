@@ -252,8 +252,8 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path):
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, suffix, monkeypatch):
     class FullDisk(PartFile):
-        def __init__(self, target):
-            super().__init__(target)
+        def __init__(self, *args):
+            super().__init__(*args)
             full = os.open("/dev/full", os.O_WRONLY)
             os.dup2(full, self.file.fileno())
             os.close(full)

@@ -262,7 +262,8 @@ def test_without_a_label_for_both_neither_is_ahead() -> None:
         ("Absolute White Intense Skin Cover", set()),
         ("Cotton Fresh deodorant", {"category=deodorant"}),
         ("Velvet White day cream", {"category=skin care"}),
-        ("Leather perfume bag", {"category=perfume"}),
+        ("Leather perfume", {"category=perfume"}),
+        ("Leather perfume bag", {"category=bag", "material=leather"}),
         ("Lipstick print silk scarf", {"category=scarf", "material=silk"}),
     ],
 )

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as fn
 
-from benchmarks.train_mini import evaluate, pictures
+from benchmarks.train_mini import evaluate, graph, pictures
 from benchmarks.train_mini.image import DIM
 from benchmarks.train_mini.text import load_pair, text_config, vision_config
 
@@ -75,6 +75,7 @@ def write(work: Path, name: str, out: Path, tower: str = "mobilenetv4_conv_small
         "image": {"recipe": RECIPE, "vector": rounded(tower_.pictures([self_test_image()])[0])},
     }
     (out / "selftest.json").write_text(json.dumps(test) + "\n")
+    graph.equip(out)
     size = (out / "open_clip_model.safetensors").stat().st_size
     print(f"wrote {out}: {size / 1e6:.1f} MB", flush=True)
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from fashiontag.catalog.imported import is_imported, list_imported
 from fashiontag.catalog.items import NO_WORDS, Catalog, FileRef, Words, make_item, printable
 from fashiontag.catalog.tables import SUFFIXES as TABLE_SUFFIXES
 from fashiontag.catalog.tables import Columns, read_table
@@ -42,8 +43,8 @@ def read_catalog(
     Parameters
     ----------
     source : str
-        A folder, an image, a glob, a table, or ``hf:NAME`` for a data set of the Hugging Face hub
-        or a local one.
+        A folder, an imported catalogue, an image, a glob, a table, or ``hf:NAME`` for a data set
+        of the Hugging Face hub or a local one.
     titles : path, optional
         A table of titles. Without one, a source that is a table or a data set gives its own.
     columns : Columns
@@ -62,6 +63,9 @@ def read_catalog(
         from fashiontag.catalog.hub import list_dataset
 
         catalog = list_dataset(source, own.title)
+    elif is_imported(source):
+        kind = "an imported catalogue"
+        catalog = list_imported(source)
     elif os.path.isdir(source):
         kind = "a folder"
         catalog = _list_folder(source)
@@ -104,7 +108,7 @@ def read_catalog(
 
 
 def _list_folder(source: str) -> Catalog:
-    names, unread = _walk(source)
+    names, unread = walk_pictures(source)
     if not names and source in unread:
         raise CatalogError(f"{source} can't be read: no permission; give a folder that can.")
     if not names:
@@ -125,7 +129,7 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
     return Catalog(source, printable(root), tuple(items), warnings)
 
 
-def _walk(top: str, depth: int | None = None) -> tuple[list[str], list[str]]:
+def walk_pictures(top: str, depth: int | None = None) -> tuple[list[str], list[str]]:
     """Return the pictures below a folder, as paths below it, and the folders that can't be read.
 
     Links to files are followed, links to folders are not, so no loop is possible. A link that
@@ -163,7 +167,7 @@ def _list_glob(source: str) -> Catalog:
     if not os.path.isdir(folder or "."):
         raise UsageError(f"There is no folder {folder} for {source}; give an existing one.")
     patterns = [part for part in parts[fixed:] if part]
-    names, unread = _walk(folder or ".", None if "**" in patterns else len(patterns))
+    names, unread = walk_pictures(folder or ".", None if "**" in patterns else len(patterns))
     names = [name for name in names if _fits(name.split("/"), patterns)]
     if not names:
         raise CatalogError(

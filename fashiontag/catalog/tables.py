@@ -194,10 +194,11 @@ def _decode(path: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return raw.decode(_legacy_encoding(raw), errors="replace")
+        return raw.decode(legacy_encoding(raw), errors="replace")
 
 
-def _legacy_encoding(raw: bytes) -> str:
+def legacy_encoding(raw: bytes) -> str:
+    """Return the encoding that bytes which are no Unicode were most likely written in."""
     from charset_normalizer import from_bytes
 
     matches = list(from_bytes(raw, cp_isolation=_ENCODINGS))

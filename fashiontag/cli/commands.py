@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 
 
 COMMANDS = {
+    "import": "Make a catalogue folder of a shop's own file.",
     "tag": "Tag every product picture of a folder, table or data set.",
+    "export": "Fill tags into a shop's own file.",
     "search": "Search what was tagged: by words, by picture, or by both.",
     "index": "Make the index match a folder, without tagging.",
     "duplicates": "Show what is there twice: the same photo, or the same style.",
+    "decisions": "Take over what people corrected, list it, take it back.",
+    "eval": "Say what is right, wrong and left empty, by your labels.",
     "probe-train": "Learn your own labels from a few labelled products.",
     "probe-eval": "Judge a probe on labelled products that it never saw.",
     "suggest": "Say which products to label next.",
@@ -28,6 +33,8 @@ COMMANDS = {
     "doctor": "Show versions, devices, models and the workspace.",
 }
 """What ``fashiontag --help`` says of each; it would cut what is longer than 60 characters."""
+
+_MODULES = {"import": "importing", "export": "exporting"}
 
 COMPLETION = "_FASHIONTAG_COMPLETE"
 """Set by the shell when it asks what could come next; its question is in COMP_WORDS."""
@@ -71,8 +78,12 @@ def application(asked: str) -> typer.Typer:
 
 def function_of(name: str) -> Callable[..., Any]:
     """Import the function behind a command: named alike, in the module of its first word."""
-    module = import_module(f"fashiontag.cli.{name.split('-')[0]}")
-    function: Callable[..., Any] = getattr(module, name.replace("-", "_"))
+    first = name.split("-")[0]
+    # "import" is a keyword of the language: its module and function have names of their own
+    module = import_module(f"fashiontag.cli.{_MODULES.get(first, first)}")
+    function: Callable[..., Any] = getattr(
+        module, name.replace("-", "_") + "_" * keyword.iskeyword(name)
+    )
     return function
 
 

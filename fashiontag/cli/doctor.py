@@ -10,6 +10,7 @@ from fashiontag.manifest import versions
 
 LIBRARIES = (
     "torch",
+    "onnxruntime",
     "open-clip-torch",
     "transformers",
     "faiss-cpu",
@@ -26,8 +27,8 @@ LIBRARIES = (
 @options.command
 def doctor(*, place: options.Place) -> None:
     """Show versions, devices, what FAISS runs on, models and what the workspace holds."""
-    from fashiontag.encoders import KNOWN_MODELS
-    from fashiontag.encoders.openclip import devices
+    from fashiontag.encoders import KNOWN_MODELS, resolve
+    from fashiontag.encoders.devices import devices
     from fashiontag.index import engine
 
     with output.talk.status("looking around…"):
@@ -40,6 +41,7 @@ def doctor(*, place: options.Place) -> None:
                 if name in found or not name.startswith("faiss")
             },
             "devices": devices(),
+            "embedded model": {"pictures by": resolve().engine},
             "faiss": engine(),
             "models": {model.name: model.description for model in KNOWN_MODELS},
             "workspace": _workspace(place.workspace),

@@ -107,6 +107,9 @@ class Model(Place):
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto for the best there is.")
     ] = "auto"
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16, fp16 (no processor), or auto for the fastest there is.")
+    ] = "auto"
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False
     allow_pickle: Annotated[
         bool,
@@ -120,6 +123,7 @@ class Model(Place):
         return encoders.resolve(
             self.model or name,
             device=self.device,
+            precision=self.precision,
             offline=self.offline,
             allow_pickle=self.allow_pickle,
             announce=output.say,
@@ -144,7 +148,10 @@ class Effort:
     """How fast pictures are read and encoded."""
 
     batch_size: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Pictures per forward pass.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Pictures per forward pass; default: what the device likes."
+        ),
     ] = None
     workers: Annotated[
         int | None,
@@ -153,9 +160,9 @@ class Effort:
 
     def embed_options(self, progress: Callable[[int], None]) -> EmbedOptions:
         """Return the same for the workflows."""
-        from fashiontag.workspace.embed import BATCH_SIZE, EmbedOptions
+        from fashiontag.workspace.embed import EmbedOptions
 
-        return EmbedOptions(self.batch_size or BATCH_SIZE, self.workers, progress)
+        return EmbedOptions(self.batch_size, self.workers, progress)
 
 
 @dataclass(frozen=True)

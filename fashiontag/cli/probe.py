@@ -15,9 +15,11 @@ from fashiontag.cli import options, output
 if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
     from fashiontag.catalog.annotations import Annotations
+    from fashiontag.heads.local import Promise
     from fashiontag.heads.training import Training
     from fashiontag.labels import LabelSpace
     from fashiontag.workflows.evaluate import ProbeReport
+    from fashiontag.workflows.learn import Forecast
     from fashiontag.workspace import Workspace
 
 TableArgument = Annotated[
@@ -76,6 +78,50 @@ class Labelling:
         return annotations
 
 
+@dataclass(frozen=True)
+class Teaching:
+    """What is learned from labelled products, and what is promised."""
+
+    shots: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Draw K products per label, one per family."),
+    ] = None
+    seed: Annotated[int, typer.Option(metavar="N", help="Which draw.")] = 0
+    auto_precision: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=0.999,
+            metavar="P",
+            help="Promise this precision: tag then says publish, review or abstain.",
+        ),
+    ] = None
+    promise_per: Annotated[
+        Literal["group", "label"],
+        typer.Option(
+            metavar="group|label",
+            help="One promise for a group's labels together, or one for each label.",
+        ),
+    ] = "group"
+    head: Annotated[
+        Literal["local", "linear"],
+        typer.Option(
+            metavar="local|linear",
+            help="What judges groups of which one label holds: what is near labelled products, or "
+            "one linear head.",
+        ),
+    ] = "local"
+
+    @property
+    def promise(self) -> Promise | None:
+        """The promise that was asked for."""
+        from fashiontag.heads.local import Promise
+
+        if self.auto_precision is None:
+            return None
+        return Promise(self.auto_precision, together=self.promise_per == "group")
+
+
 @options.command
 def probe_train(
     table: TableArgument,
@@ -91,23 +137,10 @@ def probe_train(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the probe goes; default: probe.")
     ] = None,
-    shots: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="K", help="Draw K products per label, one per family."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Which draw.")] = 0,
     append: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Add to the labels of this probe.")
     ] = None,
-    auto_precision: Annotated[
-        float | None,
-        typer.Option(
-            min=0.5,
-            max=0.999,
-            metavar="P",
-            help="Promise this precision: tag then says publish, review or abstain.",
-        ),
-    ] = None,
+    teaching: Teaching,
     labelling: Labelling,
     columns: options.Columns,
     model: options.Model,
@@ -116,7 +149,7 @@ def probe_train(
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
     from fashiontag.heads.artefact import check_target, load_probe, save_probe
     from fashiontag.labels import load_labels
-    from fashiontag.workflows.learn import train_probe
+    from fashiontag.workflows.learn import draw, train_probe, unlabelled
 
     target = out or append or Path("probe")
     check_target(target)
@@ -127,14 +160,22 @@ def probe_train(
         training = _gather(workspace, catalog, annotations, effort)
         if old is not None:
             training = old.training.combined(training)
-        trained = train_probe(workspace, training, shots=shots, seed=seed, precision=auto_precision)
+        with output.progress("Looking at the rest", len(catalog.items)) as advance:
+            rest = unlabelled(workspace, catalog, annotations, effort.embed_options(advance))
+        if teaching.shots is not None:
+            training, said = draw(training, teaching.shots, teaching.seed)
+            output.warn(*said)
+        trained = train_probe(
+            workspace, training, catalogue=rest, head=teaching.head, promise=teaching.promise
+        )
     output.warn(*trained.warnings)
     save_probe(trained.probe, target)
-    report = _write_report(trained.report, target, catalog)
+    report = _write_report(trained.report, target, catalog, trained.forecast)
     if output.wants_json():
         output.document({"probe": target, "warnings": trained.warnings, **report})
         return
-    _draw(trained.report, promised=auto_precision)
+    _draw(trained.report, promised=teaching.auto_precision)
+    output.say(_foretold(trained.forecast))
     output.say(
         f"{len(trained.probe.training.ids):,} products, {trained.probe.space.size} labels, fitted "
         f"in {trained.seconds:.1f} s → {target} (report.html shows it)"
@@ -166,7 +207,7 @@ def probe_eval(
         loaded = load_probe(probe, workspace.encoder)
         annotations = labelling.read(table, catalog, None, like=loaded.space)
         held_out = _gather(workspace, catalog, annotations, effort)
-    report, warnings = evaluate_probe(loaded, held_out)
+        report, warnings = evaluate_probe(workspace, loaded, held_out)
     output.warn(*warnings)
     facts = output.plain(report)
     if html is not None:
@@ -189,11 +230,29 @@ def _gather(
     return training
 
 
-def _write_report(report: ProbeReport, folder: Path, catalog: Catalog) -> dict[str, Any]:
+def _foretold(forecast: Forecast) -> str:
+    """Say what a probe changes on the user's own catalogue."""
+    if not forecast.products:
+        return "Every product is labelled, so nobody can say what the probe would change."
+    if not forecast.changed:
+        return (
+            f"No gain can be shown on {forecast.products:,} unlabelled products: the probe tags "
+            "them as zero-shot does. More labels will tell, above all of products that are empty."
+        )
+    return (
+        f"Of {forecast.products:,} unlabelled products {forecast.changed:,} would be tagged "
+        f"otherwise: about {forecast.right:+,.0f} right and {forecast.wrong:+,.0f} wrong tags."
+    )
+
+
+def _write_report(
+    report: ProbeReport, folder: Path, catalog: Catalog, forecast: Forecast | None = None
+) -> dict[str, Any]:
     from fashiontag.catalog.images import load_image
     from fashiontag.sinks.probereport import write_probe_report
 
     facts: dict[str, Any] = output.plain(report)
+    facts["forecast"] = None if forecast is None else output.plain(forecast)
     text = json.dumps(facts, ensure_ascii=False, indent=1)
     (folder / "report.json").write_text(text + "\n", "utf-8")
     write_probe_report(folder / "report.html", facts, catalog.items, load_image)

@@ -120,7 +120,8 @@ def kept(encoder: LazyEncoder) -> LazyEncoder:
     """Return the encoder of the last call, loaded as it is, if its files are what they were."""
     files = encoder.files
     facts = files.weights.stat()
-    key = (files.weights, facts.st_mtime_ns, facts.st_size, str(files), encoder.device)
+    wanted = (encoder.device, encoder.precision)
+    key = (files.weights, facts.st_mtime_ns, facts.st_size, str(files), *wanted)
     if key not in _kept:
         _kept.clear()
         _kept[key] = encoder

@@ -110,7 +110,7 @@ def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:
     hits = [
         Hit(
             rank,
-            0.0 if math.isnan(suggestion.unclear) else suggestion.unclear,
+            suggestion.unclear,
             suggestion.item.id,
             suggestion.item.path,
             suggestion.item.title,
@@ -121,7 +121,9 @@ def _write_sheet(html: Path, found: tuple[Suggestion, ...]) -> None:
     output.gallery(
         html,
         title="Label these next",
-        note="Best first, then the audit set; the figure is how unclear a product is to the probe.",
+        note="Best first, then the audit set."
+        if math.isnan(found[0].unclear)
+        else "Best first, then the audit set; the figure is how unclear a product is to the probe.",
         hits=hits,
         items=[suggestion.item for suggestion in found],
     )

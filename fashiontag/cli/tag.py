@@ -39,6 +39,10 @@ def tag(
     scores: Annotated[
         bool, typer.Option("--scores", help="Add every label's score (.jsonl and .parquet).")
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Write over a table that was changed by hand."),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if any picture couldn't be read.")
     ] = False,
@@ -64,7 +68,7 @@ def tag(
         output.warn(doubt)
     catalog = columns.read(source)
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs)
+    outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
     preview = _Preview()
     with (
         model.open() as workspace,
@@ -80,6 +84,7 @@ def tag(
             sinks=[preview],
             options=effort.embed_options(advance),
         )
+    output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     summary = replace(summary, warnings=(*doubts, *summary.warnings))
     output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
@@ -119,6 +124,9 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
     if summary.tagged and summary.ok:
         shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items()]
         console.print(Text.assemble(dim("given  "), output.joined(shares)))
+    if summary.decided:
+        said = "1 decision" if summary.decided == 1 else f"{summary.decided:,} decisions"
+        console.print(dim(f"note   {said} of people taken over as they are (method: person)."))
     for reason, count in list(summary.reasons.items())[:REASONS]:
         console.print(Text(f"error  {count} × {reason}", style="red"))
     if (more := len(summary.reasons) - REASONS) > 0:

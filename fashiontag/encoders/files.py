@@ -7,6 +7,7 @@ import importlib.util
 import json
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ class Access:
             self.announce(sentence)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelFiles:
     """Everything that `OpenClipModel` is built from.
 
@@ -96,15 +97,30 @@ class ModelFiles:
         return self.weights.parent
 
     def fingerprint(self) -> str:
-        """Digest weights, configuration, tokenizer and our preprocessing, wherever they lie."""
-        digest = hashlib.sha256(f"preprocess {preprocess.VERSION}\n".encode())
-        digest.update(json.dumps(self.config, sort_keys=True).encode())
+        """Digest `digest` and the version of our preprocessing."""
+        whole = f"preprocess {preprocess.VERSION}\n{self.digest}"
+        return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of weights, configuration and tokenizer, wherever they lie."""
+        digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
         digest.update(_weights_digest(self.weights))
         if self.tokenizer is not None:
             for name in TOKENIZER_FILES:
                 if (self.tokenizer / name).is_file():
                     digest.update(name.encode() + (self.tokenizer / name).read_bytes())
         return digest.hexdigest()[:32]
+
+
+def check_made_of(path: Path, made_of: str | None, files: ModelFiles) -> None:
+    """Raise ModelError unless a file beside the weights was made of them, by their digest."""
+    if made_of != files.digest:
+        raise ModelError(
+            f"{path} was made of other weights or another configuration than those beside it; make"
+            " it again (python -m benchmarks.train_mini.graph FOLDER), or delete it: it only saves"
+            " time."
+        )
 
 
 def from_folder(folder: Path, name: str, *, allow_pickle: bool) -> ModelFiles:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor
 
 from fashiontag.encoders import selftest, transformers_clip
+from fashiontag.encoders.devices import batch_size, choose_precision, find_device
 from fashiontag.encoders.files import reason
 from fashiontag.encoders.selftest import SelfTest
 from fashiontag.encoders.tokens import Tokens, check_unit, encode_by_windows
-from fashiontag.errors import ModelError, UsageError
+from fashiontag.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 # Tokens of one forward pass of the text tower: 64 full windows of CLIP, some 400 short titles.
 _BATCH_TOKENS = 64 * 77
 
+# What CUDA, cuBLAS, MPS and the processor say when there is no memory left.
+_NO_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory")
+
 
 class OpenClipModel:
     """Two towers and a tokenizer, as their configuration describes them.
@@ -36,24 +41,33 @@ class OpenClipModel:
     Parameters
     ----------
     files : ModelFiles
-        Checked files; weights in half precision are computed in single precision.
+        Checked files, with weights in any precision.
     preprocess : Preprocess
         How pictures were prepared; its mean and std are applied here.
-    device : str
-        ``auto`` takes CUDA, then MPS, then the processor.
+    device, precision : str
+        As in `resolve`.
+
+    Attributes
+    ----------
+    batch_size : int
+        How many pictures the device takes at once.
 
     Raises
     ------
     ModelError
         If weights, configuration, tokenizer and self-test don't belong together.
     UsageError
-        If the device isn't there.
+        If the device isn't there, or doesn't compute in that precision.
     """
 
-    def __init__(self, files: ModelFiles, preprocess: Preprocess, device: str) -> None:
+    def __init__(
+        self, files: ModelFiles, preprocess: Preprocess, device: str, precision: str = "auto"
+    ) -> None:
         self.name = files.name
         self._dim = files.config["model_cfg"]["embed_dim"]
-        self._device = _device(device)
+        self._device = find_device(device)
+        self._dtype = choose_precision(precision, self._device)
+        self.batch_size = batch_size(self._device)
         text = files.config["model_cfg"]["text_cfg"]
         import_open_clip(with_transformers=bool(text.get("hf_model_name")))
         try:
@@ -68,23 +82,75 @@ class OpenClipModel:
                 " weights and its configuration don't belong together, or one of them is damaged."
             ) from error
         self._model.eval().requires_grad_(requires_grad=False)
-        self._model.to(self._device)
+        try:
+            self._model.to(self._device, self._dtype, memory_format=torch.channels_last)
+        except RuntimeError as error:
+            self._half(error, 1, single=True)
         shape = (1, 1, 1, 3)  # pictures stay height, width, channel until they are normalised
         self._mean = torch.tensor(preprocess.mean, device=self._device).view(shape)
         self._std = torch.tensor(preprocess.std, device=self._device).view(shape)
+        self._turn = threading.Lock()
+        self._pictures_at_once, self._tokens_at_once = sys.maxsize, _BATCH_TOKENS
+        # Queues of work on a graphics card; torch.cpu has the same, where all is done at once.
+        self._pinned = self._device.type == "cuda"
+        self._queues: Any = torch.cuda if self._pinned else torch.cpu
+        self._copies = self._queues.Stream(*[self._device] if self._pinned else [])
         test = SelfTest.of(files.folder)
         if test is not None:
-            texts = self.encode_texts(test.texts).vectors
-            test.check(self.name, texts, self.encode_images([preprocess(selftest.picture())]))
+            test.check_texts(self.name, self.encode_texts(test.texts).vectors)
+            test.check_picture(self.name, self.encode_images([preprocess(selftest.picture())]))
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
-        """Encode prepared pictures as one batch; (n, d) float32 unit rows."""
-        batch = torch.from_numpy(np.stack(pixels)).to(self._device)
-        with torch.inference_mode():
-            floats = batch.float().div_(255).sub_(self._mean).div_(self._std)
+        """Encode prepared pictures as one batch; (n, d) float32 unit rows.
+
+        Two threads keep a device busy: while it computes one batch, the next is copied to it.
+        What doesn't fit its memory is halved, and so are the batches that follow.
+        """
+        shape = (len(pixels), *pixels[0].shape)
+        # A graphics card copies by itself what the system may not move: pinned memory.
+        host = torch.empty(shape, dtype=torch.uint8, pin_memory=self._pinned)
+        np.stack(pixels, out=host.numpy())
+        rows = np.empty((len(pixels), self._dim), dtype=np.float32)
+        done = 0
+        while done < len(rows):
+            part = host[done : done + self._pictures_at_once]
+            try:
+                rows[done : done + len(part)] = self._encode_pictures(part)
+            except RuntimeError as error:
+                left = self._half(error, len(part), single=len(part) == 1)
+                self._pictures_at_once = min(self._pictures_at_once, left)
+            else:
+                done += len(part)
+        check_unit(rows, self.name, "picture")
+        return rows
+
+    def _encode_pictures(self, host: Tensor) -> Vectors:
+        with self._turn, torch.inference_mode():
+            compute = self._queues.current_stream(self._device)
+            with self._queues.stream(self._copies):
+                batch = host.to(self._device, non_blocking=True)
+            compute.wait_stream(self._copies)
+            floats = batch.float().div_(255).sub_(self._mean).div_(self._std).to(self._dtype)
             # The permuted view is channels-last in memory, and stays so: 312 pictures a second and
             # core against 250 with a copy (MobileNetV4, AVX2); transformers don't mind.
-            return self._unit(self._model.encode_image(floats.permute(0, 3, 1, 2)), "picture")
+            unit = _unit(self._model.encode_image(floats.permute(0, 3, 1, 2)))
+            rows = unit.to("cpu", non_blocking=self._pinned)
+            finished = self._queues.Event()
+            finished.record(compute)
+        finished.synchronize()  # out of turn: another thread's batch is queued meanwhile
+        vectors: Vectors = rows.numpy()
+        return vectors
+
+    def _half(self, error: RuntimeError, tried: int, *, single: bool) -> int:
+        """Return half of what was too much for the device's memory; raise any other error."""
+        if not any(sign in str(error).lower() for sign in _NO_MEMORY):
+            raise error
+        if single:
+            raise ModelError(
+                f"{self._device} has not enough memory left for {self.name}, even for one input at"
+                " a time; end what else uses it, or pass --device cpu or --precision bf16."
+            ) from error
+        return tried // 2
 
     def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
         """Encode texts, window by window; the order of `texts` doesn't influence a vector."""
@@ -96,25 +162,30 @@ class OpenClipModel:
         order = sorted(range(len(windows)), key=lambda row: len(windows[row]))
         vectors = np.empty((len(order), self._dim), dtype=np.float32)
         done = 0
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             while done < len(order):
                 length = self._tokens.length
                 if forward is not None:
-                    size = max(1, _BATCH_TOKENS // len(windows[order[done]]))
+                    size = max(1, self._tokens_at_once // len(windows[order[done]]))
                     length = len(windows[order[min(done + size, len(order)) - 1]])
-                size = max(1, _BATCH_TOKENS // length)
-                rows = order[done : done + size]
+                rows = order[done : done + max(1, self._tokens_at_once // length)]
                 batch = [self._tokens.row(windows[row], length) for row in rows]
-                tokens = torch.tensor(batch, device=self._device)
-                vectors[rows] = self._unit((forward or self._model.encode_text)(tokens), "text")
-                done += size
+                try:
+                    tokens = torch.tensor(batch, device=self._device)
+                    unit = _unit((forward or self._model.encode_text)(tokens))
+                    vectors[rows] = unit.cpu().numpy()
+                except RuntimeError as error:
+                    left = self._half(error, len(rows) * length, single=len(rows) == 1)
+                    self._tokens_at_once = min(self._tokens_at_once, left)
+                else:
+                    done += len(rows)
+        check_unit(vectors, self.name, "text")
         return vectors
 
-    def _unit(self, features: Tensor, what: str) -> Vectors:
-        unit = torch.nn.functional.normalize(features.float(), dim=-1)
-        rows: Vectors = unit.cpu().numpy()
-        check_unit(rows, self.name, what)
-        return rows
+
+def _unit(features: Tensor) -> Tensor:
+    """Return rows of unit length in single precision, whatever the model computes in."""
+    return torch.nn.functional.normalize(features.float(), dim=-1)
 
 
 def _tokenizer(text: Mapping[str, Any], folder: Path | None) -> Tokens:
@@ -262,27 +333,3 @@ def import_open_clip(*, with_transformers: bool) -> ModuleType:
     if with_transformers and open_clip.hf_model.transformers is None:
         importlib.reload(open_clip.hf_model)
     return open_clip
-
-
-def devices() -> dict[str, str]:
-    """Return what `resolve` can take as ``device`` here, the processor first, and describe it."""
-    found = {"cpu": f"{torch.get_num_threads()} threads"}
-    for number in range(torch.cuda.device_count()):
-        found[f"cuda:{number}"] = torch.cuda.get_device_name(number)
-    if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
-    return found
-
-
-def _device(wanted: str) -> torch.device:
-    here = devices()
-    if wanted == "auto":
-        wanted = next((name for name in ("cuda:0", "mps") if name in here), "cpu")
-    elif wanted == "cuda":
-        wanted = "cuda:0"
-    if wanted not in here:
-        raise UsageError(
-            f"The device {wanted} is not here (torch sees {', '.join(here)}); leave --device out to"
-            " take what there is."
-        )
-    return torch.device(wanted)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # Part of every fingerprint: raise it when a picture's bytes come to other pixels, be it in
 # `catalog/images.py`, in `margins.py` or here, or the cutting of long texts to other windows.
 # 2: colour profiles are honoured, excess margins are taken off.
-VERSION = 2
+# 3: deep grey from white, a deep transparent level, bitmaps without alpha.
+VERSION = 3
 
 # The numbers of Pillow's filters: a search by words must not wait for Pillow's import. "random" is
 # open_clip's word for "random while training".

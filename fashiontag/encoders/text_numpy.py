@@ -1,4 +1,4 @@
-"""The plain text tower of CLIP in numpy: a few texts are encoded before torch would be imported."""
+"""The plain text tower of CLIP in numpy: texts are encoded without torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 FEW = 256
-"""Texts up to which this is taken."""
+"""Texts up to which this is taken where torch is what computes pictures."""
 _BATCH_TOKENS = 1_024
 _ROWS = 64
 """Rows of the embedding that are read one by one at most."""
@@ -93,7 +93,7 @@ class TextTower:
         self._tokens = Tokens(BytePairs().encode, (START,), (END,), 0, int(sizes["context_length"]))
         test = SelfTest.of(files.folder)
         if test is not None:
-            test.check(self.name, self.encode_texts(test.texts).vectors)
+            test.check_texts(self.name, self.encode_texts(test.texts).vectors)
 
     def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
         """Encode texts as `OpenClipModel.encode_texts` does, to 1e-5."""

@@ -89,7 +89,7 @@ def check_unit(rows: NDArray[np.float32], model: str, what: str) -> None:
         raise ModelError(
             f"{model} gave no usable vector for {what} {wrong[0]} of a batch of {len(rows)}"
             " (not a number, infinite or zero); its weights are damaged or overflow on this"
-            " device: get them again, or try --device cpu."
+            " device: get them again, or try --precision fp32."
         )
 
 

@@ -21,6 +21,7 @@ from fashiontag.heads.classifier import ProbeClassifier, Side
 from fashiontag.heads.features import Features, Vocabulary
 from fashiontag.heads.fusion import IMAGE_ONLY, Heads
 from fashiontag.heads.groups import group_spans
+from fashiontag.heads.local import Directions, LocalGroup, LocalHead
 from fashiontag.heads.probe import Probe
 from fashiontag.heads.training import Training
 from fashiontag.labels import parse_labels
@@ -116,7 +117,9 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
         alone = _side("alone", IMAGE_ONLY, features, arrays)
         titled = _side("titled", Heads(), features, arrays) if content["fuses"] else alone
         model.restore(alone, titled)
-        return Probe(manifest, features, model, _training(folder), tuple(content["guards"]))
+        local = _local(content, arrays)
+        guards = tuple(content["guards"])
+        return Probe(manifest, features, model, _training(folder), local, guards)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CatalogError(f"The probe {folder} is damaged ({error}); train it again.") from error
 
@@ -139,13 +142,14 @@ def _read(folder: Path, name: str) -> tuple[Json, Arrays]:
 
 def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
     features, model = probe.features, probe.classifier
-    content = {
+    content: dict[str, Any] = {
         "labels": probe.space.name,
         "content": probe.space.content(),
         "words": features.vocabulary.words,
         "precision": model.precision,
         "fuses": model.fuses_,
         "guards": probe.guards,
+        "local": None,
     }
     arrays = {
         "image.mean": features.image,
@@ -154,7 +158,56 @@ def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
         **_side_arrays("alone", model.alone_),
         **(_side_arrays("titled", model.titled_) if model.fuses_ else {}),
     }
+    if probe.local is not None:
+        content["local"], own = _local_content(probe.local)
+        arrays |= own
     return content, arrays
+
+
+def _local_content(head: LocalHead) -> tuple[Json, Arrays]:
+    """Keep the keys that some group uses, as stored vectors are: half precision."""
+    sides = {"titled": head.titled, "alone": head.alone}
+    used = np.unique(np.concatenate([g.keys for side in sides.values() for g in side.values()]))
+    keys = head.keys.of(used)
+    arrays: Arrays = {
+        "local.image": keys.image.astype(np.float16),
+        "local.title": keys.title.astype(np.float16),
+    }
+    numbers: dict[str, dict[str, Any]] = {"titled": {}, "alone": {}}
+    for side, groups in sides.items():
+        for number, (name, group) in enumerate(groups.items()):
+            arrays[f"local.{side}.{number}.keys"] = np.searchsorted(used, group.keys)
+            arrays[f"local.{side}.{number}.alpha"] = group.alpha
+            arrays[f"local.{side}.{number}.promises"] = group.promises
+            numbers[side][name] = [group.shift, *group.line, group.margin, group.kept, group.cut]
+    return {"content": head.space.content(), "labels": head.space.name, **numbers}, arrays
+
+
+def _local(content: Json, arrays: Arrays) -> LocalHead | None:
+    kept = content["local"]
+    if kept is None:
+        return None
+
+    def groups(side: str) -> dict[str, LocalGroup]:
+        return {
+            name: LocalGroup(
+                arrays[f"local.{side}.{number}.keys"],
+                arrays[f"local.{side}.{number}.alpha"],
+                shift,
+                (intercept, slope),
+                margin,
+                kept_from,
+                cut,
+                arrays[f"local.{side}.{number}.promises"],
+            )
+            for number, (name, (shift, intercept, slope, margin, kept_from, cut)) in enumerate(
+                kept[side].items()
+            )
+        }
+
+    space = parse_labels(kept["content"], kept["labels"], "the local head")
+    keys = Directions(*(arrays[f"local.{n}"].astype(np.float32) for n in ("image", "title")))
+    return LocalHead(space, keys, groups("titled"), groups("alone"))
 
 
 def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:

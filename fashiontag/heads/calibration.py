@@ -287,12 +287,16 @@ def promise_thresholds(
     targets: NDArray[np.int8],
     families: NDArray[np.int64],
     precision: float,
+    groups: Sequence[GroupSpan] | None = None,
 ) -> Floats:
     """Return per label the lowest probability from which a promise of precision holds.
 
-    A family counts once, and is wrong if one of its products is. The bound is Clopper and
-    Pearson's (1934), one-sided at 95 %; 59 families without an error are the least that promise
-    95 %.
+    The promise is one per group, or per label: of a group's accepted tags, or of each label's. A
+    family counts once, and is wrong if one of its tags is. The bound is Clopper and Pearson's
+    (1934), one-sided at 95 %; 59 families without an error are the least that promise 95 %. Few
+    thresholds are tried (Learn then Test, Angelopoulos et al. 2021), for every further one is
+    another chance to be lucky. A label that is clearly worse than its group's promise, by the upper
+    bound of its own, is held back.
 
     Parameters
     ----------
@@ -301,6 +305,8 @@ def promise_thresholds(
     targets : ndarray of shape (n, t), int8
     families : ndarray of shape (n,), int64
     precision : float in (0, 1)
+    groups : sequence of GroupSpan, or None
+        None makes a promise for each label alone.
 
     Returns
     -------
@@ -309,20 +315,36 @@ def promise_thresholds(
     from scipy.stats import beta
 
     out = np.full(offered.shape[1], np.inf, np.float32)
-    least = int(np.ceil(np.log(1 - CONFIDENCE) / np.log(precision)))
-    for column in range(offered.shape[1]):
-        rows = np.flatnonzero((targets[:, column] >= 0) & (offered[:, column] > 0))
-        order = rows[np.argsort(-offered[rows, column], kind="stable")]
-        wrong_families = np.unique(families[order[targets[order, column] == 0]])
-        # A family enters with its surest member.
-        order = order[np.sort(np.unique(families[order], return_index=True)[1])]
-        if len(order) < least:
-            continue
-        # Few sizes are tried, for every further one is another chance to be lucky.
-        sizes = np.unique(np.geomspace(least, len(order), 12).astype(np.int64))
-        wrong = np.cumsum(np.isin(families[order], wrong_families))[sizes - 1]
-        bounds = beta.ppf(1 - CONFIDENCE, sizes - wrong, wrong + 1)
-        kept = np.flatnonzero(bounds >= precision)
-        if len(kept):
-            out[column] = offered[order[sizes[kept[-1]] - 1], column]
+    columns = np.arange(offered.shape[1])
+    units = columns[:, None] if groups is None else [columns[group.span] for group in groups]
+    for unit in units:
+        own, truth = offered[:, unit], targets[:, unit]
+        out[unit] = threshold = _promise(own, truth, families, precision)
+        for column in unit if len(unit) > 1 and np.isfinite(threshold) else ():
+            accepted = (targets[:, column] >= 0) & (offered[:, column] >= threshold)
+            count = len(np.unique(families[accepted]))
+            wrong = len(np.unique(families[accepted & (targets[:, column] == 0)]))
+            if wrong and beta.ppf(CONFIDENCE, count - wrong + 1, wrong) < precision:
+                out[column] = np.inf
     return out
+
+
+def _promise(
+    offered: Floats, targets: NDArray[np.int8], families: NDArray[np.int64], precision: float
+) -> float:
+    """Return the threshold of some labels together; inf if there is none."""
+    from scipy.stats import beta
+
+    rows, columns = np.nonzero((targets >= 0) & (offered > 0))
+    values, kin = offered[rows, columns], families[rows]
+    order = np.argsort(-values, kind="stable")
+    wrong_families = np.unique(kin[targets[rows, columns] == 0])
+    # A family enters with its surest member.
+    order = order[np.sort(np.unique(kin[order], return_index=True)[1])]
+    least = int(np.ceil(np.log(1 - CONFIDENCE) / np.log(precision)))
+    if len(order) < least:
+        return float("inf")
+    sizes = np.unique(np.geomspace(least, len(order), 12).astype(np.int64))
+    wrong = np.cumsum(np.isin(kin[order], wrong_families))[sizes - 1]
+    kept = np.flatnonzero(beta.ppf(1 - CONFIDENCE, sizes - wrong, wrong + 1) >= precision)
+    return float(values[order[sizes[kept[-1]] - 1]]) if len(kept) else float("inf")

@@ -8,7 +8,7 @@ for the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -84,6 +84,12 @@ class Side:
         """Return probabilities of shape (n, t)."""
         return self.stack.probabilities(self.logits(x))
 
+    def above(self, span: slice, least: float) -> Side:
+        """Return the same with thresholds of at least so much in some columns."""
+        thresholds = self.thresholds.copy()
+        thresholds[span] = np.maximum(thresholds[span], least)
+        return replace(self, thresholds=thresholds)
+
 
 class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A linear probe over several modalities, with calibrated probabilities.
@@ -102,6 +108,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         one-dimensional y one exclusive group, and a two-dimensional y one open group.
     precision : float or None
         The precision to promise for what is published.
+    together : bool
+        Whether the promise is one for a group's labels together, or one for each.
 
     Attributes
     ----------
@@ -133,12 +141,14 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         widths: tuple[int, int, int] | None = None,
         groups: Sequence[GroupSpan] | None = None,
         precision: float | None = None,
+        together: bool = True,
     ) -> None:
         self.fusion = fusion
         self.head = head
         self.widths = widths
         self.groups = groups
         self.precision = precision
+        self.together = together
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -210,6 +220,13 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = sum(alone.widths)
         self.alone_, self.titled_, self.fuses_ = alone, titled, titled is not alone
         return self
+
+    def raise_thresholds(self, span: slice, least: float) -> None:
+        """Give no label of some columns below a probability."""
+        self.titled_, self.alone_ = (
+            self.titled_.above(span, least),
+            self.alone_.above(span, least),
+        )
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.floating[Any]]:  # noqa: N803
         """Return logits of shape (n, t), or (n,) for two classes."""
@@ -333,7 +350,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         promises = np.full(truth.shape[1], np.inf, np.float32)
         if self.precision is not None:
             kin = labelled.families[sample]
-            promises = promise_thresholds(offered, truth, kin, self.precision)
+            groups = labelled.groups if self.together else None
+            promises = promise_thresholds(offered, truth, kin, self.precision, groups)
         side = Side(
             fusion,
             widths,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.labels import Group, LabelSpace
+    from fashiontag.labels import Group, Label, LabelSpace
     from fashiontag.words import Context
 
 ALSO_NAMED = 0.5
@@ -52,6 +52,9 @@ _CLOTH_WORDS = """
 """
 _OF_CLOTH = frozenset(_CLOTH_WORDS.split())
 """Words by which a group shows that it speaks of cloth and fastenings: nothing for a perfume."""
+
+_SEXES = (MALE - CHILDREN - {"him"}, FEMALE - CHILDREN - {"her"})
+"""Words for one audience each, which a shelf is named by: all name what is under "Women"."""
 
 _SETS = frozenset(("set", "sets", "kit"))
 _JOINERS = frozenset(("and", "or", "n"))
@@ -129,6 +132,12 @@ def _spellings(term: str) -> set[tuple[str, ...]]:
     return found
 
 
+def _audience(label: Label) -> set[tuple[str, ...]]:
+    """Return all words for men, or for women, where a label is called by one of them."""
+    words = set(split(label.word))
+    return {(word,) for sex in _SEXES if words and words <= sex for word in sex}
+
+
 def _singulars(term: str) -> set[tuple[str, ...]]:
     """Return the words of a term in the plural that count as it in the singular."""
     words = split(term)
@@ -166,6 +175,10 @@ class TitleMatcher:
             self._names.setdefault(name[0], []).append(tuple(name))
         self._groups = _groups(space)
         self._main = next((g for g, facts in enumerate(self._groups) if facts.kind), _BEAUTY)
+        self._above: dict[int, frozenset[int]] = {}
+        """What each column with a parent is under."""
+        for child, parent in reversed(space.links):
+            self._above[child] = self._above.get(parent, frozenset()) | {parent}
         self._implied = [frozenset(map(space.column, space.implied([tag]))) for tag in space.tags]
         offset = 0
         for place, group in enumerate(space.groups):
@@ -177,6 +190,7 @@ class TitleMatcher:
 
     def _enter(self, group: Group, place: int, offset: int) -> None:
         """Add the terms of one group; one spelling may name several labels."""
+        parents = {label.parent for label in group.labels}
         named: dict[tuple[str, ...], list[int]] = {}
         singular: dict[tuple[str, ...], list[int]] = {}
         for position, label in enumerate(group.labels):
@@ -185,6 +199,10 @@ class TitleMatcher:
                     for spelling in spellings:
                         if offset + position not in into.setdefault(spelling, []):
                             into[spelling].append(offset + position)
+        for position, label in enumerate(group.labels):
+            if label.name in parents:
+                for spelling in _audience(label):
+                    named.setdefault(spelling, [offset + position])
         # What a label calls itself outranks what another's plural is made of.
         named = singular | named
         for spelling, columns in list(named.items()):
@@ -194,6 +212,9 @@ class TitleMatcher:
                 named.setdefault((*spelling[:-1], "t", shirt), columns)
                 named.setdefault((*spelling[:-1], "t" + shirt), columns)
         for spelling, columns in named.items():
+            # "Sandals" under "Sandals" are called so more plainly.
+            above = {upper for column in columns for upper in self._above.get(column, ())}
+            columns = [column for column in columns if column not in above]
             words = set(spelling)
             self._add(
                 spelling,
@@ -352,17 +373,46 @@ class TitleMatcher:
                 for mention in mentions:
                     named.update(dict.fromkeys(mention.term.columns, 1.0))
                 continue
+            upper: set[int] = set()
+            if group.tree and len(mentions) > 1:
+                mentions, upper = self._lowest(mentions)
             decisive = _decisive(mentions, words, context, group)
             if not decisive:
                 continue
             columns = _both_sexes(mentions, words, group) if len(mentions) > 1 else None
             if columns is None:
                 columns = decisive[0 if group.first_named else -1].term.columns
-                columns = columns[:1] if group.first_named else columns[-1:]
+                if group.tree:
+                    columns = self._under(columns, upper)
+                else:
+                    columns = columns[:1] if group.first_named else columns[-1:]
             for mention in mentions:
-                named.update(dict.fromkeys(mention.term.columns, worth * ALSO_NAMED))
+                also = mention.term.columns
+                also = self._under(also, upper) if group.tree else also
+                named.update(dict.fromkeys(also, worth * ALSO_NAMED))
             named.update(dict.fromkeys(columns, worth))
         return named
+
+    def _lowest(self, mentions: Sequence[_Mention]) -> tuple[list[_Mention], set[int]]:
+        """Part the mentions that no other is under from the columns of those above.
+
+        In "women's heels" the first word only says which heels.
+        """
+        above = {
+            column
+            for mention in mentions
+            for named in mention.term.columns
+            for column in self._above.get(named, ())
+        }
+        upper = [m for m in mentions if not above.isdisjoint(m.term.columns)]
+        lowest = [m for m in mentions if above.isdisjoint(m.term.columns)]
+        return lowest, {column for m in upper for column in m.term.columns}
+
+    def _under(self, columns: tuple[int, ...], upper: set[int]) -> tuple[int, ...]:
+        """Return those of a word's labels of whose parents a title names most."""
+        counts = [len(upper.intersection(self._above.get(column, ()))) for column in columns]
+        most = max(counts)
+        return tuple(c for c, count in zip(columns, counts, strict=True) if count == most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +420,8 @@ class _GroupFacts:
     """What the rules ask of a group.
 
     ``kind``: it says what kind of thing a product is; ``cloth``: it speaks of cloth; ``unisex`` and
-    ``kids``: its labels for both sexes, grown up and as children.
+    ``kids``: its labels for both sexes, grown up and as children; ``tree``: it has labels under
+    others.
     """
 
     exclusive: bool
@@ -380,6 +431,7 @@ class _GroupFacts:
     columns: range
     unisex: tuple[int, ...]
     kids: tuple[int, ...]
+    tree: bool
 
 
 def _groups(space: LabelSpace) -> list[_GroupFacts]:
@@ -409,6 +461,7 @@ def _groups(space: LabelSpace) -> list[_GroupFacts]:
                 range(*space.span(group.name).indices(space.size)),
                 called["unisex"],
                 called["kids"] or called["unisex"],
+                any(label.parent for label in group.labels),
             )
         )
     return found

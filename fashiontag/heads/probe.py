@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fashiontag.heads.local import directions, said
+
 if TYPE_CHECKING:
     from fashiontag.heads.classifier import ProbeClassifier
     from fashiontag.heads.features import Features
+    from fashiontag.heads.local import Evidenced, LocalHead
     from fashiontag.heads.training import Training
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.labels import LabelSpace
@@ -29,6 +32,8 @@ class Probe:
     features : Features
     classifier : ProbeClassifier
     training : Training
+    local : LocalHead or None
+        What judges exclusive groups in the classifier's place.
     guards : tuple of str
         Groups in which zero-shot's "unknown" is believed: it almost never won on labelled products,
         so a picture on which it wins shows none.
@@ -38,7 +43,13 @@ class Probe:
     features: Features
     classifier: ProbeClassifier
     training: Training
+    local: LocalHead | None = None
     guards: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> LabelSpace:
+        """All labels of the probe's groups, those without an example included."""
+        return self.space if self.local is None else self.space.with_(self.local.space)
 
     @property
     def space(self) -> LabelSpace:
@@ -88,7 +99,8 @@ class Probe:
             own = self.space.span(group.name)
             columns = np.array([space.column(tag) for tag in self.space.tags[own]])
             given = chances[:, own]
-            if group.exclusive:
+            local = self.local is not None and group.name in self.local.titled
+            if group.exclusive and not local:
                 given = self._share(out, space, group.name, columns, given)
             out.labels[:, columns], probed[columns] = given, True
             seen, read = (
@@ -97,8 +109,31 @@ class Probe:
             )
             out.by_image[:, columns], out.by_title[:, columns] = seen, read & titled
             cuts[:, columns], promised[:, columns] = thresholds[:, own], promises[:, own]
+        if self.local is not None:
+            at = directions(x, self.features.widths)
+            for name in self.local.titled:
+                self._near(self.local, out, said(scores, space, name, at), name, space)
         out.by_image[:] |= probed & ~titled
         return out
+
+    def _near(
+        self, local: LocalHead, out: Scores, products: Evidenced, name: str, space: LabelSpace
+    ) -> None:
+        """Write into `out` what the local head says of a group, and its cuts."""
+        span = space.span(name)
+        place = {tag: at for at, tag in enumerate(space.tags[span])}
+        own = local.space.tags[local.space.span(name)]
+        columns = np.array([*(place.get(tag, -1) for tag in own), len(place)])
+        verdict = local.judge(name, products, columns)
+        out.labels[:, span] = verdict.chances[:, :-1]
+        out.unknown[:, space.names.index(name)] = verdict.chances[:, -1]
+        assert out.label_cuts is not None
+        out.label_cuts[:, span] = verdict.cut[:, None]
+        if out.promises is not None:
+            known = columns[:-1] >= 0
+            places = span.start + columns[:-1][known]
+            out.promises[:, span] = np.inf
+            out.promises[:, places] = local.promises(name, products.at.titled)[:, known]
 
     def _share(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +24,13 @@ class Decider:
     """Applies the cuts, the rule of one label per exclusive group, and the implications.
 
     In an exclusive group the best label is given if it beats "unknown" and reaches the group's
-    cut; in an open group every label that reaches the cut. A label that implies a parent is given
-    only where that parent is among the two best of its group, and then brings the parent along:
-    a sandal is footwear, whatever the picture's second glance says.
+    cut; in an open group every label that reaches the cut. A label that implies another is given
+    only where that one is among the two best of its group, and then brings it along: a sandal is
+    footwear, whatever the picture's second glance says.
+
+    Scores of children add up to their parent's, so where no child reaches the cut a parent may; of
+    several the likeliest is given, and never one above another that is. In an open group a parent
+    is as likely as the likeliest of its children, and given with it.
 
     Where a precision was promised, a tag is to ``publish`` if its score reaches its promise, else
     to ``review``; the best label of an exclusive group that gives none is shown as ``abstain``.
@@ -38,13 +43,42 @@ class Decider:
         self._group_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
         """Of each column, the place of its group."""
         self._names = [(g.name, label.name) for g in space.groups for label in g.labels]
-        self._parents = [[space.column(t) for t in space.parents(tag)] for tag in space.tags]
+        self._links = [
+            (child, parent, self._groups[self._group_of[parent]].exclusive)
+            for child, parent in space.links
+        ]
+        self._lowest = space.lowest
+        self._above: dict[int, frozenset[int]] = {}
+        """What each column with a parent is under."""
+        for child, parent in reversed(space.links):
+            self._above[child] = self._above.get(parent, frozenset()) | {parent}
+        self._parents = [[space.column(t) for t in space.implied_by(tag)] for tag in space.tags]
 
     def decide(self, scores: Scores) -> list[tuple[TagScore, ...]]:
         """Return each row's tags, by group in file order, best first."""
+        scores = self._added_up(scores)
         reached = [np.flatnonzero(row).tolist() for row in self._reach(scores)]
         pairs = zip(reached, self._seconds(scores).tolist(), strict=True)
         return [self._row(scores, row, *pair) for row, pair in enumerate(pairs)]
+
+    def _added_up(self, scores: Scores) -> Scores:
+        """Bring the scores of labels up to their parents, and what speaks for them."""
+        if not self._links:
+            return scores
+        by_image, by_title = scores.by_image.copy(), scores.by_title.copy()
+        for child, parent, _ in self._links:
+            by_image[:, parent] |= by_image[:, child]
+            by_title[:, parent] |= by_title[:, child]
+        labels = self._summed(scores.labels)
+        return replace(scores, labels=labels, by_image=by_image, by_title=by_title)
+
+    def _summed(self, labels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return scores of shape (n, t) with those of children in those of their parents."""
+        found = labels.copy()
+        for child, parent, exclusive in self._links:
+            join = np.add if exclusive else np.maximum
+            found[:, parent] = np.minimum(join(found[:, parent], found[:, child]), 1)
+        return found
 
     def _seconds(self, scores: Scores) -> NDArray[np.float32]:
         """Return, per group, what a label must reach to be among the two best: (n, g).
@@ -53,13 +87,13 @@ class Decider:
         """
         found = np.full((len(scores.labels), len(self._groups)), -np.inf, np.float32)
         for position, group in enumerate(self._groups):
-            labels = scores.labels[:, group.span]
+            labels = scores.labels[:, group.span][:, self._lowest[group.span]]
             if group.exclusive and labels.shape[1] > 1:
                 found[:, position] = np.partition(labels, -2, axis=1)[:, -2]
         return found
 
     def _reach(self, scores: Scores) -> NDArray[np.bool_]:
-        """Mark what reaches its cut, in an exclusive group the best label at most: (n, t)."""
+        """Mark what reaches its cut, in an exclusive group one label at most: (n, t)."""
         cuts = scores.cuts[:, self._group_of]
         if scores.label_cuts is not None:
             cuts = np.where(np.isnan(scores.label_cuts), cuts, scores.label_cuts)
@@ -68,13 +102,25 @@ class Decider:
         reach = scores.labels >= cuts
         every = np.arange(len(reach))
         for position, group in enumerate(self._groups):
-            if group.exclusive:
-                best = group.span.start + scores.labels[:, group.span].argmax(axis=1)
-                sure = reach[every, best]
-                sure &= scores.labels[every, best] >= scores.unknown[:, position]
-                reach[:, group.span] = False
-                reach[every, best] = sure
-        return reach
+            if not group.exclusive:
+                continue
+            reach[:, group.span] &= scores.labels[:, group.span] >= scores.unknown[:, [position]]
+            lowest = group.span.start + np.flatnonzero(self._lowest[group.span])
+            best = lowest[scores.labels[:, lowest].argmax(axis=1)]
+            sure = reach[every, best]
+            reach[:, lowest] = False
+            reach[every, best] = sure
+        given = reach.copy()
+        for child, parent, exclusive in self._links:
+            if exclusive:  # what is under a label takes its place
+                reach[:, parent] |= reach[:, child]
+                given[:, parent] &= ~reach[:, child]
+        for group in self._groups:
+            if group.exclusive and not self._lowest[group.span].all():
+                held = given[:, group.span]
+                best = np.where(held, scores.labels[:, group.span], -1).argmax(axis=1)
+                held &= np.arange(held.shape[1]) == best[:, None]
+        return given
 
     def _row(
         self, scores: Scores, row: int, reached: list[int], seconds: list[float]
@@ -82,6 +128,7 @@ class Decider:
         values, group_of = scores.labels[row].tolist(), self._group_of
         given: list[dict[int, float]] = [{} for _ in self._groups]
         settled: set[int] = set()
+        found = {group_of[column]: column for column in reached}
         for column in reached:
             parents = self._parents[column]
             plausible = all(values[parent] >= seconds[group_of[parent]] for parent in parents)
@@ -91,6 +138,8 @@ class Decider:
             for parent in parents:
                 above = group_of[parent]
                 if self._groups[above].exclusive:
+                    if parent in self._above.get(found.get(above, -1), ()):
+                        continue  # what was found there is of that kind, and says more
                     given[above].clear()
                     settled.add(above)
                 # A parent is at least as likely as its child.
@@ -107,14 +156,15 @@ class Decider:
             # The best guess of each exclusive group that gives nothing.
             for group, labels in zip(self._groups, given, strict=True):
                 if group.exclusive and not labels:
-                    best = group.span.start + int(scores.labels[row, group.span].argmax())
+                    lowest = np.where(self._lowest, scores.labels[row], -1)[group.span]
+                    best = group.span.start + int(lowest.argmax())
                     tags.append(self._tag(scores, row, best, values[best], "abstain"))
         return tuple(tags)
 
     def all_scores(self, scores: Scores, row: int) -> Mapping[str, Mapping[str, float]]:
         """Return every label's score of one row, with "unknown" in exclusive groups."""
         table: dict[str, dict[str, float]] = {}
-        values = scores.labels[row].tolist()
+        values = self._summed(scores.labels[row : row + 1])[0].tolist()
         for (name, label), value in zip(self._names, values, strict=True):
             table.setdefault(name, {})[label] = value
         for position, group in enumerate(self._space.groups):

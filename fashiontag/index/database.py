@@ -180,7 +180,7 @@ class Index:
             f"{_SCHEMA};{columns.SCHEMA}",
             FORMAT,
             subject=f"The index in {workspace}",
-            remedy="and run fashiontag index again",
+            remedy=f"delete {DATABASE} there and run fashiontag index again",
         )
         return cls(workspace, database)
 

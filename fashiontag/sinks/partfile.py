@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from fashiontag.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 try:
@@ -33,6 +33,9 @@ class PartFile:
     ----------
     target : Path
         Where the result belongs: nothing is there, or a file to replace. A link is followed.
+    before : callable or None
+        Called with the finished file before it takes the target's name; what it raises is raised,
+        and the target stays as it was.
 
     Raises
     ------
@@ -40,8 +43,9 @@ class PartFile:
         At once, before any work is done, if nothing can be written there.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, before: Callable[[Path], None] | None = None) -> None:
         self._target = target.resolve()
+        self._before = before
         with self.errors():
             if self._target.is_dir():
                 raise IsADirectoryError(0, "that is a folder")
@@ -87,6 +91,9 @@ class PartFile:
                     self.file.flush()
                     os.fsync(self.file.fileno())
                     self.file.close()
+                if self._before is not None:
+                    self._before(self._part)
+                with self.errors():
                     self._part.replace(self._target)
                 self._discard.detach()
         finally:

@@ -23,9 +23,10 @@ def write_probe_report(
     out : Path
         The HTML file.
     report : mapping
-        A `ProbeReport` as plain data, null where a figure is undefined.
+        A `ProbeReport` as plain data, null where a figure is undefined; beside it ``forecast``, a
+        `Forecast` or null.
     items : iterable of Item
-        Among them the mistakes, for their pictures; one that can't be read is left out.
+        Among them mistakes and examples, for their pictures; one that can't be read is left out.
     load : LoadImage
         How a picture is decoded.
 
@@ -34,6 +35,7 @@ def write_probe_report(
     OutputError
         Nothing can be written there.
     """
-    shown = dict.fromkeys(mistake["id"] for mistake in report["mistakes"])
+    examples = (report["forecast"] or {"examples": ()})["examples"]
+    shown = dict.fromkeys(one["id"] for one in (*report["mistakes"], *examples))
     pictures = shown | {item.id: picture_of(item, load) for item in items if item.id in shown}
     write_page(out, "probereport.html", report=report, pictures=pictures)

@@ -41,6 +41,7 @@ def open_table(
     scores: bool = False,
     promised: bool = False,
     stream: TextIO | BinaryIO | None = None,
+    before: Callable[[Path], None] | None = None,
 ) -> AbstractContextManager[TableSink]:
     """Open a table for writing, having made sure that it can be written.
 
@@ -59,6 +60,8 @@ def open_table(
         of tags in ``.jsonl`` and ``.parquet`` holds all of them, each with its decision.
     stream : TextIO or BinaryIO, optional
         Where CSV goes without `out`; standard output by default. What was written stays there.
+    before : callable, optional
+        Called with the finished file before it takes the name `out`.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def open_table(
             f"{str(out)!r} names no format that can be written; "
             f"end it in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
-    return _whole(PartFile(out), suffix, layout)
+    return _whole(PartFile(out, before), suffix, layout)
 
 
 @contextmanager
@@ -93,6 +96,28 @@ def _whole(part: PartFile, suffix: str, layout: _Layout) -> Iterator[TableSink]:
             yield TableSink(lambda tagged: part.write(_json(layout.nested_row(tagged)) + "\n"))
         else:
             yield _delimited(part.write, layout, "," if suffix == ".csv" else "\t")
+
+
+class Cells:
+    """The rows of a table as text, before any format's own ways: what a reader finds in its cells.
+
+    Parameters
+    ----------
+    groups, promised
+        As in `open_table`.
+    """
+
+    def __init__(self, groups: Sequence[str], *, promised: bool = False) -> None:
+        self._layout = _Layout(tuple(groups), scores=False, promised=promised)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header."""
+        return self._layout.columns
+
+    def of(self, tagged: Tagged) -> list[str]:
+        """Return one row."""
+        return self._layout.text_row(tagged)
 
 
 class TableSink:
@@ -129,6 +154,11 @@ class _Layout:
     groups: tuple[str, ...]
     scores: bool
     promised: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header of the text formats."""
+        return (*_COLUMNS, "tags", *self.groups, *(("review",) if self.promised else ()))
 
     def text_row(self, tagged: Tagged) -> list[str]:
         """Return the row as CSV has it, before its guard against formulas."""
@@ -207,7 +237,7 @@ def _row_writer(
 
 def _delimited(write: Callable[[str], object], layout: _Layout, delimiter: str) -> TableSink:
     put = _row_writer(write, delimiter)
-    put((*_COLUMNS, "tags", *layout.groups, *(("review",) if layout.promised else ())))
+    put(layout.columns)
 
     def add(tagged: Tagged) -> None:
         key, path, *texts = layout.text_row(tagged)

@@ -120,7 +120,7 @@ class VectorStore:
             _SCHEMA,
             FORMAT,
             subject=f"The workspace {workspace}",
-            remedy="and pictures are encoded again",
+            remedy=f"delete {DATABASE} there and pictures are encoded again",
             wal=True,
         )
         return cls(database)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -11,7 +11,12 @@ from fashiontag.catalog.families import find_families
 from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
 from fashiontag.heads.calibration import candidates
+from fashiontag.heads.features import titled
 from fashiontag.heads.groups import group_spans
+from fashiontag.heads.lexical import TitleMatcher
+from fashiontag.heads.local import Directions
+from fashiontag.heads.statistics import unit
+from fashiontag.heads.zeroshot import Evidence
 from fashiontag.metrics import (
     average_precision_score,
     f1_score,
@@ -21,13 +26,17 @@ from fashiontag.metrics import (
     micro_average_precision,
     precision_at,
 )
+from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fashiontag.heads.features import Features
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.training import Training
+    from fashiontag.heads.zeroshot import Scores
     from fashiontag.metrics import GroupFigures
+    from fashiontag.workspace import Workspace
 
     Floats = NDArray[np.float32]
     Points = tuple[tuple[float, float], ...]
@@ -155,7 +164,35 @@ class Judged:
     promises: Floats
 
 
-def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Products, where they lie and what zero-shot says of them, over all labels of their space."""
+
+    rows: Training
+    at: Directions
+    scores: Scores
+
+    @classmethod
+    def of(cls, workspace: Workspace, features: Features, rows: Training) -> Self:
+        """Let zero-shot judge products by their stored vectors."""
+        words = TitleMatcher(rows.space).score(rows.texts)
+        images, titles = rows.images.astype(np.float32), rows.titles.astype(np.float32)
+        evidence = Evidence(images, titles, titled(rows.texts) | words.any(axis=1), words)
+        at = Directions(
+            unit(images - features.image),
+            unit(titles - features.title) * titled(rows.texts)[:, None],
+        )
+        return cls(rows, at, zero_shot(workspace, rows.space).score(evidence))
+
+    @property
+    def pair(self) -> tuple[Directions, Scores]:
+        """What a local head is fitted on."""
+        return self.at, self.scores
+
+
+def evaluate_probe(
+    workspace: Workspace, probe: Probe, held_out: Training
+) -> tuple[ProbeReport, tuple[str, ...]]:
     """Judge labelled products that the probe wasn't trained on.
 
     Returns the report and what to say: products that were in the training, or labels that the
@@ -191,6 +228,19 @@ def evaluate_probe(probe: Probe, held_out: Training) -> tuple[ProbeReport, tuple
     x, model = probe.features.of(held_out), probe.classifier
     families = find_families([key or None for key in held_out.image_keys], held_out.texts)
     judged = Judged(held_out, families, *model.by_part(x), model.predict_proba(x), *model.cuts(x))
+    if probe.local is not None:
+        whole = held_out.on_space(probe.whole)
+        scores = Observed.of(workspace, probe.features, whole).scores
+        told = probe.overlay(scores, probe.whole, x)
+        assert told.label_cuts is not None
+        columns = [probe.whole.column(tag) for tag in probe.space.tags]
+        promises = judged.promises if told.promises is None else told.promises[:, columns]
+        judged = replace(
+            judged,
+            fused=told.labels[:, columns],
+            thresholds=told.label_cuts[:, columns],
+            promises=promises,
+        )
     return report_on("held-out products", judged), tuple(warnings)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from fashiontag.catalog.annotations import Annotations
 from fashiontag.catalog.families import find_families
 from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
@@ -16,12 +18,14 @@ from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, moments
 from fashiontag.heads.fusion import TITLE_ONLY
 from fashiontag.heads.groups import group_spans
+from fashiontag.heads.local import MOST, SILENT, affordable, believed, fit_local
 from fashiontag.heads.prior import Prior, zero_shot_prior
 from fashiontag.heads.probe import Probe
+from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.training import Training, draw_shots
 from fashiontag.manifest import Manifest
 from fashiontag.metrics import label_rates
-from fashiontag.workflows.evaluate import Judged, ProbeReport, report_on
+from fashiontag.workflows.evaluate import Judged, Observed, ProbeReport, report_on
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 from fashiontag.workspace.prompts import zero_shot
 
@@ -29,20 +33,68 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.catalog import Catalog
-    from fashiontag.catalog.annotations import Annotations
+    from fashiontag.heads.local import LocalFit, Promise
     from fashiontag.heads.zeroshot import ZeroShot
+    from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
+
+    Floats = NDArray[np.float32]
+
+HeadName = Literal["local", "linear"]
+
+SEEN = 2_000
+"""Unlabelled products that a fit looks at."""
+
+SHOWN, ALIKE = 10, 4
+"""Products that a forecast shows, and how many of one tag."""
+
+SPENT = 0.75
+"""Share of zero-shot's expected wrong tags that a probe of an open group may make."""
 
 BELIEVED = 0.01
 """Share of labelled products on which "unknown" may win, and still be believed elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A product that a probe would tag otherwise; labels joined by ``|``, "" for none."""
+
+    id: str
+    title: str
+    group: str
+    before: str
+    after: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a probe would change on unlabelled products of the user's own catalogue.
+
+    Attributes
+    ----------
+    products, changed : int
+        Products that were looked at, and those of which some tag would change.
+    right, wrong : float
+        Expected change of right and of wrong tags, by the probe's own calibrated probabilities.
+    examples : tuple of Example
+        The most telling: at most four of a new tag, surest first.
+    """
+
+    products: int
+    changed: int
+    right: float
+    wrong: float
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
-    """A fitted probe, its report, and what to say about the data."""
+    """A fitted probe, its report, what it would change, and what to say about the data."""
 
     probe: Probe
     report: ProbeReport
+    forecast: Forecast
     warnings: tuple[str, ...]
     seconds: float
 
@@ -82,13 +134,46 @@ def fit_features(zero: ZeroShot, training: Training) -> tuple[Features, Prior]:
     return features, zero_shot_prior(features, zero, image, title)
 
 
+def unlabelled(
+    workspace: Workspace,
+    catalog: Catalog,
+    annotations: Annotations,
+    options: EmbedOptions = DEFAULTS,
+) -> Training | None:
+    """Return products of the catalogue that nobody labelled, at most `SEEN` drawn at random.
+
+    None where all are labelled.
+    """
+    left = np.setdiff1d(np.arange(len(catalog.items)), annotations.rows)
+    drawn = np.sort(np.random.default_rng(0).permutation(left)[:SEEN])
+    if not len(drawn):
+        return None
+    space = annotations.space
+    targets = np.full((len(drawn), space.size), -1, np.int8)
+    return gather(workspace, catalog, Annotations(drawn, space, targets, ()), options)[0]
+
+
+def _none_of(training: Training) -> Training:
+    """Return the training set without a product."""
+    return training.select(np.zeros(0, np.int64))
+
+
+def draw(training: Training, shots: int, seed: int = 0) -> tuple[Training, tuple[str, ...]]:
+    """Return so many products per label, one per family, and what to say of the draw."""
+    families = find_families([key or None for key in training.image_keys], training.texts)
+    rates = label_rates(training.targets)
+    rows = draw_shots(training.targets, families, shots, seed)
+    drawn = replace(training.select(rows), rates=rates)
+    return drawn, tuple(_realised(drawn, shots))
+
+
 def train_probe(
     workspace: Workspace,
     training: Training,
     *,
-    shots: int | None = None,
-    seed: int = 0,
-    precision: float | None = None,
+    catalogue: Training | None = None,
+    head: HeadName = "local",
+    promise: Promise | None = None,
     families: NDArray[np.int64] | None = None,
     report: bool = True,
 ) -> Trained:
@@ -100,10 +185,12 @@ def train_probe(
         Where the vectors come from, and where prompts are kept.
     training : Training
         From `gather`, or combined with an older probe's.
-    shots, seed : int
-        Draw this many products per label, one per family; None takes all.
-    precision : float or None
-        The precision to promise.
+    catalogue : Training or None
+        Products that nobody labelled, from `unlabelled`: what must not become worse.
+    head : {"local", "linear"}
+        What judges exclusive groups; with more than `MOST` labelled products it is always linear.
+    promise : Promise or None
+        The precision to promise, per group or per label.
     families : ndarray of shape (n,) or None
         Near-duplicates share a number; None finds them by picture and title.
     report : bool
@@ -118,26 +205,53 @@ def train_probe(
     warnings: list[str] = []
     if families is None:
         families = find_families([key or None for key in training.image_keys], training.texts)
-    if shots is not None:
-        rates = label_rates(training.targets)
-        rows = draw_shots(training.targets, families, shots, seed)
-        training = replace(training.select(rows), rates=rates)
-        families = families[rows]
-        warnings += _realised(training, shots)
-    training = _learnable(training, warnings)
-    zero, encoder = zero_shot(workspace, training.space), workspace.encoder
+    everything, few = training, len(training.ids) <= MOST
+    training = _learnable(training, warnings, local=head == "local" and few)
+    zero = zero_shot(workspace, training.space)
     features, prior = fit_features(zero, training)
     x = features.of(training)
     fit: dict[str, Any] = {"families": families, "prior": prior, "rates": training.rates}
     shape: dict[str, Any] = {"widths": features.widths, "groups": group_spans(training.space)}
-    model = ProbeClassifier(precision=precision, **shape)
+    wanted = {} if promise is None else promise._asdict()
+    model = ProbeClassifier(**wanted, **shape)
     model.fit(x, training.targets, **fit)
+    labelled, rest = (
+        Observed.of(workspace, features, rows)
+        for rows in (everything, catalogue or _none_of(everything))
+    )
+    _spare_open_groups(model, features, training.space, labelled, rest)
+    near = None
+    if head == "local" and few:
+        near = fit_local(
+            everything.space, labelled.pair, everything.targets, families, rest.pair, promise
+        )
     seconds = time.monotonic() - started
     by_title = np.full_like(model.left_out_, np.nan)
     if report and model.fuses_:
         by_title = ProbeClassifier(TITLE_ONLY, **shape).fit(x, training.targets, **fit).left_out_
+    judged = _left_out(model, x, training, families, by_title)
+    if near is not None:
+        judged = _beside(judged, near, everything.space)
+    found = report_on("training products, each judged by a fit without its family", judged)
+    blocks = [[setting.prior, setting.penalty] for setting in model.settings_]
+    settings = {"head": head, "precision": None, **wanted, "blocks": blocks}
+    manifest = _manifest(workspace, training, families, found, settings)
+    guards = _guards(zero, features, training)
+    local = near.head if near is not None and near.head.titled else None
+    probe = Probe(manifest, features, model, training, local, guards)
+    return Trained(probe, found, _forecast(probe, rest), tuple(warnings), seconds)
+
+
+def _left_out(
+    model: ProbeClassifier,
+    x: Floats,
+    training: Training,
+    families: NDArray[np.int64],
+    by_title: Floats,
+) -> Judged:
+    """Return what the linear head says of its own products, their families left out."""
     rows = model.sample_
-    judged = Judged(
+    return Judged(
         training.select(rows),
         families[rows],
         model.left_out_alone_,
@@ -145,8 +259,29 @@ def train_probe(
         model.left_out_,
         *model.cuts(x[rows]),
     )
-    found = report_on("training products, each judged by a fit without its family", judged)
-    manifest = Manifest(
+
+
+def _beside(judged: Judged, near: LocalFit, space: LabelSpace) -> Judged:
+    """Put what the local head says, families left out, in place of the linear head's."""
+    places = [space.column(tag) for tag in judged.rows.space.tags]
+    chances, cuts, promises = (one[:, places] for one in (near.chances, near.cuts, near.promises))
+    return replace(
+        judged,
+        fused=np.where(np.isnan(chances), judged.fused, chances),
+        thresholds=np.where(np.isnan(cuts), judged.thresholds, cuts),
+        promises=np.where(np.isnan(promises), judged.promises, promises),
+    )
+
+
+def _manifest(
+    workspace: Workspace,
+    training: Training,
+    families: NDArray[np.int64],
+    found: ProbeReport,
+    settings: dict[str, Any],
+) -> Manifest:
+    encoder = workspace.encoder
+    return Manifest(
         KIND,
         model=encoder.name,
         fingerprint=encoder.fingerprint,
@@ -160,16 +295,77 @@ def train_probe(
             "macro_average_precision": found.macro_ap,
             "micro_average_precision": found.micro_ap,
         },
-        settings={
-            "shots": shots,
-            "seed": seed,
-            "precision": precision,
-            "blocks": [[setting.prior, setting.penalty] for setting in model.settings_],
-        },
+        settings=settings,
     )
-    guards = _guards(zero, features, training)
-    probe = Probe(manifest, features, model, training, guards)
-    return Trained(probe, found, tuple(warnings), seconds)
+
+
+def _forecast(probe: Probe, rest: Observed) -> Forecast:
+    """Compare what a probe would give the catalogue with what zero-shot gives."""
+    space, rows = rest.rows.space, rest.rows
+    if not rows.ids:
+        return Forecast(0, 0, 0.0, 0.0)
+    after = probe.overlay(rest.scores, space, probe.features.of(rows))
+    decider = Decider(space)
+    was, is_ = (
+        space.multi_hot([[tag.tag for tag in row] for row in decider.decide(scores)])
+        for scores in (rest.scores, after)
+    )
+    move = is_.astype(np.float32) - was
+    chances = np.clip(after.labels, 0, 1)
+    found: list[Example] = []
+    seen = Counter[str]()
+    surest = np.where(move > 0, chances, 0).max(axis=1, initial=0)
+    for row in np.argsort(-surest, kind="stable")[: len(rows.ids)]:
+        for group in space.groups:
+            span = space.span(group.name)
+            if len(found) == SHOWN or not (move[row, span] > 0).any():
+                continue
+            names = np.array(group.names)
+            given = "|".join(names[is_[row, span]])
+            seen[given] += 1
+            if seen[given] <= ALIKE:
+                before = "|".join(names[was[row, span]])
+                sure = float(chances[row, span][is_[row, span]].max())
+                said = (rows.ids[row], rows.texts[row], group.name, before, given, sure)
+                found.append(Example(*said))
+    return Forecast(
+        products=len(rows.ids),
+        changed=int(move.any(axis=1).sum()),
+        right=float((move * chances).sum()),
+        wrong=float((move * (1 - chances)).sum()),
+        examples=tuple(found),
+    )
+
+
+def _spare_open_groups(
+    model: ProbeClassifier,
+    features: Features,
+    space: LabelSpace,
+    labelled: Observed,
+    rest: Observed,
+) -> None:
+    """Raise the thresholds of open groups until the catalogue gets no more wrong tags by them.
+
+    Expected ones, of the probe as of zero-shot, whose precision the labelled products tell.
+    """
+    seen = rest if len(rest.rows.ids) else labelled
+    chances = model.predict_proba(features.of(seen.rows))
+    for group in space.groups:
+        if group.exclusive:
+            continue
+        span, whole = space.span(group.name), labelled.rows.space
+        columns = [whole.column(tag) for tag in space.tags[span]]
+        position = whole.names.index(group.name)
+        given, told = (
+            one.scores.labels[:, columns] >= one.scores.cuts[:, [position]]
+            for one in (seen, labelled)
+        )
+        truth = labelled.rows.targets[:, columns]
+        trust = believed((told & (truth == 1)).sum(), (told & (truth >= 0)).sum())
+        sure = np.sort(chances[:, span], axis=None)[::-1]
+        silent = bool(given.any(axis=1).mean() < SILENT)
+        count = affordable(sure, SPENT * (1 - trust) * given.sum(), silent=silent)
+        model.raise_thresholds(span, float(sure[count - 1]) if count else 2.0)
 
 
 def _guards(zero: ZeroShot, features: Features, training: Training) -> tuple[str, ...]:
@@ -205,10 +401,17 @@ def _realised(training: Training, shots: int) -> list[str]:
     return sentences
 
 
-def _learnable(training: Training, warnings: list[str]) -> Training:
-    """Keep the labels that some products have and others haven't; say which are refused."""
+def _learnable(training: Training, warnings: list[str], *, local: bool) -> Training:
+    """Keep the labels that some products have and others haven't; say which are refused.
+
+    To the local head the rest of the catalogue is what hasn't the only label of an exclusive group.
+    """
     positives = (training.targets == 1).sum(axis=0)
     negatives = (training.targets == 0).sum(axis=0)
+    if local:
+        for group in training.space.groups:
+            if group.exclusive and len(group.labels) > 1:
+                negatives[training.space.span(group.name)] += 1
     tags = np.array(training.space.tags)
     refused = [f"{tag} (0)" for tag in tags[positives == 0]]
     if refused:

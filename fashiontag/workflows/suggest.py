@@ -12,6 +12,8 @@ from fashiontag.errors import CatalogError
 from fashiontag.heads.active import pick, uncertainty
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.statistics import unit
+from fashiontag.heads.training import Training
+from fashiontag.workflows.evaluate import Observed
 from fashiontag.workspace.embed import DEFAULTS, EmbedOptions, embed_all
 
 if TYPE_CHECKING:
@@ -111,17 +113,16 @@ def suggest(
     unclear = np.full(len(free), np.nan, np.float32)
     guesses: list[tuple[str, ...]] = [()] * len(free)
     if probe is not None:
-        every = embedded.read
-        titles = [every[row] for row in free]
-        chances = probe.classifier.predict_proba(probe.features.transform(seen, read, titles))
-        groups = group_spans(probe.space)
-        unclear = uncertainty(chances, groups)
-        best = [
-            chances[:, group.span].argmax(axis=1) + group.span.start
-            for group in groups
-            if group.exclusive
-        ]
-        guesses = [tuple(probe.space.tags[of[row]] for of in best) for row in range(len(free))]
+        rows = Training(
+            ids=tuple(catalog.items[row].id for row in free),
+            image_keys=tuple(keys[row] or "" for row in free),
+            texts=tuple(embedded.read[row] for row in free),
+            images=seen.astype(np.float16),
+            titles=read.astype(np.float16),
+            space=probe.whole,
+            targets=np.full((len(free), probe.whole.size), -1, np.int8),
+        )
+        unclear, guesses = _asked(workspace, probe, rows)
     chosen = rest[pick(x[rest], count, None if probe is None else unclear[rest])]
     purposes: tuple[tuple[Purpose, NDArray[np.int64]], ...]
     purposes = (("suggested", chosen), ("audit", drawn))
@@ -130,3 +131,26 @@ def suggest(
         for purpose, places in purposes
         for place in places
     )
+
+
+def _asked(
+    workspace: Workspace, probe: Probe, rows: Training
+) -> tuple[NDArray[np.float32], list[tuple[str, ...]]]:
+    """Return how unclear products are to a probe, and its guess in each exclusive group.
+
+    A product whose best guess is a label without an example is as unclear as can be: nobody has
+    told yet whether the guess is right.
+    """
+    space, taught = probe.whole, probe.training
+    scores = Observed.of(workspace, probe.features, rows).scores
+    chances = probe.overlay(scores, space, probe.features.of(rows)).labels
+    unclear = uncertainty(chances, group_spans(space))
+    shown = {tag for tag, y in zip(taught.space.tags, taught.targets.T, strict=True) if 1 in y}
+    strange = np.array([tag not in shown for tag in space.tags])
+    guesses = []
+    for group in group_spans(space):
+        if group.exclusive:
+            best = group.span.start + chances[:, group.span].argmax(axis=1)
+            unclear = np.where(strange[best], 1.0, unclear)
+            guesses.append([space.tags[column] for column in best])
+    return unclear.astype(np.float32), [*zip(*guesses, strict=True)] or [()] * len(rows.ids)

@@ -22,6 +22,7 @@ from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.index import Entry
+from fashiontag.workspace.decisions import Standing
 from fashiontag.workspace.embed import (
     DEFAULTS,
     Embedded,
@@ -32,6 +33,7 @@ from fashiontag.workspace.embed import (
 from fashiontag.workspace.neighbours import refresh_neighbours
 from fashiontag.workspace.prompts import zero_shot
 from fashiontag.workspace.receipts import Run, judge_digest
+from fashiontag.workspace.written import About, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,11 +65,14 @@ class Outputs:
         A contact sheet.
     inputs : tuple of Path
         What is read besides the pictures, and must not be written over.
+    overwrite : bool
+        Whether a table that somebody else made, or changed by hand, may be written over.
     """
 
     table: Path | None
     html: Path | None = None
     inputs: tuple[Path, ...] = ()
+    overwrite: bool = False
 
     def check(self, catalog: Catalog, *, scores: bool) -> None:
         """Refuse to write over what the run reads, or two results into one file; `UsageError`.
@@ -114,10 +119,12 @@ class TagSummary:
         the model's context; titles that say nothing, or that the model can't read.
     tagged : Mapping of str to int
         Per group, the items that have at least one label of it.
+    decided : int
+        Decisions of people that hold for these items.
     probabilities : bool
         Whether labelled products stand behind the scores; else they only rank.
     warnings : tuple of str
-        What was odd about the source.
+        What was odd about the source, and decisions of people that can't be given as they are.
     unchanged : bool
         Whether the run was left out, for it would have written what is there.
     seconds : float
@@ -137,6 +144,7 @@ class TagSummary:
     chunked_titles: int = 0
     silent_titles: int = 0
     tagged: Mapping[str, int] = field(default_factory=dict)
+    decided: int = 0
     probabilities: bool = True
     warnings: tuple[str, ...] = ()
     unchanged: bool = False
@@ -156,6 +164,8 @@ class Judge:
         Judges the labels that it knows, which are added to the space.
     statistics : Statistics or None
         None takes those that ship with the model.
+    standing : Standing or None
+        What people decided, which takes the place of what is found here; None judges alone.
     """
 
     def __init__(
@@ -164,10 +174,12 @@ class Judge:
         space: LabelSpace,
         probe: Probe | None = None,
         statistics: Statistics | None = None,
+        standing: Standing | None = None,
     ) -> None:
         self.workspace = workspace
         self.space = space if probe is None else space.with_(probe.space)
         self.probe = probe
+        self.standing = standing
         self._statistics = statistics
         self._matcher = TitleMatcher(self.space)
         self._decider = Decider(self.space)
@@ -201,7 +213,12 @@ class Judge:
                 evidence.images, evidence.titles, embedded.read
             )
             scored = self.probe.overlay(scored, self.head.space, features)
-        decided = self._decider.decide(scored)
+        found = self._decider.decide(scored)
+        pairs = zip(embedded.errors, found, strict=True)
+        tags = [() if error else tags for error, tags in pairs]
+        if self.standing is not None:
+            items = zip(embedded.items, tags, strict=True)
+            tags = [self.standing.over(item, own) for item, own in items]
         return [
             Tagged(
                 id=item.id,
@@ -209,7 +226,7 @@ class Judge:
                 title=item.title,
                 status="error" if error else "ok",
                 message=error,
-                tags=() if error else decided[row],
+                tags=tags[row],
                 scores=self._decider.all_scores(scored, row) if scores and not error else None,
             )
             for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True))
@@ -266,32 +283,36 @@ def tag(
     CatalogError, ForeignEncoderError
         The probe is damaged, or was trained with another model.
     OutputError, StoreError
-        A file can't be written.
+        A file can't be written, or the table there isn't as this program wrote it.
     """
     began = time.monotonic()
     if outputs is not None:
         outputs.check(catalog, scores=scores)
-    # The table of a run that may be left out: one on standard output is gone, and a contact sheet
-    # shows pictures, which are opened.
-    table = outputs.table if outputs is not None and outputs.html is None else None
-    judged_by = judge_digest(workspace, space, probe=probe, scores=scores) if table else ""
     loaded = None
     if probe is not None:
         from fashiontag.heads.artefact import load_probe
 
         loaded = load_probe(probe, workspace.encoder)
+    # The table of a run that may be left out: one on standard output is gone, and a contact sheet
+    # shows pictures, which are opened.
+    table = outputs.table if outputs is not None and outputs.html is None else None
+    judged_by = judge_digest(workspace, space, probe=probe, scores=scores) if table else ""
+    space = space if loaded is None else space.with_(loaded.space)
+    standing = Standing.of(workspace.store, catalog, space)
+    said = (*catalog.warnings, *standing.notes)
     if table is not None:
         kept = Run.of(workspace, table, catalog, judged_by).done()
         if kept is not None:
-            facts = {"encoded": 0, "warnings": catalog.warnings, "out": table, "unchanged": True}
+            facts = {"encoded": 0, "warnings": said, "out": table, "unchanged": True}
             return TagSummary(**kept | facts | {"seconds": time.monotonic() - began})
-    judge = Judge(workspace, space, loaded)
+    judge = Judge(workspace, space, loaded, standing=standing)
     with ExitStack() as stack:
         opened = (
             [] if outputs is None else _open_outputs(stack, outputs, catalog, judge, scores=scores)
         )
         summary = _run(judge, catalog, [*opened, *sinks], scores=scores, options=options)
     refresh_neighbours(workspace)
+    summary = replace(summary, decided=standing.decided, warnings=said)
     if outputs is not None:
         summary = replace(summary, out=outputs.table, html=outputs.html)
     if table is not None:
@@ -304,11 +325,22 @@ def _open_outputs(
     stack: ExitStack, outputs: Outputs, catalog: Catalog, judge: Judge, *, scores: bool
 ) -> list[Sink]:
     """Open the files of a run, having made sure that they can be written."""
-    from fashiontag.sinks.tables import open_table
+    from fashiontag.sinks.tables import Cells, open_table
 
-    promised = judge.probe is not None and judge.probe.promised
-    table = open_table(outputs.table, judge.space.names, scores=scores, promised=promised)
-    sinks: list[Sink] = [stack.enter_context(table)]
+    groups, promised = judge.space.names, judge.probe is not None and judge.probe.promised
+    sinks: list[Sink] = []
+    before = None
+    if outputs.table is not None:
+        recording = Written(judge.workspace.path, outputs.table).record(
+            About.of(outputs.table, catalog.root, judge.space),
+            Cells(groups, promised=promised),
+            {item.id for item in catalog.items},
+            overwrite=outputs.overwrite,
+        )
+        sinks.append(recorder := stack.enter_context(recording))
+        before = recorder.before
+    table = open_table(outputs.table, groups, scores=scores, promised=promised, before=before)
+    sinks.append(stack.enter_context(table))
     if outputs.html is not None:
         from fashiontag.catalog.images import load_image
         from fashiontag.sinks.contactsheet import open_report

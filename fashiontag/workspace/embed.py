@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder, Item, Pixels
+    from fashiontag.datamodels import Encoder, Item, Pixels, Vectors
     from fashiontag.workspace import Workspace
 
 WINDOW = 1024
 """Items looked up in the store at once: 21,000 items are 21 look-ups, a few milliseconds each."""
 
-BATCH_SIZE = 32
-"""Pictures per forward pass unless asked otherwise; beyond 32 a processor gains nothing."""
+_BATCH_SIZE = 32  # where neither the user nor the encoder says how many
+
+_ON_THE_WAY = 2  # batches that are with the model: one is copied to it while it computes the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,15 @@ class EmbedOptions:
 
     Attributes
     ----------
-    batch_size : int
-        Pictures per forward pass.
+    batch_size : int or None
+        Pictures per forward pass; None takes the encoder's ``batch_size``, where it has one.
     workers : int or None
         Threads that read and decode; None takes one per processor.
     progress : callable or None
         Called with the number of items that have just been finished.
     """
 
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
     workers: int | None = None
     progress: Callable[[int], None] | None = None
 
@@ -153,9 +154,16 @@ def embed(
     """
     workspace.store.name_model(workspace.encoder.fingerprint, workspace.encoder.name)
     stream = iter(items)
-    with ThreadPoolExecutor(options.workers or os.cpu_count() or 1, "decode", _give_way) as pool:
+    threads = _Threads(
+        ThreadPoolExecutor(options.workers or os.cpu_count() or 1, "decode", _give_way),
+        ThreadPoolExecutor(_ON_THE_WAY, "encode"),
+    )
+    try:
         while some := tuple(islice(stream, window)):
-            yield _embed_window(workspace, some, pool, options)
+            yield _embed_window(workspace, some, threads, options)
+    finally:  # who interrupts waits for what has begun, not for what is in the queue
+        for pool in (threads.decode, threads.encode):
+            pool.shutdown(cancel_futures=True)
 
 
 def embed_all(workspace: Workspace, items: Sequence[Item], options: EmbedOptions) -> Embedded:
@@ -187,10 +195,28 @@ def _give_way() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """Those that read and decode pictures, and those that hand batches of them to the model."""
+
+    decode: ThreadPoolExecutor
+    encode: ThreadPoolExecutor
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Places in a window, what was found of each, and the vectors of the pictures that are new."""
+
+    places: list[int]
+    found: list[Known]
+    new: list[str]
+    vectors: Future[Vectors]
+
+
 def _embed_window(
-    workspace: Workspace, items: tuple[Item, ...], pool: ThreadPoolExecutor, options: EmbedOptions
+    workspace: Workspace, items: tuple[Item, ...], threads: _Threads, options: EmbedOptions
 ) -> Embedded:
-    store, batch_size = workspace.store, options.batch_size
+    store = workspace.store
     # An encoder that doesn't say what it reads is taken to read everything.
     reads = getattr(workspace.encoder, "reads", bool)
     titles = [item.text for item in items]
@@ -203,42 +229,27 @@ def _embed_window(
     keys: list[str | None] = [entry.hash if entry else None for entry in known]
     errors = [(entry.error or "") if entry else "" for entry in known]
     rows = workspace.images.find([key or "" for key in keys])
+    missing = [place for place in range(len(items)) if rows[place] < 0 and not errors[place]]
+    batch_size = options.batch_size or _batch_size(workspace.encoder, missing)
     todo = [
-        [
-            position
-            for position in range(start, min(start + batch_size, len(items)))
-            if rows[position] < 0 and not errors[position]
-        ]
+        [place for place in missing if start <= place < start + batch_size]
         for start in range(0, len(items), batch_size)
     ]
     encoded = 0
-    # Two batches ahead keep the decoders busy while the model works, at a fixed cost in memory.
-    waiting: deque[list[Future[tuple[Known, Pixels | None]]]] = deque()
-    ahead = iter(todo)
-
-    def submit() -> None:
-        batch = next(ahead, None)
-        if batch is not None:
-            waiting.append([pool.submit(_load, items[p], workspace.encoder) for p in batch])
-
-    submit()
-    submit()
-    for number, batch in enumerate(todo):
-        loaded = [future.result() for future in waiting.popleft()]
-        submit()
-        for position, (found, _) in zip(batch, loaded, strict=True):
-            keys[position], errors[position] = found.hash, found.error or ""
-        encoded += _store_batch(workspace, loaded)
+    for number, batch in enumerate(_encode(workspace, items, todo, threads)):
+        for place, found in zip(batch.places, batch.found, strict=True):
+            keys[place], errors[place] = found.hash, found.error or ""
+        encoded += len(batch.new)
         store.remember(
             [
-                (*refs[position], found)
-                for position, (found, _) in zip(batch, loaded, strict=True)
-                if stamps[position]
+                (*refs[place], found)
+                for place, found in zip(batch.places, batch.found, strict=True)
+                if stamps[place]
             ]
         )
         if options.progress is not None:
             options.progress(min(batch_size, len(items) - number * batch_size))
-    if any(todo):
+    if missing:
         rows = workspace.images.find([key or "" for key in keys])
     return Embedded(
         items=items,
@@ -249,6 +260,59 @@ def _embed_window(
         encoded=encoded,
         chunked=chunked,
     )
+
+
+def _batch_size(encoder: Encoder, missing: Sequence[int]) -> int:
+    """Return what the encoder likes; it isn't asked, which may load it, where all is stored."""
+    return int(getattr(encoder, "batch_size", _BATCH_SIZE)) if missing else _BATCH_SIZE
+
+
+def _encode(
+    workspace: Workspace, items: Sequence[Item], todo: Sequence[list[int]], threads: _Threads
+) -> Iterator[_Batch]:
+    """Yield batches in their order, their new pictures stored, each content encoded once.
+
+    While the model computes one batch, the next is copied to it, the one before it is stored, and
+    two that follow are decoded, at a fixed cost in memory.
+    """
+    encoder = workspace.encoder
+    ahead = iter(todo)
+    decoding: deque[tuple[list[int], list[Future[tuple[Known, Pixels | None]]]]] = deque()
+    encoding: deque[_Batch] = deque()
+
+    def decode_next() -> None:
+        for places in islice(ahead, 1):
+            loads = [threads.decode.submit(_load, items[place], encoder) for place in places]
+            decoding.append((places, loads))
+
+    def store_first() -> _Batch:
+        batch = encoding.popleft()
+        if batch.new:
+            workspace.images.add(batch.new, batch.vectors.result())
+        return batch
+
+    for _ in range(2):
+        decode_next()
+    while decoding:
+        places, loads = decoding.popleft()
+        loaded = [load.result() for load in loads]
+        decode_next()
+        pictures = {
+            found.hash: pixels
+            for found, pixels in loaded
+            if found.hash is not None and pixels is not None
+        }
+        for batch in encoding:
+            for key in batch.new:
+                pictures.pop(key, None)
+        rows = workspace.images.find(list(pictures))
+        new = [key for key, row in zip(pictures, rows, strict=True) if row < 0]
+        vectors = threads.encode.submit(encoder.encode_images, [pictures[key] for key in new])
+        encoding.append(_Batch(places, [found for found, _ in loaded], new, vectors))
+        if len(encoding) == _ON_THE_WAY:
+            yield store_first()
+    while encoding:
+        yield store_first()
 
 
 def _load(item: Item, encoder: Encoder) -> tuple[Known, Pixels | None]:
@@ -263,18 +327,3 @@ def _load(item: Item, encoder: Encoder) -> tuple[Known, Pixels | None]:
         return Known(key), encoder.prepare(image)
     except ImageError as error:
         return Known(key, str(error)), None
-
-
-def _store_batch(workspace: Workspace, loaded: Sequence[tuple[Known, Pixels | None]]) -> int:
-    """Encode and store the pictures of a batch that are new, each content once; return how many."""
-    pixels = {
-        found.hash: picture
-        for found, picture in loaded
-        if found.hash is not None and picture is not None
-    }
-    rows = workspace.images.find(list(pixels))
-    new = [key for key, row in zip(pixels, rows, strict=True) if row < 0]
-    if new:
-        vectors = workspace.encoder.encode_images([pixels[key] for key in new])
-        workspace.images.add(new, vectors)
-    return len(new)

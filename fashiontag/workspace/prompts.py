@@ -25,13 +25,12 @@ def zero_shot(
 
     Of its prompts, only sentences new to the store are encoded.
     """
-    sentences = [group.sentences(label) for group in space.groups for label in group.labels]
-    sentences += [space.background + group.background for group in space.groups]
-    flat = [text for texts in sentences for text in texts]
+    said = sentences(space)
+    flat = [text for texts in said for text in texts]
     # Few enough at a time for a text tower that needs no torch, which a run that finds all pictures
     # in the store would import for the prompts alone: 4 s.
     rows = embed_texts(workspace, flat, at_once=FEW_TEXTS)
-    ends = np.cumsum([len(texts) for texts in sentences])
+    ends = np.cumsum([len(texts) for texts in said])
     vectors = np.split(workspace.texts.padded(rows, workspace.encoder.dim), ends[:-1])
     labels, backgrounds = ensemble(vectors[: space.size]), vectors[space.size :]
     constants = statistics or workspace.statistics
@@ -44,10 +43,22 @@ def zero_shot(
     return ZeroShot(space, labels, backgrounds, constants, reference)
 
 
-def _kinds_of_products(workspace: Workspace) -> Vectors:
-    """Return the vectors of what `ZeroShot` takes for its reference: the default's categories."""
+def sentences(space: LabelSpace) -> list[tuple[str, ...]]:
+    """Return the prompts of each label of a space, and after them each group's backgrounds."""
+    labels = [group.sentences(label) for group in space.groups for label in group.labels]
+    return labels + [space.background + group.background for group in space.groups]
+
+
+def reference_sentences() -> list[str]:
+    """Return what stands for all kinds of products: the default label file's categories."""
     kinds = load_labels(DEFAULT_LABELS).main
     assert kinds is not None
-    sentences = [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in kinds.names]
-    rows = embed_texts(workspace, sentences, at_once=FEW_TEXTS)
+    above = {label.parent for label in kinds.labels}
+    names = [name for name in kinds.names if name not in above]
+    return [DEFAULT_TEMPLATES[1].replace("{label}", name) for name in names]
+
+
+def _kinds_of_products(workspace: Workspace) -> Vectors:
+    """Return the vectors of what `ZeroShot` takes for its reference."""
+    rows = embed_texts(workspace, reference_sentences(), at_once=FEW_TEXTS)
     return workspace.texts.padded(rows, workspace.encoder.dim)

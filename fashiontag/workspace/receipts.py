@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import fashiontag
 from fashiontag.manifest import LIBRARIES, versions
+from fashiontag.workspace.decisions import revision
 from fashiontag.workspace.embed import WINDOW, content_key
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def judge_digest(
         repr(space),
         *(_file(path) for path in sorted(probe.rglob("*") if probe else ()) if path.is_file()),
         str(scores),
+        str(revision(workspace.path)),
     )
     return content_key("\0".join(parts).encode("utf-8", "surrogatepass"))
 

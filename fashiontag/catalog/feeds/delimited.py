@@ -1,0 +1,376 @@
+"""Feeds of lines and cells, read as they come: every cell as text, and where it stands in bytes.
+
+The bytes are kept beside the text, so that a cell can be filled in and all others stay as they are.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from fashiontag.catalog.tables import legacy_encoding
+from fashiontag.errors import CatalogError, UsageError
+from fashiontag.names import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_CHARACTERS = 4_000_000
+"""Of one row: the longest page of HTML that a shop keeps in a cell is some 100,000."""
+_MOST_LINES = 5_000
+_HEAD = 65_536
+_SAMPLE = 200_000
+_GZIP = b"\x1f\x8b"
+# The text of a file byte by byte: one character a byte, so that places in it are places in bytes.
+_BYTEWISE = "latin-1"
+
+
+@contextmanager
+def open_feed(path: str) -> Iterator[IO[bytes]]:
+    """Open a feed's bytes, unpacked if it is gzip; what the system says becomes one sentence.
+
+    Raises
+    ------
+    UsageError
+        There is no such file.
+    CatalogError
+        It can't be read to its end.
+    """
+    try:
+        with Path(path).open("rb") as raw:
+            packed = raw.read(2) == _GZIP
+            raw.seek(0)
+            if packed:
+                with gzip.open(raw, "rb") as unpacked:
+                    yield unpacked  # type: ignore[misc] # reads like one
+            else:
+                yield raw
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CatalogError(
+            f"{path} can't be unpacked: {error}; get the file again, it is damaged."
+        ) from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise UsageError(f"There is no file {path}; give an existing feed.") from error
+    except OSError as error:
+        raise CatalogError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+def head_of(path: str) -> bytes:
+    """Return the first bytes of a feed."""
+    with open_feed(path) as file:
+        return file.read(_HEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row.
+
+    Attributes
+    ----------
+    line : int
+        The number of its first line, from 1.
+    start : int
+        Where it begins in the unpacked file, in bytes.
+    raw : str
+        Its lines with their ends, byte by byte in feeds that are no UTF-16.
+    cells : list of str
+        As many as the header has.
+    ragged : bool
+        It has more cells than the header, or a quote that never closes.
+    short : bool
+        It has fewer; those that are missing are read as empty.
+    """
+
+    line: int
+    start: int
+    raw: str
+    cells: list[str]
+    ragged: bool = False
+    short: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    """How bytes are text: by one encoding, or by line where a file mixes UTF-8 with another."""
+
+    name: str
+    skip: int = 0
+    mixed: int = 0
+
+    @property
+    def wide(self) -> bool:
+        return self.name.startswith("utf-16")
+
+    @property
+    def raw(self) -> str:
+        return self.name if self.wide else _BYTEWISE
+
+    def text(self, raw: str) -> str:
+        """Return what bytes, given one character each, say."""
+        if self.wide or raw.isascii():
+            return raw
+        data = raw.encode(_BYTEWISE)
+        if self.mixed:
+            try:
+                return data.decode("utf-8")
+            except UnicodeDecodeError:
+                return data.decode("cp1252", "replace")
+        return data.decode(self.name, "replace")
+
+
+class Delimited:
+    """A feed of lines and cells.
+
+    Parameters
+    ----------
+    path : str
+        Text in any encoding, gzip or not; ``,``, ``;``, tab or ``|`` between cells.
+    anchors : iterable of str
+        Column names, folded: the delimiter is the one that shows most of them.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    delimiter, encoding : str
+    header : Record
+    mixed : int
+        Count of lines that are no UTF-8 in a file whose others are; they are read as Windows-1252.
+
+    Raises
+    ------
+    CatalogError
+        The file is empty or no text.
+    """
+
+    def __init__(self, path: str, anchors: Iterable[str] = ()) -> None:
+        self.path = path
+        self._encoding = _encoding_of(path)
+        self.encoding = self._encoding.name
+        self.mixed = self._encoding.mixed
+        with self._lines() as lines:
+            line, start, raw = next(lines, (0, 0, ""))
+            named = re.fullmatch(r"sep=(.)\s*", raw)  # Excel's own way to name the delimiter
+            if named:
+                line, start, raw = next(lines, (0, 0, ""))
+            if not raw:
+                raise CatalogError(f"{path} is empty; a feed with a header line was expected.")
+            self.delimiter = named.group(1) if named else self._best_delimiter(raw, anchors)
+            self.header = next(self._parsed(chain([(line, start, raw)], lines), 0))
+        while self.header.cells and not self.header.cells[-1].strip():
+            self.header.cells.pop()
+        self.columns = tuple(name.strip() for name in self.header.cells)
+        self._places = {fold(name): at for at, name in reversed([*enumerate(self.columns)])}
+
+    def place(self, *names: str) -> int | None:
+        """Return where the first of some columns is that the feed has."""
+        return next((self._places[name] for name in names if name in self._places), None)
+
+    def has(self, *names: str) -> bool:
+        """Return whether the feed has all of these columns."""
+        return all(name in self._places for name in names)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the rows below the header that say anything; the file is read as they are taken."""
+        with self._lines() as lines:
+            records = self._parsed(lines, len(self.columns))
+            for record in records:
+                if record.start > self.header.start and any(record.cells):
+                    yield record
+
+    def spans(self, record: Record) -> list[tuple[int, int]] | None:
+        """Return where the cells of a record are in the file, quotes included, in bytes.
+
+        None where they can't be told apart.
+        """
+        body = record.raw.rstrip("\r\n")
+        cell = _cell_pattern(self.delimiter)
+        spans, at = [], 0
+        while True:
+            found = cell.match(body, at)
+            end = found.end() if found else at
+            spans.append((at, end))
+            if end >= len(body) or body[end] != self.delimiter:
+                break
+            at = end + 1
+        if spans[-1][1] != len(body):
+            return None
+        if self._encoding.wide:
+            return [
+                (record.start + self._width(body[:start]), record.start + self._width(body[:end]))
+                for start, end in spans
+            ]
+        return [(record.start + start, record.start + end) for start, end in spans]
+
+    def raw_cell(self, record: Record, span: tuple[int, int]) -> str:
+        """Return what stands at a span of a record, quotes included."""
+        data = record.raw.encode(self._encoding.raw, "surrogatepass")
+        start = span[0] - record.start
+        return data[start : span[1] - record.start].decode(self._encoding.raw, "surrogatepass")
+
+    def encode(self, text: str) -> bytes | None:
+        """Return text in the file's encoding; None where that has no such letter."""
+        try:
+            return text.encode("utf-8" if self.mixed else self.encoding)
+        except UnicodeEncodeError:
+            return None
+
+    @contextmanager
+    def _lines(self) -> Iterator[Iterator[tuple[int, int, str]]]:
+        """Open the lines: their number, where they begin, and their bytes as text."""
+        with open_feed(self.path) as file:
+            yield self._numbered(file)
+
+    def _numbered(self, file: IO[bytes]) -> Iterator[tuple[int, int, str]]:
+        encoding = self._encoding
+        start = len(file.read(encoding.skip))
+        # newline="" keeps line ends, also those inside quoted cells
+        text = io.TextIOWrapper(file, encoding.raw, "surrogatepass", newline="")
+        number = 0
+        try:
+            while raw := text.readline(MOST_CHARACTERS):
+                number += 1
+                if len(raw) >= MOST_CHARACTERS:
+                    raise self._too_long(number)
+                yield number, start, raw
+                start += self._width(raw)
+        except UnicodeDecodeError as error:
+            raise CatalogError(
+                f"{self.path} breaks off in the middle of a letter; get the file again."
+            ) from error
+
+    def _width(self, raw: str) -> int:
+        return len(raw.encode(self.encoding, "surrogatepass")) if self._encoding.wide else len(raw)
+
+    def _too_long(self, line: int) -> CatalogError:
+        return CatalogError(
+            f"{self.path}, line {line}: a row of more than {MOST_CHARACTERS // 1_000_000} million "
+            "characters, or a quote that never closes; mend that line."
+        )
+
+    def _parsed(self, lines: Iterator[tuple[int, int, str]], width: int) -> Iterator[Record]:
+        """Yield rows; a quote that never closes costs its own line only.
+
+        A row over several lines is believed only if its quotes close and it has no more cells than
+        the header: otherwise a stray quote would swallow the products below it.
+        """
+        waiting: list[tuple[int, int, str]] = []  # read ahead, last first
+        while True:
+            first = waiting.pop() if waiting else next(lines, None)
+            if first is None:
+                return
+            number, start, raw = first
+            taken = [first]
+            cells, closed = self._cells(taken, waiting, lines)
+            ragged = not closed or (width > 0 and len(cells) > width and any(cells[width:]))
+            if ragged and len(taken) > 1:
+                waiting += reversed(taken[1:])
+                cells = self._encoding.text(raw).rstrip("\r\n").split(self.delimiter)
+            elif len(taken) > 1:
+                raw = "".join(line for _, _, line in taken)
+            short = len(cells) < width
+            if width and len(cells) != width:
+                cells = [*cells[:width], *[""] * (width - len(cells))]
+            yield Record(number, start, raw, cells, ragged, short)
+
+    def _cells(
+        self,
+        taken: list[tuple[int, int, str]],
+        waiting: list[tuple[int, int, str]],
+        lines: Iterator[tuple[int, int, str]],
+    ) -> tuple[list[str], bool]:
+        """Return the cells of the row that begins with a line, and whether its quotes close.
+
+        The lines that it goes on with are added to `taken`.
+        """
+        closed = True
+
+        def needed() -> Iterator[str]:
+            nonlocal closed
+            size = 0
+            yield self._encoding.text(taken[0][2])
+            # The reader comes back for another line only inside a quote that is open.
+            while len(taken) < _MOST_LINES:
+                more = waiting.pop() if waiting else next(lines, None)
+                if more is None:
+                    break
+                taken.append(more)
+                size += len(more[2])
+                if size > MOST_CHARACTERS:
+                    raise self._too_long(taken[0][0])
+                yield self._encoding.text(more[2])
+            closed = False
+
+        before = csv.field_size_limit(MOST_CHARACTERS)  # 131,072 is too few for some descriptions
+        try:
+            return next(csv.reader(needed(), delimiter=self.delimiter), []), closed
+        except csv.Error:
+            return self._encoding.text(taken[0][2]).rstrip("\r\n").split(self.delimiter), False
+        finally:
+            csv.field_size_limit(before)
+
+    def _best_delimiter(self, raw: str, anchors: Iterable[str]) -> str:
+        known = frozenset(anchors)
+
+        def worth(delimiter: str) -> tuple[int, int]:
+            cells = next(csv.reader([self._encoding.text(raw)], delimiter=delimiter))
+            return sum(fold(cell) in known for cell in cells), len(cells)
+
+        return max(",;\t|", key=worth)
+
+
+def _cell_pattern(delimiter: str) -> re.Pattern[str]:
+    sign = re.escape(delimiter)
+    return re.compile(rf'"(?:[^"]|"")*(?:"[^{sign}]*)?|[^{sign}]*')
+
+
+def _encoding_of(path: str) -> _Encoding:
+    with open_feed(path) as file:
+        head = file.read(_HEAD)
+        for mark, name in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+            if head.startswith(mark):
+                return _Encoding(name, len(mark))
+        zeros = head[:200].count(0)
+        if zeros * 4 >= len(head[:200]) > 0:  # Latin text in UTF-16 without its mark
+            return _Encoding("utf-16-le" if head[1] == 0 else "utf-16-be")
+        if zeros:
+            raise CatalogError(f"{path} is no text; export it as CSV in UTF-8.")
+        skip = 3 if head.startswith(codecs.BOM_UTF8) else 0
+        file.seek(0)
+        fit, unfit, sample = _lines_beyond_ascii(file)
+    if not unfit:
+        return _Encoding("utf-8", skip)
+    # By chance a line of another encoding is UTF-8 too, but one in ten isn't chance.
+    if fit * 10 >= unfit:
+        return _Encoding("utf-8", skip, unfit)
+    return _Encoding(legacy_encoding(sample), skip)
+
+
+def _lines_beyond_ascii(file: IO[bytes]) -> tuple[int, int, bytes]:
+    """Count lines with letters beyond ASCII that are UTF-8, and that aren't, and keep a few."""
+    fit = unfit = 0
+    sample = b""
+    while line := file.readline(4 * MOST_CHARACTERS):
+        if line.isascii():
+            continue
+        if len(sample) < _SAMPLE:
+            sample += line[:_SAMPLE]
+        try:
+            line.decode("utf-8")
+            fit += 1
+        except UnicodeDecodeError:
+            unfit += 1
+    return fit, unfit, sample
+
+
+def cell_of(record: Record, place: int | None) -> str:
+    """Return a cell without its outer blanks, "" where there is no such column."""
+    return "" if place is None else record.cells[place].strip()

@@ -1,0 +1,159 @@
+"""``fashiontag decisions``: what people decided, brought in, listed, taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 (read at run time)
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fashiontag.cli import options, output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fashiontag.workspace.decisions import Event
+
+SHOWN = 20
+"""Decisions that are drawn after an import or an undo; the list has all."""
+
+
+@options.command
+def decisions(
+    action: Annotated[
+        Literal["import", "list", "undo"],
+        typer.Argument(
+            metavar="import|list|undo",
+            help="Take over what was corrected in a table; list what holds; take the last import "
+            "back.",
+        ),
+    ],
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="For import: a table that `tag` wrote (.csv .tsv .jsonl .parquet) and somebody "
+            "corrected, or saved as .xlsx. A cleared cell means: none of these.",
+        ),
+    ] = None,
+    *,
+    of: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE", help="What FILE is a corrected copy of, if that can't be told."
+        ),
+    ] = None,
+    new_labels: Annotated[
+        bool,
+        typer.Option("--new-labels", help="Keep labels that the label file doesn't have."),
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who decided; default: the user here.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List every event, also what holds no more.")
+    ] = False,
+    place: options.Place,
+) -> None:
+    """Keep what people decide: it outranks what the program finds, whatever is tagged again."""
+    from fashiontag.errors import UsageError
+
+    if (action == "import") != (table is not None):
+        raise UsageError(
+            "decisions import needs a FILE, a corrected table of tags."
+            if action == "import"
+            else f"decisions {action} takes no FILE, not {str(table)!r}."
+        )
+    if action != "import" and not place.workspace.is_dir():
+        raise UsageError(
+            f"There is no workspace {place.workspace}; run fashiontag tag first, or name another "
+            "one with --workspace."
+        )
+    if table is not None:
+        _import(table, of, by, place, new_labels=new_labels)
+    elif action == "undo":
+        _undo(by, place)
+    else:
+        _list(place, everything=everything)
+
+
+def _import(
+    table: Path, of: Path | None, by: str | None, place: options.Place, *, new_labels: bool
+) -> None:
+    from fashiontag.workflows.corrections import import_table
+
+    done = import_table(place.workspace, table, of=of, new_labels=new_labels, by=by)
+    output.warn(*done.notes)
+
+    def draw() -> None:
+        _draw(done.decided)
+        known = done.corrections - len(done.decided)
+        output.results.print(
+            f"{_count(len(done.decided))} from {table}"
+            + (f", {known:,} more were decided so before" if known else "")
+            + ("; `fashiontag tag` gives them from now on." if done.decided else "."),
+            markup=False,
+            soft_wrap=True,
+        )
+        if not done.taken_over:
+            output.results.print(
+                f"{table} holds other changes too, so `tag` won't write over it: give it another "
+                "--out, or --overwrite to lose them.",
+                markup=False,
+                soft_wrap=True,
+            )
+
+    output.show(done, draw)
+
+
+def _undo(by: str | None, place: options.Place) -> None:
+    from fashiontag.workspace.decisions import Decisions
+
+    with Decisions.open(place.workspace) as kept:
+        events = kept.undo(by=by)
+
+    def draw() -> None:
+        _draw(events)
+        output.results.print(f"{_count(len(events))} taken back.")
+
+    output.show({"undone": events}, draw)
+
+
+def _list(place: options.Place, *, everything: bool) -> None:
+    from fashiontag.workspace.decisions import Decisions
+
+    with Decisions.open(place.workspace) as kept:
+        events = kept.events() if everything else tuple(kept.current().values())
+
+    def draw() -> None:
+        _draw(events, most=None)
+        output.results.print(
+            f"{len(events):,} events." if everything else f"{_count(len(events))}."
+        )
+
+    output.show({"decisions": events}, draw)
+
+
+def _draw(events: Sequence[Event], most: int | None = SHOWN) -> None:
+    from rich.text import Text
+
+    if not events:
+        return
+    table = output.table("when", "who", "picture", "group", "was", "is")
+    for event in events[:most]:
+        texts = (
+            event.at.replace("T", " ")[:16],
+            event.by,
+            event.item,
+            event.group,
+            " | ".join(event.was) or "–",
+            "undecided" if event.labels is None else " | ".join(event.labels) or "none of these",
+        )
+        table.add_row(*map(Text, texts))
+    output.results.print(table)
+    if most is not None and len(events) > most:
+        output.results.print(f"and {len(events) - most:,} more.", style="dim")
+
+
+def _count(number: int) -> str:
+    return "1 decision" if number == 1 else f"{number:,} decisions"

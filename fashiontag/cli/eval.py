@@ -1,0 +1,132 @@
+"""``fashiontag eval``: labelled products beside tags, in plain words."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 (read at run time)
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fashiontag.cli import options, output
+
+if TYPE_CHECKING:
+    from fashiontag.verdicts import Verdict
+
+SHOWN = 12
+"""Labels with the most mistakes that are drawn; --json has all."""
+
+
+@options.command
+def eval(  # noqa: A001 (named as its command)
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="LABELS", help="A table of labelled products, as probe-train takes it."
+        ),
+    ],
+    *,
+    tags: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Judge this table of tags.")
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Judge what `tag` would give these pictures."),
+    ] = None,
+    labels: options.LabelsOption = None,
+    probe: options.ProbeOption = None,
+    key_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of LABELS to join by.")
+    ] = None,
+    columns: options.Columns,
+    model: options.Model,
+    effort: options.Effort,
+) -> None:
+    """Say how much is right, wrong and left empty, per group and label, with examples."""
+    from fashiontag.errors import UsageError
+    from fashiontag.workflows import compare
+
+    if (tags is None) == (images is None):
+        raise UsageError("eval needs one of --tags FILE and --images SOURCE.")
+    if tags is not None:
+        found, warnings = compare.compare_table(table, tags, model.workspace, id_column=key_column)
+        judge = f"{tags} never gives"
+    else:
+        found, warnings = _of_pictures(
+            table, str(images), labels, probe, key_column, columns, model, effort
+        )
+        judge = "the label file and the probe don't have"
+    output.warn(*warnings)
+    output.show({**output.plain(found), "warnings": warnings}, lambda: _draw(found, judge))
+
+
+def _of_pictures(
+    table: str,
+    images: str,
+    labels: str | None,
+    probe: Path | None,
+    key_column: str | None,
+    columns: options.Columns,
+    model: options.Model,
+    effort: options.Effort,
+) -> tuple[Verdict, tuple[str, ...]]:
+    from fashiontag.heads.artefact import load_probe
+    from fashiontag.labels import load_labels
+    from fashiontag.workflows.compare import compare_pictures
+    from fashiontag.workflows.tag import Judge
+
+    catalog = columns.read(images)
+    space = load_labels(labels)
+    with (
+        model.open() as workspace,
+        output.progress("Judging", len(catalog.items)) as advance,
+    ):
+        loaded = load_probe(probe, workspace.encoder) if probe else None
+        judging = Judge(workspace, space, loaded)
+        settings = effort.embed_options(advance)
+        return compare_pictures(table, catalog, judging, id_column=key_column, options=settings)
+
+
+def _draw(found: Verdict, judge: str) -> None:
+    from rich.text import Text
+
+    say = output.results.print
+    say(f"Right {found.right:,}. Wrong {found.wrong:,}. Left empty {found.empty:,}.")
+    groups = output.table("group", ">right", ">wrong", ">left empty")
+    for group in found.groups:
+        groups.add_row(Text(group.group), *_figures(group.right, group.wrong, group.empty))
+    say(groups)
+    worst = sorted(found.labels, key=lambda one: -(one.wrong + one.empty))[:SHOWN]
+    labels = output.table("label", ">right", ">wrong", ">left empty", "for example")
+    for one in worst:
+        if one.wrong + one.empty:
+            seen = [
+                f"{example.id}: {' | '.join(example.said) or 'nothing'}"
+                + (f", not {' | '.join(example.true)}" if example.said and example.true else "")
+                for example in one.examples
+            ]
+            name = Text(f"{one.group}={one.label or 'none of these'}")
+            labels.add_row(name, *_figures(one.right, one.wrong, one.empty), Text("\n".join(seen)))
+    if labels.row_count:
+        say(labels)
+    if found.unknown:
+        names = [f"{tag} ({count})" for tag, count in found.unknown.items()]
+        more = ", …" if len(names) > 8 else ""
+        say(
+            f"{sum(found.unknown.values()):,} of the wrong and empty ones have labels that {judge}:"
+            f" {', '.join(names[:8])}{more}.",
+            markup=False,
+            soft_wrap=True,
+        )
+    judged = found.right + found.wrong
+    share = f"{found.right / judged:.1%}" if judged else "–"
+    given = f"{judged / (judged + found.empty):.1%}" if judged + found.empty else "–"
+    say(
+        f"Details: {found.products:,} products; of what is given {share} is right; of the answers "
+        f"{given} are given.",
+        style="dim",
+        markup=False,
+    )
+
+
+def _figures(*counts: int) -> list[str]:
+    return [f"{count:,}" for count in counts]

@@ -1,0 +1,581 @@
+"""What a few labelled products add to zero-shot: a local residual on its probabilities.
+
+``P(y | x) = P_zs(y | x) + Σ_i k(x, x_i) α_iy`` with ``α = (K + Λ)⁻¹ (Y - P_zs)``: kernel ridge
+regression centred on zero-shot (ProKeR, Bendou et al., CVPR 2025, is the nearest published form).
+``x_i`` are the labelled products and, with residual 0, unlabelled ones that zero-shot gives a label
+("anchors": Titsias et al., ICLR 2020, regularise functions so). They hold zero-shot where nobody
+corrected it, for what people label is no fair sample: corrections are errors, every one.
+
+What is given then follows a budget. Counted over the user's own catalogue, what a fit newly gives
+may be expected to be wrong at most as often as what it takes back or replaces was. Where it can't
+show that, zero-shot's answers stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from fashiontag.heads.calibration import candidates, promise_thresholds
+from fashiontag.heads.groups import GroupSpan
+from fashiontag.heads.statistics import unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fashiontag.heads.zeroshot import Scores
+    from fashiontag.labels import LabelSpace
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+MOST = 1_500
+"""Labelled products up to which groups are judged so; with more the linear head knows enough."""
+
+# Chosen on val: shelves, paths and invented names, pictures with plain titles and without.
+SHARPNESS = 2.0
+"""k = exp(-2 (1 - cosine)): a product as good as unlike a labelled one takes an eighth of it."""
+NOISE = 0.1
+ANCHOR_NOISE = 2.0
+"""Λ of labelled products and of anchors: without anchors 40 corrections of shelves lose 178 of
+1,119 right ones, with them 20 to 30, and win more."""
+ANCHORS = 800
+MARGIN = 0.2
+"""How much likelier a label has to be than zero-shot's own to take its place."""
+KEPT = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Calibrated probabilities, one of them chosen, below which zero-shot's own label is taken back."""
+LOST = 0.15
+"""Right ones that may be expected to be lost for each that is expected to be mended."""
+PRICE = 1.5
+"""What an expected wrong one costs, in wrong ones that were taken away: a margin for a calibration
+that few products fit."""
+SILENT, ALLOWED = 0.05, 0.05
+"""Share of products below which zero-shot counts as silent, and of errors that are then allowed."""
+LEAST = 0.35
+FAIR = 20.0
+"""Products as whose word it is taken that labels were drawn as often as the catalogue has them."""
+TRUST = (4.0, 1.0)
+"""Zero-shot's labels are right in four of five cases, as firmly as five products would say so."""
+_TINY = 1e-4
+
+
+class Directions(NamedTuple):
+    """Products as the kernel compares them: unit rows of shape (n, d), zeros without a title."""
+
+    image: Floats
+    title: Floats
+
+    def of(self, rows: Ints | Bools) -> Directions:
+        """Return some of the products."""
+        return Directions(self.image[rows], self.title[rows])
+
+    @property
+    def titled(self) -> Bools:
+        """Which products have a title."""
+        return np.asarray(self.title.any(axis=1))
+
+
+def similarity(one: Directions, other: Directions, *, fuses: bool) -> Floats:
+    """Return the kernel of n and m products, shape (n, m), in [0, 1].
+
+    With ``fuses`` of the mean of picture's and title's cosine, else of the picture's alone.
+    """
+    cosine = one.image @ other.image.T
+    if fuses:
+        cosine = (cosine + one.title @ other.title.T) / 2
+    return np.asarray(np.exp(-SHARPNESS * (1 - cosine)), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidenced:
+    """Products with what zero-shot says of one exclusive group.
+
+    Attributes
+    ----------
+    at : Directions
+    zero : ndarray of shape (n, k + 1), float32
+        Its probabilities, the last column "none of these".
+    given : ndarray of shape (n,), bool
+        Whether it gives its best label.
+    """
+
+    at: Directions
+    zero: Floats
+    given: Bools
+
+    def of(self, rows: Ints | Bools) -> Evidenced:
+        """Return some of the products."""
+        return Evidenced(self.at.of(rows), self.zero[rows], self.given[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of n products in one group.
+
+    Attributes
+    ----------
+    chances : ndarray of shape (n, k + 1), float32
+        Rows sum to 1 at most; the last column is "none of these".
+    cut : ndarray of shape (n,), float32
+        The probability from which the best label is given.
+    """
+
+    chances: Floats
+    cut: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class LocalGroup:
+    """One exclusive group, judged with titles or without.
+
+    Attributes
+    ----------
+    keys : ndarray of shape (m,), int64
+        Rows of the head's keys (labelled products, then the catalogue's) that take part.
+    alpha : ndarray of shape (m, k + 1), float32
+    shift : float
+        What zero-shot's own labels are made likelier by, in logits.
+    line : tuple of two float
+        Intercept and slope of the logit of a newly given label.
+    margin : float
+        How much likelier a label has to be than zero-shot's own to take its place.
+    kept : float
+        Calibrated probability from which zero-shot's own label is given.
+    cut : float
+        The same of a label that zero-shot didn't give; above 1 where none is.
+    promises : ndarray of shape (k,), float32
+        Probabilities from which labels may be published; inf where nothing can be promised.
+    """
+
+    keys: Ints
+    alpha: Floats
+    shift: float
+    line: tuple[float, float]
+    margin: float
+    kept: float
+    cut: float
+    promises: Floats
+
+    def judge(self, zero: Floats, given: Bools, moved: Floats) -> Verdict:
+        """Judge n products whose residuals are known; shapes (n, k + 1), (n,), (n, k + 1)."""
+        chances = _shares(zero + moved)
+        stays, replaced = _states(zero, given, chances, self.margin)
+        own = zero.argmax(axis=1)
+        best = np.where(stays, own, chances.argmax(axis=1))
+        every = np.arange(len(zero))
+        sure = chances[every, best]
+        calm = np.where(stays, _shifted(sure, self.shift), _on_line(sure, self.line))
+        calm = np.where(replaced | (best == zero.shape[1] - 1), sure, calm)
+        chances *= ((1 - calm) / np.maximum(1 - sure, _TINY))[:, None]
+        # What stays is not to be beaten by "none of these" because the group is little trusted.
+        firm = stays & (calm >= self.kept)
+        chances[firm] = np.minimum(chances[firm], calm[firm, None])
+        chances[every, best] = calm
+        cut = np.where(stays, self.kept, np.where(replaced, 0.0, self.cut))
+        return Verdict(chances, cut.astype(np.float32))
+
+
+class Promise(NamedTuple):
+    """A precision that is promised, of a group's labels together or of each."""
+
+    precision: float
+    together: bool = True
+
+
+class Fitted(NamedTuple):
+    """A group, and what it says of its labelled products without their families."""
+
+    group: LocalGroup
+    left_out: Verdict
+
+
+def fit_group(
+    labelled: Evidenced,
+    targets: Floats,
+    families: Ints,
+    catalogue: Evidenced,
+    *,
+    fuses: bool,
+    promise: Promise | None = None,
+) -> Fitted:
+    """Fit one exclusive group.
+
+    Parameters
+    ----------
+    labelled : Evidenced
+        m products.
+    targets : ndarray of shape (m, k + 1), float32
+        One 1 a row; the last column is "none of these".
+    families : ndarray of shape (m,), int64
+    catalogue : Evidenced
+        Unlabelled products, drawn at random.
+    fuses : bool
+        Whether titles take part.
+    promise : Promise or None
+        What precision to promise.
+    """
+    m = len(targets)
+    anchors = np.flatnonzero(catalogue.given)[:ANCHORS]
+    held = catalogue.of(anchors)
+    keys = Directions(
+        np.vstack([labelled.at.image, held.at.image]), np.vstack([labelled.at.title, held.at.title])
+    )
+    gram = similarity(keys, keys, fuses=fuses).astype(np.float64)
+    noise = NOISE / _fairness(targets, catalogue.zero)
+    gram[np.diag_indices_from(gram)] += np.append(noise, np.full(len(anchors), ANCHOR_NOISE))
+    inverse = np.linalg.inv(gram)
+    residual = np.zeros((len(gram), targets.shape[1]))
+    residual[:m] = targets - labelled.zero
+    alpha = np.asarray(inverse @ residual, np.float64)
+    kin = np.concatenate([families, families.max(initial=0) + 1 + np.arange(len(anchors))])
+    moved = (residual - _errors(inverse, alpha, kin)).astype(np.float32)
+    other = np.setdiff1d(np.arange(len(catalogue.given)), anchors)
+    others = catalogue.of(other)
+    all_moved = np.zeros_like(catalogue.zero)
+    all_moved[anchors] = moved[m:]
+    all_moved[other] = similarity(others.at, keys, fuses=fuses) @ alpha
+    budget = _budgeted(labelled, targets, moved[:m], catalogue, all_moved)
+    size = targets.shape[1] - 1
+    nothing = np.full(size, np.inf, np.float32)
+    places = np.append(np.arange(m), m + anchors)
+    group = LocalGroup(places, alpha.astype(np.float32), *budget, nothing)
+    left_out = group.judge(labelled.zero, labelled.given, moved[:m])
+    if promise is not None:
+        spans = (GroupSpan(slice(0, size), exclusive=True),)
+        offered = candidates(left_out.chances[:, :-1], spans)
+        truth = targets[:, :-1].astype(np.int8)
+        units = spans if promise.together else None
+        found = promise_thresholds(offered, truth, families, promise.precision, units)
+        group = replace(group, promises=found)
+    return Fitted(group, left_out)
+
+
+def _fairness(targets: Floats, zero: Floats) -> Floats:
+    """Return what each labelled product weighs, shape (m,), at most 1.
+
+    Of a label that was labelled far more often than the catalogue seems to have it, a product
+    weighs less: sixteen of one label and none of its neighbours say nothing of where it ends.
+    """
+    labels = zero[:, :-1].sum(axis=0)
+    if not labels.any():
+        return np.ones(len(targets), np.float32)
+    share = labels / labels.sum()
+    labelled = (targets[:, :-1].sum(axis=0) + FAIR * share) / (len(targets) + FAIR)
+    weight = np.append(np.clip(share / labelled, 0.05, 1.0), 1.0)
+    return np.asarray(weight[targets.argmax(axis=1)], np.float32)
+
+
+def _errors(inverse: NDArray[Any], alpha: NDArray[Any], families: Ints) -> Floats:
+    """Return the errors that each family has when it isn't in the fit: (A_FF)⁻¹ α_F."""
+    out = np.asarray(alpha / np.diag(inverse)[:, None])
+    _, member, sizes = np.unique(families, return_inverse=True, return_counts=True)
+    for family in np.flatnonzero(sizes > 1):
+        rows = np.flatnonzero(member == family)
+        out[rows] = np.linalg.solve(inverse[np.ix_(rows, rows)], alpha[rows])
+    return np.asarray(out, np.float32)
+
+
+def _budgeted(
+    labelled: Evidenced, targets: Floats, moved: Floats, catalogue: Evidenced, all_moved: Floats
+) -> tuple[float, tuple[float, float], float, float, float]:
+    """Return shift and line from left-out scores, the margin, and the cuts in the budget."""
+    none = targets.shape[1] - 1
+    every = np.arange(len(targets))
+    chances = _shares(labelled.zero + moved)
+    best = chances.argmax(axis=1)
+    fresh = ~labelled.given & (best < none)
+    line = _line(chances[every, best][fresh], targets[every, best][fresh])
+    zero, given = catalogue.zero, catalogue.given
+    if not len(given):
+        zero, given, all_moved = labelled.zero, labelled.given, moved
+    chances, rows = _shares(zero + all_moved), np.arange(len(zero))
+    # Of products that all have one label nobody can tell where it ends: nothing takes its place.
+    margin = MARGIN if (targets.sum(axis=0) > 0).sum() > 1 else 1.0
+    stays, replaced = _states(zero, given, chances, margin)
+    own, best = zero.argmax(axis=1), chances.argmax(axis=1)
+    shift = _shift(chances[rows, own][stays], _trust(labelled, targets, catalogue))
+    kept = _shifted(chances[rows, own], shift)
+    new = ~given & (best < none)
+    fresh_first = np.sort(_on_line(chances[rows, best][new], line))[::-1]
+    gain = chances[rows, best] - chances[rows, own]
+    fixed = Balance(
+        saved=float(gain[replaced].sum()),
+        lost=float(chances[rows, own][replaced].sum()),
+        mended=float(chances[rows, best][replaced].sum()),
+    )
+    silent = bool(given.mean() < SILENT)
+    return shift, line, margin, *_cuts(kept[stays], fresh_first, fixed, silent=silent)
+
+
+class Balance(NamedTuple):
+    """Expected numbers: wrong ones taken away, right ones lost, wrong or empty ones mended."""
+
+    saved: float
+    lost: float
+    mended: float
+
+
+def _cuts(stays: Floats, fresh: Floats, fixed: Balance, *, silent: bool) -> tuple[float, float]:
+    """Return the two cuts under which most is right, within the budget.
+
+    Parameters
+    ----------
+    stays : ndarray of shape (n,)
+        Calibrated probabilities of zero-shot's own labels.
+    fresh : ndarray of shape (m,)
+        Those of labels that it didn't give, highest first.
+    fixed : Balance
+        Of the labels that take another's place.
+    silent : bool
+        Whether zero-shot gives next to nothing in this group.
+    """
+    won = np.cumsum(fresh)
+    best, chosen = -np.inf, (0.0, 2.0)
+    for kept in (0.0, *KEPT):
+        back = stays[stays < kept]
+        count = affordable(fresh, fixed.saved + float((1 - back).sum()), silent=silent)
+        lost = fixed.lost + back.sum()
+        mended = fixed.mended + (won[count - 1] if count else 0.0)
+        if mended - lost > best and (kept == 0 or lost <= LOST * mended):
+            best = mended - lost
+            chosen = kept, max(float(fresh[count - 1]), LEAST) if count else 2.0
+    return chosen
+
+
+def affordable(sure: Floats, wrong: float, *, silent: bool) -> int:
+    """Return how many of some labels, surest first, may be given for so many expected errors.
+
+    Where zero-shot is silent it makes none, and one label in twenty may be wrong.
+    """
+    cost = PRICE * np.cumsum(1 - sure)
+    allowed = wrong + silent * ALLOWED * np.arange(1, len(sure) + 1)
+    fits = np.flatnonzero(cost <= allowed)
+    return int(fits[-1]) + 1 if len(fits) else 0
+
+
+def _trust(labelled: Evidenced, targets: Floats, catalogue: Evidenced) -> float:
+    """Return how often zero-shot's labels are right in this group, a Beta posterior's mean.
+
+    Where not one of the labelled products bears zero-shot out, they are corrections, and say
+    nothing of the rest. Else a label counts as often as the catalogue has it, not as often as it
+    was labelled.
+    """
+    own = labelled.zero.argmax(axis=1)
+    right = targets[np.arange(len(own)), own] > 0
+    if not (right & labelled.given).any():
+        return believed(0, 0)
+    size = targets.shape[1]
+    seen = np.bincount(own[labelled.given], minlength=size)
+    there = np.bincount(catalogue.zero.argmax(axis=1)[catalogue.given], minlength=size)
+    weight = np.ones(size)
+    if there.sum():
+        weight = np.clip(
+            there / there.sum() / np.maximum(seen / max(seen.sum(), 1), 1e-9), 0.1, 10.0
+        )
+    counts = weight[own[labelled.given]]
+    # Of labels that zero-shot gave none of these products, nothing was seen.
+    covered = there[seen > 0].sum() / max(there.sum(), 1) if there.sum() else 1.0
+    counts *= covered * len(counts) / counts.sum()
+    return believed(float(counts[right[labelled.given]].sum()), float(counts.sum()))
+
+
+def believed(right: float, given: float) -> float:
+    """Return how often zero-shot's labels are right, after so many were seen: a Beta posterior."""
+    return (TRUST[0] + right) / (sum(TRUST) + given)
+
+
+def _states(zero: Floats, given: Bools, chances: Floats, margin: float) -> tuple[Bools, Bools]:
+    """Mark the products that keep zero-shot's label, and those that get another for it."""
+    rows, own, best = np.arange(len(zero)), zero.argmax(axis=1), chances.argmax(axis=1)
+    ahead = chances[rows, best] > chances[rows, own] + margin
+    replaced = given & (best != own) & (best < zero.shape[1] - 1) & ahead
+    return given & ~replaced, replaced
+
+
+def _shares(values: Floats) -> Floats:
+    """Return probabilities: nothing below a tiny one, rows that sum to 1."""
+    floor = np.maximum(values, _TINY)
+    return np.asarray(floor / floor.sum(axis=1, keepdims=True), np.float32)
+
+
+def _shifted(sure: Floats, shift: float) -> Floats:
+    return np.asarray(expit(_logit(sure) + shift), np.float32)
+
+
+def _on_line(sure: Floats, line: tuple[float, float]) -> Floats:
+    return np.asarray(expit(line[0] + line[1] * _logit(sure)), np.float32)
+
+
+def _logit(sure: Floats) -> NDArray[np.float64]:
+    return np.asarray(logit(np.clip(sure.astype(np.float64), 0.01, 0.99)))
+
+
+def _shift(sure: Floats, trust: float) -> float:
+    """Return the logits by which probabilities have to be moved for their mean to be `trust`."""
+    from scipy.optimize import brentq
+
+    if not len(sure):
+        return 0.0
+    at = _logit(sure)
+    return float(brentq(lambda shift: expit(at + shift).mean() - trust, -10, 10))
+
+
+def _line(sure: Floats, right: Floats) -> tuple[float, float]:
+    """Fit Platt's line, drawn to the identity as firmly as 5 and 10 products would."""
+    from scipy.optimize import minimize
+
+    at, truth = _logit(sure), right.astype(np.float64)
+
+    def loss(line: NDArray[np.float64]) -> float:
+        z = line[0] + line[1] * at
+        drawn = 2.5 * line[0] ** 2 + 5.0 * (line[1] - 1) ** 2
+        return float((np.logaddexp(0.0, z) - truth * z).sum() + drawn)
+
+    found = minimize(loss, [0.0, 1.0], bounds=[(-3, 2), (0.3, 2)]).x
+    return float(found[0]), float(found[1])
+
+
+def directions(x: Floats, widths: Sequence[int]) -> Directions:
+    """Return the directions of products from their features, see `Features`."""
+    image, title = widths[0], widths[0] + widths[1]
+    return Directions(unit(x[:, :image]), unit(x[:, image:title]))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalHead:
+    """All exclusive groups of a probe.
+
+    Attributes
+    ----------
+    space : LabelSpace
+        The groups with all their labels, those without an example included.
+    keys : Directions
+        Labelled products and anchors.
+    titled, alone : mapping of str to LocalGroup
+        By the group's name, for products with a title and without.
+    """
+
+    space: LabelSpace
+    keys: Directions
+    titled: Mapping[str, LocalGroup]
+    alone: Mapping[str, LocalGroup]
+
+    def judge(self, name: str, products: Evidenced, columns: Ints) -> Verdict:
+        """Judge products in one group.
+
+        Parameters
+        ----------
+        name : str
+        products : Evidenced
+            n products over j labels and "none of these".
+        columns : ndarray of shape (k + 1,), int64
+            Where the group's own labels and "none of these" stand among the j + 1, -1 for a label
+            that isn't there. Labels that the head doesn't know keep what zero-shot says of them.
+        """
+        titled = products.at.titled
+        out = Verdict(np.empty_like(products.zero), np.empty(len(titled), np.float32))
+        known = columns >= 0
+        for rows, groups, fuses in ((titled, self.titled, True), (~titled, self.alone, False)):
+            group, some = groups[name], products.of(rows)
+            moved = np.zeros_like(some.zero)
+            near = similarity(some.at, self.keys.of(group.keys), fuses=fuses)
+            moved[:, columns[known]] = (near @ group.alpha)[:, known]
+            verdict = group.judge(some.zero, some.given, moved)
+            out.chances[rows], out.cut[rows] = verdict.chances, verdict.cut
+        return out
+
+    def promises(self, name: str, titled: Bools) -> Floats:
+        """Return a group's promises for each of n products, shape (n, k)."""
+        sides = self.titled[name].promises, self.alone[name].promises
+        return np.where(titled[:, None], *sides).astype(np.float32)
+
+
+def said(scores: Scores, space: LabelSpace, name: str, at: Directions) -> Evidenced:
+    """Return what zero-shot scores say of an exclusive group of their space."""
+    position = space.names.index(name)
+    labels, unknown = scores.labels[:, space.span(name)], scores.unknown[:, position]
+    best = labels.max(axis=1)
+    given = (best >= unknown) & (best >= scores.cuts[:, position])
+    return Evidenced(at, np.column_stack([labels, unknown]), given)
+
+
+class LocalFit(NamedTuple):
+    """A head, and what it says of its labelled products without their families.
+
+    Attributes
+    ----------
+    head : LocalHead
+    chances, cuts, promises : ndarray of shape (n, t), float32
+        Over the head's own labels; NaN where a product says nothing of the group.
+    """
+
+    head: LocalHead
+    chances: Floats
+    cuts: Floats
+    promises: Floats
+
+
+def fit_local(
+    space: LabelSpace,
+    labelled: tuple[Directions, Scores],
+    targets: NDArray[np.int8],
+    families: Ints,
+    catalogue: tuple[Directions, Scores],
+    promise: Promise | None = None,
+) -> LocalFit:
+    """Fit all exclusive groups of a space of which some product says something.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        Of the scores and of the t columns of the targets.
+    labelled, catalogue : (Directions, Scores)
+        n labelled products, and unlabelled ones drawn at random from the user's catalogue.
+    targets : ndarray of shape (n, t), int8
+        1, 0, or -1 where unknown. A row of zeros in a group is one of "none of these".
+    families : ndarray of shape (n,), int64
+    promise : Promise or None
+    """
+    at, there = labelled[0], catalogue[0]
+    chances, cuts, promises = (np.full(targets.shape, np.nan, np.float32) for _ in range(3))
+    groups: dict[bool, dict[str, LocalGroup]] = {True: {}, False: {}}
+    names = []
+    for group in space.groups:
+        span = space.span(group.name)
+        own = targets[:, span]
+        known = (own == 1).any(axis=1) | (own == 0).all(axis=1)
+        if not group.exclusive or not known.any():
+            continue
+        names.append(group.name)
+        truth = np.column_stack([own == 1, (own == 0).all(axis=1)]).astype(np.float32)
+        mine, rest = (said(pair[1], space, group.name, pair[0]) for pair in (labelled, catalogue))
+        for fuses in (False, True):
+            rows = np.flatnonzero(known & (at.titled | (not fuses)))
+            others = np.flatnonzero(there.titled | (not fuses))
+            if fuses and not len(rows):
+                groups[True][group.name] = groups[False][group.name]
+                continue
+            fitted = fit_group(
+                mine.of(rows),
+                truth[rows],
+                families[rows],
+                rest.of(others),
+                fuses=fuses,
+                promise=promise,
+            )
+            places = np.append(rows, len(at.image) + others)
+            groups[fuses][group.name] = replace(fitted.group, keys=places[fitted.group.keys])
+            chances[rows, span] = fitted.left_out.chances[:, :-1]
+            cuts[rows, span] = fitted.left_out.cut[:, None]
+            promises[rows, span] = groups[fuses][group.name].promises
+    # As they are kept, so that a loaded head judges like the fitted one.
+    halves = (np.vstack(pair).astype(np.float16) for pair in zip(at, there, strict=True))
+    keys = Directions(*(half.astype(np.float32) for half in halves))
+    tags = {tag for tag in space.tags if tag.split("=")[0] in names}
+    head = LocalHead(space.only(tags), keys, groups[True], groups[False])
+    return LocalFit(head, chances, cuts, promises)

@@ -1,0 +1,163 @@
+"""Truth beside what was given: right, wrong, left empty, with examples.
+
+It knows labels only: not where they come from, nor any score. In an exclusive group a product is
+one answer: right if what is given holds (any of them where the truth names several), wrong if it
+doesn't, left empty if nothing is given. In an open group every label is one: given and true is
+right, given and untrue wrong, true and not given left empty. What the truth leaves open isn't
+judged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fashiontag.names import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+EXAMPLES = 3
+"""Of each label, the mistakes that are kept: enough to see what is mixed up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One product in one group.
+
+    Attributes
+    ----------
+    id, group : str
+    holds : frozenset of str
+        Labels that are true.
+    denied : frozenset of str or None
+        Labels that aren't; None if all others aren't.
+    given : tuple of str
+    """
+
+    id: str
+    group: str
+    holds: frozenset[str]
+    denied: frozenset[str] | None
+    given: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One answer that isn't right: ``said`` and ``true`` are labels, () for none."""
+
+    id: str
+    said: tuple[str, ...]
+    true: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Answers of one label (the true one, or the one given if none is) or of one group.
+
+    ``unknown`` are those of them that couldn't be right, for the judge doesn't know the label.
+    """
+
+    group: str
+    label: str
+    right: int
+    wrong: int
+    empty: int
+    unknown: int = 0
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How much of what was given is right.
+
+    Attributes
+    ----------
+    products, right, wrong, empty : int
+        Products that were judged, and answers.
+    groups, labels : tuple of Counts
+        ``label`` is "" in those of groups, which have no examples.
+    unknown : Mapping of str to int
+        ``group=label`` that the judge doesn't know, and answers that it couldn't get right for it.
+    """
+
+    products: int
+    right: int
+    wrong: int
+    empty: int
+    groups: tuple[Counts, ...]
+    labels: tuple[Counts, ...]
+    unknown: Mapping[str, int]
+
+
+def judge(
+    cases: Iterable[Case], exclusive: Collection[str], known: Mapping[str, Collection[str]]
+) -> Verdict:
+    """Judge cases, whose labels are compared as people type them.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+    exclusive : collection of str
+        The groups in which a product is one answer.
+    known : Mapping of str to collection of str
+        By group, the labels that could have been given.
+    """
+    could = {group: {*map(fold, labels)} for group, labels in known.items()}
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    examples: dict[tuple[str, str], list[Example]] = defaultdict(list)
+    products = set()
+    for case in cases:
+        products.add(case.id)
+        for label, outcome in _outcomes(case, one=case.group in exclusive):
+            count = counts[case.group, label]
+            count[outcome] += 1
+            if outcome == "right":
+                continue
+            count["unknown"] += bool(label) and fold(label) not in could.get(case.group, ())
+            found = examples[case.group, label]
+            if len(found) < EXAMPLES:
+                found.append(Example(case.id, case.given, tuple(sorted(case.holds))))
+    labels = tuple(_counts(*key, counts[key], tuple(examples[key])) for key in sorted(counts))
+    groups = {group: Counter[str]() for group, _ in sorted(counts)}
+    for (group, _), count in counts.items():
+        groups[group].update(count)
+    total = sum(groups.values(), Counter[str]())
+    return Verdict(
+        products=len(products),
+        right=total["right"],
+        wrong=total["wrong"],
+        empty=total["empty"],
+        groups=tuple(_counts(group, "", count) for group, count in groups.items()),
+        labels=labels,
+        unknown={f"{one.group}={one.label}": one.unknown for one in labels if one.unknown},
+    )
+
+
+def _outcomes(case: Case, *, one: bool) -> Iterator[tuple[str, str]]:
+    """Yield label and outcome of each answer of a case."""
+    true = {fold(label): label for label in sorted(case.holds)}
+    denied = None if case.denied is None else {*map(fold, case.denied)}
+    judged = [x for x in case.given if denied is None or fold(x) in true or fold(x) in denied]
+    hit = [true[fold(label)] for label in judged if fold(label) in true]
+    missed = [label for label in judged if fold(label) not in true]
+    if not one:
+        yield from ((label, "right") for label in hit)
+        yield from ((label, "wrong") for label in missed)
+        yield from ((label, "empty") for label in true.values() if label not in hit)
+    elif judged:
+        name = hit[0] if hit else next(iter(true.values()), missed[0] if missed else "")
+        yield name, "wrong" if missed else "right"
+    elif true:
+        yield next(iter(true.values())), "empty"
+    elif denied is None:
+        yield "", "right"  # none of these, and none given
+
+
+def _counts(
+    group: str, label: str, count: Counter[str], examples: tuple[Example, ...] = ()
+) -> Counts:
+    return Counts(
+        group, label, count["right"], count["wrong"], count["empty"], count["unknown"], examples
+    )

@@ -1,0 +1,55 @@
+"""`eval`: what is right, wrong and left empty, of labels alone and of plain tables."""
+
+from pathlib import Path
+
+from fashiontag.verdicts import Case, Counts, judge
+from fashiontag.workflows.compare import compare_table
+
+
+def case(holds: str, given: str, denied: str | None = None) -> Case:
+    excluded = None if denied is None else frozenset(denied.split())
+    return Case(f"{holds}>{given}", "g", frozenset(holds.split()), excluded, tuple(given.split()))
+
+
+def counted(*cases: Case, exclusive=("g",), known="red green blue") -> tuple[int, int, int]:
+    found = judge(cases, exclusive, {"g": known.split()})
+    return found.right, found.wrong, found.empty
+
+
+def test_an_exclusive_group_is_one_answer_a_product() -> None:
+    assert counted(case("red", "Red")) == (1, 0, 0)
+    assert counted(case("red", "green")) == (0, 1, 0)
+    assert counted(case("red", "")) == (0, 0, 1)
+    assert counted(case("red blue", "blue")) == (1, 0, 0)  # any of several that are true
+    assert counted(case("red", "red green")) == (0, 1, 0)
+    assert counted(case("", ""), case("", "red")) == (1, 1, 0)  # none of these
+
+
+def test_an_open_group_is_one_answer_a_label() -> None:
+    assert counted(case("red blue", "red green"), exclusive=()) == (1, 1, 1)
+
+
+def test_what_the_truth_leaves_open_is_not_judged() -> None:
+    assert counted(case("red", "red blue", denied="green"), exclusive=()) == (1, 0, 0)
+    assert counted(case("", "blue", denied="green")) == (0, 0, 0)
+
+
+def test_labels_that_nobody_could_give_are_counted() -> None:
+    found = judge([case("hat", "red"), case("hat", "")], ["g"], {"g": ["red"]})
+    assert (found.right, found.wrong, found.empty) == (0, 1, 1)
+    assert found.unknown == {"g=hat": 2}
+    (label,) = found.labels
+    assert isinstance(label, Counts)
+    assert [(one.said, one.true) for one in label.examples] == [
+        (("red",), ("hat",)),
+        ((), ("hat",)),
+    ]
+
+
+def test_a_plain_table_of_any_program_is_judged(tmp_path) -> None:
+    tags, labels = tmp_path / "tags.csv", tmp_path / "labels.csv"
+    tags.write_text("id,color,tags\na.jpg,red,\nb.jpg,,\nc.jpg,blue,kind=shoe\n")
+    labels.write_text("image,Color,kind\na,RED,shoe\nb,blue,shoe\nc,red,shoe\nz,red,boot\n")
+    found, warnings = compare_table(str(labels), tags, Path(tmp_path / "ws"))
+    assert (found.products, found.right, found.wrong, found.empty) == (3, 2, 1, 3)
+    assert any("1 of 4 rows match no image: z" in warning for warning in warnings)
