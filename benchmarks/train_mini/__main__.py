@@ -27,6 +27,9 @@ def arguments() -> argparse.Namespace:
         "--minutes", type=float, nargs="+", default=[85, 85],
         help="time for the image tower, round by round",
     )  # fmt: skip
+    p.add_argument(
+        "--start", type=Path, help="averaged weights of an earlier stage, where no checkpoint is"
+    )
     p.add_argument("--text-minutes", type=float, default=30, help="time for the text tower")
     p.add_argument("--text-width", type=int, default=128, help="of the text tower; a multiple of 4")
     p.add_argument(
@@ -66,7 +69,7 @@ def main() -> None:
         "data": args.data, "work": args.work, "hold_out": args.hold_out, "quick": args.quick,
         "minutes": [m * share for m in args.minutes], "tower": args.tower,
         "cores": args.cores, "seed": args.seed, "name": args.name, "rate": 1e-3, "evaluate": None,
-        "wordnet": args.wordnet, "text_width": args.text_width,
+        "wordnet": args.wordnet, "text_width": args.text_width, "start": args.start,
         "run": f"{os.getpid()}-{int(time.time())}",
     }  # fmt: skip
     if "prepare" in stages:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as fn
 
@@ -214,6 +215,9 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
         lr=0, betas=(0.9, 0.98),
     )  # fmt: skip
     epoch, elapsed, step = 0, 0.0, 0
+    if options["start"]:
+        for net in (model, average):
+            net.load_state_dict(load_file(options["start"]), strict=False)
     checkpoint = work / f"{options['name']}.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
