@@ -5,12 +5,16 @@ one answer: right if what is given holds (any of them where the truth names seve
 doesn't, left empty if nothing is given. In an open group every label is one: given and true is
 right, given and untrue wrong, true and not given left empty. What the truth leaves open isn't
 judged.
+
+Labels may stand under others. Where the truth is "shoes", "sneakers" are right. Where it is
+"sneakers", "shoes" is right in an exclusive group, which gives what is sure, and counted as
+``broader``; in an open group it says nothing of the sneakers, which are left empty.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fashiontag.names import fold
@@ -34,6 +38,8 @@ class Case:
     denied : frozenset of str or None
         Labels that aren't; None if all others aren't.
     given : tuple of str
+    above : Mapping of str to collection of str
+        What labels stand under, both as `fold` has them.
     """
 
     id: str
@@ -41,6 +47,7 @@ class Case:
     holds: frozenset[str]
     denied: frozenset[str] | None
     given: tuple[str, ...]
+    above: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,8 @@ class Verdict:
         ``label`` is "" in those of groups, which have no examples.
     unknown : Mapping of str to int
         ``group=label`` that the judge doesn't know, and answers that it couldn't get right for it.
+    broader : int
+        Right answers that are no more than a parent of the true label.
     """
 
     products: int
@@ -89,6 +98,7 @@ class Verdict:
     groups: tuple[Counts, ...]
     labels: tuple[Counts, ...]
     unknown: Mapping[str, int]
+    broader: int = 0
 
 
 def judge(
@@ -113,7 +123,9 @@ def judge(
         for label, outcome in _outcomes(case, one=case.group in exclusive):
             count = counts[case.group, label]
             count[outcome] += 1
-            if outcome == "right":
+            if outcome == "broader":
+                count["right"] += 1
+            if outcome in ("right", "broader"):
                 continue
             count["unknown"] += bool(label) and fold(label) not in could.get(case.group, ())
             found = examples[case.group, label]
@@ -132,6 +144,7 @@ def judge(
         groups=tuple(_counts(group, "", count) for group, count in groups.items()),
         labels=labels,
         unknown={f"{one.group}={one.label}": one.unknown for one in labels if one.unknown},
+        broader=total["broader"],
     )
 
 
@@ -139,16 +152,23 @@ def _outcomes(case: Case, *, one: bool) -> Iterator[tuple[str, str]]:
     """Yield label and outcome of each answer of a case."""
     true = {fold(label): label for label in sorted(case.holds)}
     denied = None if case.denied is None else {*map(fold, case.denied)}
-    judged = [x for x in case.given if denied is None or fold(x) in true or fold(x) in denied]
-    hit = [true[fold(label)] for label in judged if fold(label) in true]
-    missed = [label for label in judged if fold(label) not in true]
+    over = {upper: label for own, label in true.items() for upper in case.above.get(own, ())}
+    hit, missed, broader = [], [], []
+    for label in dict.fromkeys(case.given):
+        names = (fold(label), *case.above.get(fold(label), ()))
+        if found := [true[name] for name in names if name in true]:
+            hit += [found[0]] if found[0] not in hit else []
+        elif names[0] in over:
+            broader.append(over[names[0]])
+        elif denied is None or names[0] in denied:
+            missed.append(label)
     if not one:
         yield from ((label, "right") for label in hit)
         yield from ((label, "wrong") for label in missed)
         yield from ((label, "empty") for label in true.values() if label not in hit)
-    elif judged:
-        name = hit[0] if hit else next(iter(true.values()), missed[0] if missed else "")
-        yield name, "wrong" if missed else "right"
+    elif hit or missed or broader:
+        name = (*hit, *broader, *true.values(), *missed)[0]
+        yield name, "wrong" if missed else "right" if hit else "broader"
     elif true:
         yield next(iter(true.values())), "empty"
     elif denied is None:

@@ -24,7 +24,7 @@ from fashiontag.catalog.titles import (
 )
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
-from fashiontag.names import fold
+from fashiontag.names import as_path, fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -92,9 +92,9 @@ def read_annotations(
         Groups that it has take its labels, its words and its word on exclusiveness. A group that
         it doesn't have is exclusive if no product has two values, and its values are its prompts.
     unlabeled : {"group", "negative", "unknown"}
-        What a blank means. ``group``: a group with a positive is complete, one without isn't
-        known. ``negative``: what isn't said doesn't hold. ``unknown``: nothing but what is said,
-        and what it excludes, is known.
+        What a blank means. ``group``: a group with a positive is complete, but for what is under
+        a label of which no child is given; one without isn't known. ``negative``: what isn't said
+        doesn't hold. ``unknown``: nothing but what is said, and what it excludes, is known.
     id_column : str or None
         The column that names the picture.
     groups : sequence of str
@@ -241,6 +241,7 @@ class _LabelColumns:
         for group, label, holds in self._stated(row):
             known = self._known.get(group)
             if known is None:
+                label = as_path(label)
                 spelled = self._spelled.setdefault((group, fold(label)), label)
                 if label != spelled:
                     self._respelled.add((spelled, label))
@@ -357,6 +358,10 @@ def _refuse_contradictions(
 
 def _targets(space: LabelSpace, notes: Collection[_Note], unlabeled: Unlabeled) -> NDArray[np.int8]:
     targets = np.full((len(notes), space.size), 0 if unlabeled == "negative" else -1, np.int8)
+    below: dict[int, list[int]] = defaultdict(list)
+    for column, upper in space.above.items() if unlabeled != "negative" else ():
+        for parent in upper:
+            below[parent].append(column)
     for row, note in zip(targets, notes, strict=True):
         tags = space.implied(map("=".join, note.positive))
         labelled = {tag.split("=")[0] for tag in tags}
@@ -366,6 +371,10 @@ def _targets(space: LabelSpace, notes: Collection[_Note], unlabeled: Unlabeled) 
             complete = unlabeled == "group" and group.name not in spelled_out
             if group.name in labelled and (group.exclusive or complete):
                 row[space.span(group.name)] = 0
+        holds = [space.column(tag) for tag in tags]
+        # "Shoes" leaves open which, unless one of those under it is given too.
+        lowest = set(holds).difference(*(space.above.get(column, ()) for column in holds))
+        row[[column for parent in lowest for column in below[parent]]] = -1
         row[[space.column("=".join(tag)) for tag in note.negative]] = 0
-        row[[space.column(tag) for tag in tags]] = 1
+        row[holds] = 1
     return targets

@@ -13,7 +13,7 @@ from fashiontag.workspace.embed import DEFAULTS, embed
 from fashiontag.workspace.written import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from fashiontag.catalog import Catalog
@@ -70,13 +70,15 @@ def compare_table(
         for group in notes.space.names:
             known[group].update(given(row, group))
     exclusive = {group.name for group in notes.space.groups if group.exclusive}
+    above: dict[str, Sequence[str]] = {**notes.space.tags_above}
     if copies:  # the label file's word counts, where it has the group
         about = copies[0].about
+        above.update(about.above)
         single = {fold(name) for name in about.exclusive}
         several = {fold(name) for name in about.labels} - single
         names = {name for name in notes.space.names if fold(name) in single}
         exclusive = names | {name for name in exclusive if fold(name) not in several}
-    cases = _cases(notes, list(rows), lambda item, group: given(rows[item], group))
+    cases = _cases(notes, list(rows), lambda item, group: given(rows[item], group), above)
     return judge(cases, exclusive, known), notes.warnings
 
 
@@ -131,12 +133,20 @@ def compare_pictures(
     exclusive = {group.name for group in notes.space.groups if group.exclusive} | {
         name for name in known if own[fold(name)].exclusive
     }
-    cases = _cases(notes, ids, lambda item, group: said.get(item, {}).get(fold(group), ()))
+    above = {**notes.space.tags_above, **space.tags_above}
+    cases = _cases(notes, ids, lambda item, group: said.get(item, {}).get(fold(group), ()), above)
     return judge((case for case in cases if case.id in said), exclusive, known), warnings
 
 
-def _cases(notes: Annotations, ids: list[str], given: Given) -> Iterator[Case]:
+def _cases(
+    notes: Annotations, ids: list[str], given: Given, above: Mapping[str, Sequence[str]]
+) -> Iterator[Case]:
     """Yield each product that LABELS says something of, group by group."""
+    upper: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for tag, tags in above.items():
+        group_name, _, label = tag.partition("=")
+        names = tuple(fold(one.partition("=")[2]) for one in tags)
+        upper[fold(group_name)][fold(label)] = names
     for row, targets in zip(notes.rows, notes.targets, strict=True):
         for group in notes.space.groups:
             part = targets[notes.space.span(group.name)]
@@ -145,7 +155,10 @@ def _cases(notes: Annotations, ids: list[str], given: Given) -> Iterator[Case]:
             pairs = list(zip(group.names, part.tolist(), strict=True))
             holds = frozenset(label for label, value in pairs if value == 1)
             denied = frozenset(label for label, value in pairs if value == 0)
-            whole = bool(holds) and not (part < 0).any()
+            # What is under a true label is right, so it leaves nothing open.
+            over, true = upper[fold(group.name)], {*map(fold, holds)}
+            left = [fold(label) for label, value in pairs if value < 0]
+            whole = bool(holds) and all(true.intersection(over.get(one, ())) for one in left)
             item = ids[row]
             said = given(item, group.name)
-            yield Case(item, group.name, holds, None if whole else denied, said)
+            yield Case(item, group.name, holds, None if whole else denied, said, over)
