@@ -281,6 +281,7 @@ def probe_report(path, text=EVIL, mistaken=ROWS):
         **dict.fromkeys(("macro_ap", "micro_ap", "lrap", "precision_at_3")),
         "groups": [group],
         "labels": [label, label | {"published": 4, "right": 3, "promise": 0.8}],
+        "forecast": None,
         "mistakes": [mistake | {"id": row.id, "title": row.title} for row in mistaken],
     }
     write_probe_report(path, report, [item_of(ROWS[0]), item_of(ROWS[1], Bytes(b""))], red)
