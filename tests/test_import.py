@@ -628,3 +628,12 @@ def test_a_stray_quote_far_from_another_costs_its_own_line(feed):
     found = feed(f'Handle,Title,Image Src\na,"A,{CDN}/a.jpg\n{rows}')
     assert found.report["counts"]["products"] == 100_000
     assert found.report["counts"]["reported"] == 1
+
+
+def test_two_stray_quotes_cost_their_own_lines_and_none_between(feed):
+    rows = (f'a,"A,{CDN}/a.jpg', f"b,B,{CDN}/b.jpg", f'c,"C,{CDN}/c.jpg', f'd,"D" x,{CDN}/d.jpg')
+    found = feed("\n".join(("Handle,Title,Image Src", *rows, "")))
+    assert [(photo["product"], photo["title"]) for photo in found.photos] == [
+        ("b", "B"), ("d", "D x"),
+    ]  # fmt: skip
+    assert found.report["counts"]["reported"] == 2

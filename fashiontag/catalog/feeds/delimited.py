@@ -264,9 +264,9 @@ class Delimited:
     def _parsed(self, lines: Iterator[tuple[int, int, str]], width: int) -> Iterator[Record]:
         """Yield rows; a quote that never closes costs its own line only.
 
-        A row over several lines is believed only if its quotes close within `MOST_CHARACTERS` and
-        it has no more cells than the header: otherwise a stray quote would swallow the products
-        below it.
+        A row over several lines is believed only if its quotes close within `MOST_CHARACTERS`,
+        nothing stands between a closing quote and the next cell, and it has no more cells than the
+        header: otherwise two stray quotes would swallow the products between them.
         """
         waiting: list[tuple[int, int, str]] = []  # read ahead, last first
         taken: list[tuple[int, int, str]] = []
@@ -289,9 +289,12 @@ class Delimited:
             # 131,072 is too few for some descriptions
             before = csv.field_size_limit(MOST_CHARACTERS)
             try:
-                cells = next(csv.reader(needed(), delimiter=self.delimiter), [])
-            except csv.Error:
-                cells, closed = [], False
+                cells = next(csv.reader(needed(), delimiter=self.delimiter, strict=True), [])
+            except csv.Error:  # letters behind a closing quote, which may be one that strayed
+                line = taken[0][2]
+                closed = len(taken) == 1 and line.count('"') % 2 == 0
+                text = [self._encoding.text(line)] if closed else []
+                cells = next(csv.reader(text, delimiter=self.delimiter), [])
             finally:
                 csv.field_size_limit(before)
             if not taken:
