@@ -38,7 +38,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +51,7 @@ from benchmarks import markdown, products
 from benchmarks.paths import RESULTS, ROOT
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.images import load_image
-from fashiontag.encoders import resolve
+from fashiontag.encoders import graph, resolve
 from fashiontag.encoders.devices import choose_precision, precision_name
 from fashiontag.encoders.openclip import OpenClipModel
 from fashiontag.workspace import Workspace
@@ -102,9 +101,8 @@ class Bench:
                 found["open_clip, 1 at a time", name] = partial(readme, 1)
             found |= at_best("open_clip", name, readme)
         if has_graph(encoder):
-            graph = import_module("fashiontag.encoders.graph").ImageGraph
-            loaded = graph(encoder.files, encoder.preprocess)
-            found["forward only", ONNX] = partial(self._forward, encoder, loaded)
+            tower = graph.ImageGraph(encoder.files, encoder.preprocess)
+            found["forward only", ONNX] = partial(self._forward, encoder, tower)
         found["decode only", ""] = partial(self._decode_all, encoder)
         if self.model == "ViT-B-32":
             found |= _peers(self.folder, self.photos, best)
@@ -165,11 +163,7 @@ def computes(encoder: LazyEncoder) -> str:
 
 def has_graph(encoder: LazyEncoder) -> bool:
     """Whether the model's folder holds a graph that ONNX Runtime computes."""
-    try:
-        name: str = import_module("fashiontag.encoders.graph").FILE_NAME
-    except ImportError:
-        return False
-    return (encoder.folder / name).is_file()
+    return (encoder.folder / graph.FILE_NAME).is_file()
 
 
 def at_best(

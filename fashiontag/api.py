@@ -319,7 +319,8 @@ class Tagger:
         try:
             for embedded in embed(judge.workspace, items, options, window=WINDOW):
                 rows = judge.tag(embedded, scores=scores)
-                entries |= {entry.item.id: entry for entry in index_entries(embedded, rows)}
+                kept = index_entries(embedded, rows, judge.space)
+                entries |= {entry.item.id: entry for entry in kept}
                 if len(entries) >= INDEXED_AT_ONCE:
                     _keep(judge, entries)
                 yield from rows

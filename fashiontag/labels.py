@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.errors import LabelFileError, UsageError
-from fashiontag.names import fold
+from fashiontag.names import PATH, as_path, fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -38,9 +38,6 @@ RESERVED_GROUPS = frozenset(
 
 UNKNOWN = "unknown"
 """What wins an exclusive group when none of its labels does; no label may take the name."""
-
-PATH = " > "
-"""What parts the names in a path."""
 
 _BULLET = re.compile(r"([-*•–]|\d{1,3}[.)])\s+")
 
@@ -234,6 +231,22 @@ class LabelSpace:
                     found.append((-len(group.above(label)), *pair))
         return tuple((child, parent) for _, child, parent in sorted(found))
 
+    @cached_property
+    def above(self) -> Mapping[int, frozenset[int]]:
+        """Of each column with a parent, those of all that it stands under."""
+        found: dict[int, frozenset[int]] = {}
+        for child, parent in reversed(self.links):
+            found[child] = found.get(parent, frozenset()) | {parent}
+        return found
+
+    @cached_property
+    def tags_above(self) -> Mapping[str, tuple[str, ...]]:
+        """The same of tags; in column order."""
+        return {
+            self.tags[column]: tuple(self.tags[parent] for parent in sorted(upper))
+            for column, upper in self.above.items()
+        }
+
     def group(self, name: str) -> Group:
         """Return one group; `UsageError` names the groups there are."""
         for group in self.groups:
@@ -282,7 +295,7 @@ class LabelSpace:
         """Return the tags and all that they imply, each once, in column order.
 
         A label implies what its parent does. It implies its parent, too, where several labels may
-        hold; in an exclusive group it is given in its parent's place.
+        hold; in an exclusive group it takes the place of all that it stands under.
         """
         found: set[int] = set()
         todo = [self.column(tag) for tag in tags]
@@ -291,6 +304,10 @@ class LabelSpace:
             if column not in found:
                 found.add(column)
                 todo.extend(self.column(implied) for implied in self._implies[column])
+        upper = {column for own in found for column in self.above.get(own, ())}
+        for group in self.groups if upper else ():
+            if group.exclusive:
+                found -= upper.intersection(range(self.size)[self.span(group.name)])
         return tuple(self.tags[column] for column in sorted(found))
 
     def multi_hot(self, rows: Sequence[Iterable[str]]) -> NDArray[np.bool_]:
@@ -467,12 +484,13 @@ def _label(entry: object, number: int, at: str) -> Label:
     name = content.get("name")
     if not isinstance(name, str):
         raise LabelFileError(f"{at}: label {number} needs a name that is text.")
-    name = PATH.join(part.strip() for part in re.split(r"\s>(?=\s)", name.strip()))
+    name = as_path(name.strip())
     place = f"{at}, label '{_shown(name)}'"
     _check_name(name, "label", place if name else f"{at}, label {number}")
     if not all(name.split(PATH)):
         raise LabelFileError(f"{place}: a path can't have an empty part; write 'Shoes > Heels'.")
-    return Label(name, **_options(content, Label, f"{at}, label '{name}'"))
+    options = _options(content, Label, f"{at}, label '{name}'")
+    return Label(name, **options | {"parent": as_path(options["parent"])})
 
 
 def _with_parents(labels: Sequence[Label], at: str) -> tuple[Label, ...]:

@@ -5,12 +5,16 @@ one answer: right if what is given holds (any of them where the truth names seve
 doesn't, left empty if nothing is given. In an open group every label is one: given and true is
 right, given and untrue wrong, true and not given left empty. What the truth leaves open isn't
 judged.
+
+Labels may stand under others. Where the truth is "shoes", "sneakers" are right. Where it is
+"sneakers", "shoes" is right in an exclusive group, which gives what is sure, and counted as
+``broader``; in an open group it says nothing of the sneakers, which are left empty.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fashiontag.names import fold
@@ -39,6 +43,8 @@ class Case:
     denied : frozenset of str or None
         Labels that aren't; None if all others aren't.
     given : tuple of str
+    above : Mapping of str to collection of str
+        What labels stand under, both as `fold` has them.
     """
 
     id: str
@@ -46,6 +52,7 @@ class Case:
     holds: frozenset[str]
     denied: frozenset[str] | None
     given: tuple[str, ...]
+    above: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ class Verdict:
         ``label`` is "" in those of groups, which have no examples.
     unknown : Mapping of str to int
         ``group=label`` that the judge doesn't know, and answers that it couldn't get right for it.
+    broader : int
+        Right answers that are no more than a parent of the true label.
     """
 
     products: int
@@ -94,6 +103,7 @@ class Verdict:
     groups: tuple[Counts, ...]
     labels: tuple[Counts, ...]
     unknown: Mapping[str, int]
+    broader: int = 0
 
 
 def cases(
@@ -102,6 +112,7 @@ def cases(
     ids: Sequence[str],
     given: Callable[[int, str], tuple[str, ...]],
     none: Collection[tuple[int, str]] = (),
+    above: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[Case]:
     """Yield what is known of n products, group by group, beside what was given to them.
 
@@ -115,7 +126,13 @@ def cases(
         Row and group → labels.
     none : collection of (int, str)
         Row and group of which no label holds, also none that the space hasn't.
+    above : mapping of str to sequence of str, or None
+        By tag, those that it stands under; None is `LabelSpace.tags_above`.
     """
+    upper: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for tag, tags in (space.tags_above if above is None else above).items():
+        name, _, label = tag.partition("=")
+        upper[fold(name)][fold(label)] = tuple(fold(one.partition("=")[2]) for one in tags)
     for row, item in enumerate(ids):
         for group in space.groups:
             part = targets[row, space.span(group.name)]
@@ -124,9 +141,14 @@ def cases(
             pairs = list(zip(group.names, part.tolist(), strict=True))
             holds = frozenset(label for label, value in pairs if value == 1)
             denied = frozenset(label for label, value in pairs if value == 0)
-            whole = (row, group.name) in none or (bool(holds) and not (part < 0).any())
+            # What is under a true label is right, so it leaves nothing open.
+            over, true = upper[fold(group.name)], {*map(fold, holds)}
+            left = [fold(label) for label, value in pairs if value < 0]
+            whole = (row, group.name) in none or (
+                bool(holds) and all(true.intersection(over.get(one, ())) for one in left)
+            )
             said = given(row, group.name)
-            yield Case(item, group.name, holds, None if whole else denied, said)
+            yield Case(item, group.name, holds, None if whole else denied, said, over)
 
 
 def judge(
@@ -151,7 +173,9 @@ def judge(
         for label, outcome in _outcomes(case, one=case.group in exclusive):
             count = counts[case.group, label]
             count[outcome] += 1
-            if outcome == "right":
+            if outcome == "broader":
+                count["right"] += 1
+            if outcome in ("right", "broader"):
                 continue
             count["unknown"] += bool(label) and fold(label) not in could.get(case.group, ())
             found = examples[case.group, label]
@@ -170,6 +194,7 @@ def judge(
         groups=tuple(_counts(group, "", count) for group, count in groups.items()),
         labels=labels,
         unknown={f"{one.group}={one.label}": one.unknown for one in labels if one.unknown},
+        broader=total["broader"],
     )
 
 
@@ -177,16 +202,23 @@ def _outcomes(case: Case, *, one: bool) -> Iterator[tuple[str, str]]:
     """Yield label and outcome of each answer of a case."""
     true = {fold(label): label for label in sorted(case.holds)}
     denied = None if case.denied is None else {*map(fold, case.denied)}
-    judged = [x for x in case.given if denied is None or fold(x) in true or fold(x) in denied]
-    hit = [true[fold(label)] for label in judged if fold(label) in true]
-    missed = [label for label in judged if fold(label) not in true]
+    over = {upper: label for own, label in true.items() for upper in case.above.get(own, ())}
+    hit, missed, broader = [], [], []
+    for label in dict.fromkeys(case.given):
+        names = (fold(label), *case.above.get(fold(label), ()))
+        if found := [true[name] for name in names if name in true]:
+            hit += [found[0]] if found[0] not in hit else []
+        elif names[0] in over:
+            broader.append(over[names[0]])
+        elif denied is None or names[0] in denied:
+            missed.append(label)
     if not one:
         yield from ((label, "right") for label in hit)
         yield from ((label, "wrong") for label in missed)
         yield from ((label, "empty") for label in true.values() if label not in hit)
-    elif judged:
-        name = hit[0] if hit else next(iter(true.values()), missed[0] if missed else "")
-        yield name, "wrong" if missed else "right"
+    elif hit or missed or broader:
+        name = (*hit, *broader, *true.values(), *missed)[0]
+        yield name, "wrong" if missed else "right" if hit else "broader"
     elif true:
         yield next(iter(true.values())), "empty"
     elif denied is None:

@@ -61,8 +61,8 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest", "learn",
-        "corrections", "compare", "importing", "exporting",
+        "naming", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest",
+        "learn", "corrections", "compare", "importing", "exporting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

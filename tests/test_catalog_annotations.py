@@ -94,6 +94,26 @@ def test_a_table_is_read_in_the_spelling_of_the_probe(read):
     )
 
 
+def test_a_labelled_parent_leaves_open_what_is_under_it(read):
+    kinds = ["shoes", "hats", *({"name": x, "parent": "shoes"} for x in ("boots", "pumps"))]
+    one, several = (
+        parse_labels({"groups": {"kind": {"labels": kinds, "exclusive": exclusive}}}, "k", "k")
+        for exclusive in (True, False)
+    )
+    table = "image,kind\na,shoes\nb,boots\n"
+    assert read(table, one).targets.tolist() == [[1, 0, -1, -1], [0, 0, 1, 0]]
+    assert read(table, several).targets.tolist() == [[1, 0, -1, -1], [1, 0, 1, 0]]
+    assert read(table, one, unlabeled="negative").targets.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    wide = read("image,kind=shoes,kind=boots\na,1,0\n", one)
+    assert wide.targets.tolist() == [[1, 0, 0, -1]]
+
+
+def test_a_path_is_one_however_it_is_typed(read):
+    notes = read("image,shelf\na,Men>Shoes\nb,Men > Shoes > Boots\n")
+    assert notes.space.group("shelf").names == ("Men", "Men > Shoes", "Men > Shoes > Boots")
+    assert notes.targets[:, notes.space.span("shelf")].tolist() == [[0, 1, -1], [0, 0, 1]]
+
+
 def said(notes):
     """Return what is known, by id."""
     rows = zip(notes.rows, notes.targets.tolist(), strict=True)

@@ -1,5 +1,6 @@
 """`eval`: what is right, wrong and left empty, of labels alone and of plain tables."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fashiontag.verdicts import Case, Counts, judge
@@ -67,3 +68,31 @@ def test_none_in_labels_is_right_where_nothing_is_given(tmp_path) -> None:
         ("green", 0, 1),
         ("red", 1, 0),
     ]
+
+
+UNDER = {"boot": ("shoe",), "pump": ("shoe",)}
+
+
+def under(holds: str, given: str, *, one: bool, denied: str | None = None) -> tuple[int, ...]:
+    found = judge(
+        [replace(case(holds, given, denied), above=UNDER)],
+        ["g"] if one else (),
+        {"g": ("shoe", "boot", "pump")},
+    )
+    return found.right, found.broader, found.wrong, found.empty
+
+
+def test_a_child_of_the_true_label_is_right_and_a_parent_as_far_as_it_goes() -> None:
+    assert under("shoe", "boot", one=True, denied="hat") == (1, 0, 0, 0)
+    assert under("boot", "shoe", one=True) == (1, 1, 0, 0)
+    assert under("boot", "pump", one=True) == (0, 0, 1, 0)
+    assert under("shoe", "boot shoe", one=False) == (1, 0, 0, 0)
+    assert under("boot", "shoe", one=False) == (0, 0, 0, 1)
+
+
+def test_paths_of_a_plain_table_stand_under_each_other(tmp_path) -> None:
+    tags, labels = tmp_path / "tags.csv", tmp_path / "labels.csv"
+    tags.write_text("id,shelf\na.jpg,Men > Shoes > Boots\nb.jpg,Men > Shoes\nc.jpg,Women > Hats\n")
+    labels.write_text("image,shelf\na,Men>Shoes\nb,Men>Shoes>Boots\nc,Men > Shoes\n")
+    found, _ = compare_table(str(labels), tags, Path(tmp_path / "ws"))
+    assert (found.right, found.broader, found.wrong, found.empty) == (2, 1, 1, 0)

@@ -273,3 +273,25 @@ def test_the_command_finds_the_catalogue_that_was_tagged(shop, tmp_path, capsys)
         index_source(workspace, read_catalog("catalogue"), keep_titles=True)
     assert run(["export", "--as", "shopify-csv"], debug=True) == 0
     assert (tmp_path / "shop-tagged.csv").read_bytes() == SHOPIFY.encode()
+
+
+def test_a_closed_element_at_an_items_end_is_not_taken_for_an_open_one(tmp_path):
+    feed = '<rss xmlns:g="http://base.google.com/ns/1.0"><channel>'
+    feed += "<item><g:id>A</g:id><g:image_link>a.jpg</g:image_link><g:size/></item>"
+    feed += "<item><g:id>B</g:id><g:color>x</g:color></item></channel></rss>"
+    (tmp_path / "feed.xml").write_text(feed)
+    (tmp_path / "tags.csv").write_text("id,tags\nA/1,color=red\n")
+    out = tmp_path / "out.xml"
+    export_feed(tmp_path / "tags.csv", "google-xml", tmp_path / "feed.xml", out)
+    assert out.read_text() == feed.replace("<g:size/>", "<g:size/><g:color>red</g:color>")
+
+
+def test_a_line_of_another_encoding_is_filled_in_its_own(tmp_path):
+    lines = ["Handle,Title,Type,Image Src\n", "a,Mütze,,a.jpg\n", "b,Bär,,b.jpg\n"]
+    data = lines[0].encode() + lines[1].encode() + lines[2].encode("cp1252")
+    (tmp_path / "feed.csv").write_bytes(data)
+    (tmp_path / "tags.csv").write_text("id,tags\na/1,category=Hüte\nb/1,category=Hüte\n")
+    out = tmp_path / "out.csv"
+    export_feed(tmp_path / "tags.csv", "shopify-csv", tmp_path / "feed.csv", out)
+    first, second = (line.replace(",,", ",Hüte,") for line in lines[1:])
+    assert out.read_bytes() == lines[0].encode() + first.encode() + second.encode("cp1252")

@@ -615,3 +615,25 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert json.loads(said.out)["counts"]["missing"] == 1
     assert "downloading" not in said.err
+
+
+def test_what_a_killed_import_left_is_removed_by_the_next(feed, tmp_path):
+    (tmp_path / ".out.0123abcd.part" / "inside").mkdir(parents=True)
+    feed(TABLE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["feed.csv", "out"]
+
+
+def test_a_stray_quote_far_from_another_costs_its_own_line(feed):
+    rows = "".join(f"p{number},P,{CDN}/{number}.jpg\n" for number in range(100_000))
+    found = feed(f'Handle,Title,Image Src\na,"A,{CDN}/a.jpg\n{rows}')
+    assert found.report["counts"]["products"] == 100_000
+    assert found.report["counts"]["reported"] == 1
+
+
+def test_two_stray_quotes_cost_their_own_lines_and_none_between(feed):
+    rows = (f'a,"A,{CDN}/a.jpg', f"b,B,{CDN}/b.jpg", f'c,"C,{CDN}/c.jpg', f'd,"D" x,{CDN}/d.jpg')
+    found = feed("\n".join(("Handle,Title,Image Src", *rows, "")))
+    assert [(photo["product"], photo["title"]) for photo in found.photos] == [
+        ("b", "B"), ("d", "D x"),
+    ]  # fmt: skip
+    assert found.report["counts"]["reported"] == 2

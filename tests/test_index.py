@@ -413,10 +413,10 @@ def test_what_has_gone_meanwhile_is_left_out(index):
     assert [item.id for item in index.items(before)] == ["b"]
 
 
-@pytest.mark.parametrize(("version", "way"), [(4, "delete index.sqlite there"), (9, "update")])
+@pytest.mark.parametrize(("version", "way"), [(5, "delete index.sqlite there"), (9, "update")])
 def test_an_index_of_another_format_is_refused(index, tmp_path, version, way):
     index._database.execute(f"PRAGMA user_version = {version}")
-    with pytest.raises(StoreError, match=f"has format {version}, .* reads 5; {way}.*--workspace"):
+    with pytest.raises(StoreError, match=f"has format {version}, .* reads 6; {way}.*--workspace"):
         Index.open(tmp_path)
 
 

@@ -146,3 +146,41 @@ def test_tag_warns_of_labels_that_say_nothing_and_counts_them(tmp_path):
     assert "2 labels are no words for a picture" in done.stderr
     (warning,) = json.loads(done.stdout)["warnings"]
     assert "vegan=yes, vegan=no" in warning
+
+
+TITLES = """\
+title,brand
+Gold jutti,
+Jutti with mirrors,
+Silk shirt,
+Navy vegan shirt in gold,Navy
+N/A,
+"""
+
+
+def test_labels_says_what_titles_never_name_and_what_they_say_instead(tmp_path):
+    (tmp_path / "kinds.txt").write_text("tops > shirt\ntops > blouse\nnavy\n")
+    (tmp_path / "titles.csv").write_text(TITLES)
+    asked = ("labels", "kinds.txt", "--titles", "titles.csv")
+    done = fashiontag(*asked, cwd=tmp_path)
+    assert "2 of the labels are named by no title: kinds=tops > blouse, kinds=navy;" in done.stderr
+    assert "2 of 4 titles name no label of 'kinds'; words of theirs: jutti (2), mir" in done.stderr
+    assert "Of 4 titles 2 name no label" in done.stderr + done.stdout
+    assert [line.split()[-2:] for line in done.stdout.splitlines()[3:6]] == [
+        ["4", "tops"],
+        ["shirt,", "blouse"],
+        ["navy"],
+    ]
+    found = json.loads(fashiontag(*asked, "--json", cwd=tmp_path).stdout)
+    assert len(found["warnings"]) == 2
+    assert found["titles"]["never"] == ["kinds=tops > blouse", "kinds=navy"]
+    assert found["titles"]["groups"] == {"kinds": 2}
+
+
+def test_titles_that_say_nothing_are_one_sentence(tmp_path):
+    (tmp_path / "titles.csv").write_text("title\nN/A\n")
+    command = [sys.executable, "-m", "fashiontag", "labels", "--titles", "titles.csv"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no title has a word" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -477,7 +477,7 @@ def one_group(labels, **options):
 
 
 def test_a_path_makes_its_parents_and_its_last_part_is_its_word():
-    space = one_group(["Women > Shoes > Heels", "Men  >  Shoes", "Women"])
+    space = one_group(["Women>Shoes > Heels", "Men  >Shoes", "Women"])
     names = ("Women > Shoes", "Women > Shoes > Heels", "Men", "Men > Shoes", "Women")
     assert space.group("a").names == names
     heels = space.labels[1]
@@ -508,6 +508,23 @@ def test_a_label_implies_what_its_parent_does_and_in_an_open_group_its_parent():
     assert parse_labels({"groups": content}, "m", "m").implied_by("a=z") == ("b=y",)
 
 
+def test_what_is_implied_through_another_gives_way_to_what_stands_under_it():
+    content = {
+        "type": {
+            "labels": ["shoes", {"name": "sneakers", "parent": "shoes", "implies": ["style=sport"]}]
+        },
+        "style": {"labels": [{"name": "sport", "implies": ["type=shoes"]}]},
+    }
+    space = parse_labels({"groups": content}, "m", "m")
+    assert space.implied(["type=sneakers"]) == ("type=sneakers", "style=sport")
+    assert space.implied(["style=sport"]) == ("type=shoes", "style=sport")
+    assert space.tags_above == {"type=sneakers": ("type=shoes",)}
+
+
+def test_no_arrow_and_no_size_is_a_path():
+    assert one_group(["A -> B", ">38", "under>>over"]).size == 3
+
+
 def test_a_label_whose_parent_goes_stands_under_the_next_one_above():
     space = one_group(["a > b > c"])
     assert space.only({"a=a", "a=a > b > c"}).labels[1].parent == "a"
@@ -531,7 +548,7 @@ def test_a_label_whose_parent_goes_stands_under_the_next_one_above():
         ([{"name": "b > c", "parent": "d"}, "d"], ["'b > c'", "'b' by its name", "'d'"]),
         ([{"name": "b", "parent": ["c"]}], ["'b'", "parent is a list", "NAME"]),
         (
-            ["b", {"name": "c", "parent": "b", "implies": ["a=b"]}],
+            ["b", "d", {"name": "c", "parent": "b", "implies": ["a=d"]}],
             ["'c'", "two labels of the exclusive group 'a'"],
         ),
     ],

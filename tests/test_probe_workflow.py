@@ -263,6 +263,20 @@ def test_appending_is_training_on_both_tables(shop, workspace, tmp_path):
     assert np.array_equal(again.targets, together.targets)
 
 
+def test_who_was_sneakers_and_is_shoes_now_may_be_any(shop, workspace, tmp_path):
+    catalog, table = read_catalog(str(shop)), tmp_path / "kinds.csv"
+    ids = [item.id for item in catalog.items]
+    kinds = ["shoes", "hats", *({"name": x, "parent": "shoes"} for x in ("sneakers", "boots"))]
+    space = parse_labels({"groups": {"kind": {"labels": kinds}}}, "k", "k")
+
+    def told(kind):
+        table.write_text(f"image,kind\n{ids[0]},{kind}\n")
+        return gather(workspace, catalog, read_annotations(str(table), ids, space))[0]
+
+    assert told("sneakers").combined(told("shoes")).targets.tolist() == [[1, 0, -1, -1]]
+    assert told("shoes").combined(told("boots")).targets.tolist() == [[0, 0, 0, 1]]
+
+
 def test_another_encoder_is_refused_by_naming_both(shop, workspace, tmp_path):
     save_probe(train(shop, workspace, own_labels(tmp_path / "l.csv")).probe, tmp_path / "probe")
     with pytest.raises(ForeignEncoderError, match=r"model color .* theirs"):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import encoder_folders
@@ -307,6 +308,27 @@ def test_a_tag_group_of_several_labels_contains(indexed, encoder, shop):
     assert wanting(indexed, encoder, "style = boho") == ["blue.png", "red.png"]
     assert wanting(indexed, encoder, "style = 'boho' and style = 'smart'") == ["red.png"]
     assert wanting(indexed, encoder, "style != boho") == ["green.png"]
+
+
+def test_a_filter_finds_what_stands_under_its_value(indexed, encoder, shop):
+    given = {"red.png": ("type=boots",), "blue.png": ("type=shoes",), "green.png": ("type=hat",)}
+    with Index.open(indexed) as opened:
+        entries = [_tagged(opened, name, tags) for name, tags in given.items()]
+        entries[0] = replace(entries[0], above=("type=shoes",))
+        options = {"fingerprint": "c0105", "model": "color", "labels": "fashion"}
+        opened.replace_source(str(shop), entries, **options)
+        assert opened.items(opened.matching("type", "=", "boots"))[0].tags == ("type=boots",)
+    assert wanting(indexed, encoder, "type = Shoes") == ["blue.png", "red.png"]
+    assert wanting(indexed, encoder, "type = boots") == ["red.png"]
+    assert wanting(indexed, encoder, "type != shoes") == ["green.png"]
+    assert wanting(indexed, encoder, "type in (hat, shoes) and not type = boots") == [
+        "blue.png",
+        "green.png",
+    ]
+    with Index.open(indexed) as opened:  # other labels: boots are no shoes any more
+        entries = [_tagged(opened, name, tags) for name, tags in given.items()]
+        opened.replace_source(str(shop), entries, **options)
+    assert wanting(indexed, encoder, "type = shoes") == ["blue.png"]
 
 
 TAGS = {

@@ -178,6 +178,18 @@ def test_what_was_tagged_is_indexed(shop, workspace, tmp_path) -> None:
         assert len(index.matching("colour", "=", "red")) == 1
 
 
+def test_what_was_tagged_is_found_by_what_its_labels_stand_under(shop, workspace) -> None:
+    shades = ["warm", {"name": "red", "parent": "warm"}, "green", "blue"]
+    groups = {"colour": {"labels": shades, "templates": ["{label}"]}}
+    space = parse_labels({"background": ["teal wall"], "groups": groups}, "toy", "toy.toml")
+    sink = Rows()
+    with Workspace.open(workspace, ColorEncoder()) as opened:
+        tag(opened, read_catalog(str(shop)), space, sinks=[sink])
+        found = search(opened, Query("red"), where="colour = warm").hits
+    assert sink.by_id["red.png"].labels("colour") == ("red",)
+    assert [(hit.id, hit.tags) for hit in found] == [("red.png", ("colour=red",))]
+
+
 @pytest.mark.parametrize("title", ["N/A", "SKU-4711", "👗", "null"])
 def test_a_title_that_says_nothing_counts_as_none(title, shop, workspace, tmp_path) -> None:
     titles = tmp_path / "titles.csv"

@@ -24,9 +24,12 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--out", type=Path, help="default: the shipped folder, for a full run")
     p.add_argument("--name", default="image", help="name of this run's checkpoints")
     p.add_argument(
-        "--minutes", type=float, nargs="+", default=[72, 95],
+        "--minutes", type=float, nargs="+", default=[85, 85],
         help="time for the image tower, round by round",
     )  # fmt: skip
+    p.add_argument(
+        "--start", type=Path, help="averaged weights of an earlier stage, where no checkpoint is"
+    )
     p.add_argument("--text-minutes", type=float, default=30, help="time for the text tower")
     p.add_argument("--text-width", type=int, default=128, help="of the text tower; a multiple of 4")
     p.add_argument(
@@ -40,7 +43,7 @@ def arguments() -> argparse.Namespace:
     )  # fmt: skip
     p.add_argument("--quick", action="store_true", help="a quarter of data, a sixth of time")
     p.add_argument("--brief", action="store_true", help="text tower: only words of the captions")
-    p.add_argument("--tower", default="mobilenetv4_conv_small")
+    p.add_argument("--tower", default="tf_efficientnet_lite0")
     p.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     p.add_argument("--seed", type=int, default=0)
     return p.parse_args()
@@ -65,8 +68,8 @@ def main() -> None:
     options = {
         "data": args.data, "work": args.work, "hold_out": args.hold_out, "quick": args.quick,
         "minutes": [m * share for m in args.minutes], "tower": args.tower,
-        "cores": args.cores, "seed": args.seed, "name": args.name, "rate": 2e-3, "evaluate": None,
-        "wordnet": args.wordnet, "text_width": args.text_width,
+        "cores": args.cores, "seed": args.seed, "name": args.name, "rate": 1e-3, "evaluate": None,
+        "wordnet": args.wordnet, "text_width": args.text_width, "start": args.start,
         "run": f"{os.getpid()}-{int(time.time())}",
     }  # fmt: skip
     if "prepare" in stages:

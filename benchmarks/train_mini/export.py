@@ -34,7 +34,7 @@ def self_test_image() -> Image.Image:
     )
 
 
-def write(work: Path, name: str, out: Path, tower: str = "mobilenetv4_conv_small") -> None:
+def write(work: Path, name: str, out: Path, tower: str = "tf_efficientnet_lite0") -> None:
     """Write config, half-precision weights and self-test vectors."""
     text = torch.load(work / f"{name}-text.pt", weights_only=True)
     model_cfg = {

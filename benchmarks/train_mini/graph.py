@@ -114,7 +114,7 @@ def write_prompts(files: ModelFiles, preprocess: Preprocess) -> None:
     for name in shipped_labels():
         for some in sentences(load_labels(name)):
             texts |= dict.fromkeys(some)
-    model = OpenClipModel(files, preprocess, "cpu")
+    model = OpenClipModel(files, preprocess, "cpu", "fp32")
     encoded = model.encode_texts(list(texts))
     whole = [text for text, windows in zip(texts, encoded.windows, strict=True) if windows == 1]
     ShippedTexts.from_vectors(whole, encoded.vectors[encoded.windows == 1]).write(files)
@@ -122,7 +122,7 @@ def write_prompts(files: ModelFiles, preprocess: Preprocess) -> None:
 
 def equip(folder: Path) -> None:
     """Write both files beside the weights of a folder."""
-    encoder = resolve(f"local-dir:{folder}", device="cpu", precision="fp32")
+    encoder = resolve(f"local-dir:{folder}", device="cpu")
     write_graph(encoder.files, encoder.preprocess)
     write_prompts(encoder.files, encoder.preprocess)
     for name in (graph.FILE_NAME, FILE_NAME):

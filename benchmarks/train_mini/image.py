@@ -13,13 +13,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import timm
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as fn
 
-from benchmarks.train_mini import pictures, words
+from benchmarks.train_mini import pictures, towers, words
 from benchmarks.train_mini.texts import MINILM, WORDS
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ DIM = 256
 BATCH = 128  # over all processes
 # Share of a round's time up to which pictures have that size: small ones teach as much per second,
 # and half of the catalogue's photos are 80x60 anyway.
-SIZES = ((0.2, (64, 48)), (0.55, (96, 72)), (1.0, pictures.SIZE))
-LATER_SIZES = ((0.4, (96, 72)), (1.0, pictures.SIZE))
+SIZES = ((0.3, (128, 96)), (1.0, pictures.SIZE))
+LATER_SIZES = ((0.2, (128, 96)), (1.0, pictures.SIZE))
 LATER_RATE = 0.6  # of the first round's: far enough to leave its minimum, too little to forget it
+TRUNK_RATE = 0.6  # of what begins at random: ImageNet's weights needn't go far
 AUXILIARY = ("articleType", "baseColour", "gender", "season", "usage", "plain")
 SMOOTHING = 0.05
 HIDDEN = 0.33
 PAIR = 1.0  # weight of "photo and caption find each other"
+RARE = ("pattern", "sleeve", "neckline", "length")  # few titles name one: such photos come oftener
 REMEMBERED = 8192  # pictures and texts of earlier steps that stand by as wrong answers
 
 
@@ -59,7 +61,8 @@ class Pair(nn.Module):
 
     def __init__(self, groups: list[words.Group], tower: str) -> None:
         super().__init__()
-        self.trunk = timm.create_model(tower, num_classes=DIM)
+        self.trunk = towers.build(tower, DIM)
+        self.half = False  # bfloat16 in the convolutions
         self.text = TextHead()
         names = [g.name for g in groups]
         self.scale = nn.ParameterDict(
@@ -76,7 +79,9 @@ class Pair(nn.Module):
 
     def image(self, x: torch.Tensor, drop: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
         """Return unit vectors (n, 256) and the pooled features before the projection."""
-        pooled = self.trunk.forward_head(self.trunk.forward_features(x), pre_logits=True)
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.half):
+            pooled = self.trunk.forward_head(self.trunk.forward_features(x), pre_logits=True)
+        pooled = pooled.float()
         pooled = fn.dropout(pooled, drop, training=self.training)
         return fn.normalize(self.trunk.classifier(pooled), dim=-1), pooled
 
@@ -154,7 +159,10 @@ class Sampler:
         types = material.masks["articleType"]
         counts = np.maximum(types[source == "backbone"].sum(0), 1)
         repeat = np.clip(np.sqrt(40 / counts), 1, 3)[types.argmax(1)]
-        part = {"backbone": 1.0, "clothing_train": 1.0, "drawn": 0.5, "nothing": 0.5}
+        for name in RARE:
+            if name in material.masks:
+                repeat = np.where(material.masks[name][:, :-1].any(1), 1.6 * repeat, repeat)
+        part = {"backbone": 1.0, "clothing_train": 1.0, "drawn": 0.4, "nothing": 0.5}
         self.expected = np.where(source == "backbone", repeat, [part[s] for s in source])
 
     def epoch(self) -> np.ndarray:
@@ -184,17 +192,32 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     vectors = torch.from_numpy(material.vectors.astype(np.float32))
     pixels = material.pixels(work)
+    grounds = torch.from_numpy(np.load(work / "grounds.npy")).permute(0, 3, 1, 2)
     model = Pair(material.groups, options["tower"]).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
-    decay, plain = [], []
-    for name, p in model.named_parameters():
-        (decay if p.ndim > 1 else plain).append(p)
-        del name
+    if device.type == "cpu" and towers.has_bfloat16():
+        towers.quicken(model.trunk)
+        model.half = True
+    begun = {id(p) for name, p in model.trunk.named_parameters() if "classifier" not in name}
     optimiser = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
+        [
+            {"params": some, "weight_decay": decay, "share": share}
+            for share in (TRUNK_RATE, 1.0)
+            for decay in (0.05, 0.0)
+            if (
+                some := [
+                    p
+                    for p in model.parameters()
+                    if (id(p) in begun) == (share < 1) and (p.ndim > 1) == (decay > 0)
+                ]
+            )
+        ],
         lr=0, betas=(0.9, 0.98),
     )  # fmt: skip
     epoch, elapsed, step = 0, 0.0, 0
+    if options["start"]:
+        for net in (model, average):
+            net.load_state_dict(load_file(options["start"]), strict=False)
     checkpoint = work / f"{options['name']}.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -223,14 +246,14 @@ def train(rank: int, world: int, material: Material, options: dict[str, Any]) ->
             rate = options["rate"] * min(1.0, progress / 0.02)
             rate *= (0.5 + 0.5 * math.cos(math.pi * progress)) * LATER_RATE**begun_before
             for part in optimiser.param_groups:
-                part["lr"] = rate + 1e-6
+                part["lr"] = rate * part["share"] + 1e-6
             ids = order[i * BATCH + rank * batch : i * BATCH + (rank + 1) * batch]
             raw = np.stack([pixels[material.source[j]][material.at[j]] for j in ids])
             sizes = LATER_SIZES if begun_before else SIZES
             size = next(size for end, size in sizes if progress <= end)
             x = pictures.augment(
                 torch.from_numpy(raw).permute(0, 3, 1, 2), size, generator=g,
-                ordinary=torch.from_numpy(source[ids] == "clothing_train"),
+                ordinary=torch.from_numpy(source[ids] == "clothing_train"), grounds=grounds,
             )  # fmt: skip
             x = normalise(x).to(device, memory_format=torch.channels_last)
             model.train()

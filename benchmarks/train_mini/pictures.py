@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image, ImageOps
+from scipy import ndimage
 from torch.nn import functional as fn
 
 from examples.drawing import (
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-SIZE = (128, 96)  # height, width: catalogue photos are 3:4, so padding costs nothing there
-STORED = (160, 120)  # kept a quarter larger, so that a random crop still has its pixels
+SIZE = (160, 120)  # height, width: catalogue photos are 3:4, so padding costs nothing there
+STORED = (200, 150)  # kept a quarter larger, so that a random crop still has its pixels
+GROUND = (100, 75)  # of a piece of floor, wall or bed that takes the place of a white ground
 CLOTHING = (
     "dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes", "shorts", "skirt",
     "t-shirt",
@@ -138,17 +140,42 @@ def nothing_rows(count: int) -> pd.DataFrame:
     return pd.DataFrame({"nothing": own + ["shapes and textures"] * (count - len(own))})
 
 
+def white_ground(picture: np.ndarray) -> np.ndarray:
+    """(h, w) uint8: 255 where a picture (h, w, 3) is nearly white, as far as that meets a border.
+
+    So a white shirt keeps its white.
+    """
+    regions, _ = ndimage.label(picture.min(2) > 235)
+    border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    return np.isin(regions, border[border > 0]).astype(np.uint8) * 255
+
+
+def corners(images: Iterable[Image.Image]) -> Iterable[Image.Image]:
+    """Two corners of each ordinary photo: floors, walls, beds, hardly ever the product."""
+    rng = np.random.default_rng(11)
+    for image in images:
+        for corner in rng.choice(4, 2, replace=False):
+            width, height = (round(side * rng.uniform(0.25, 0.4)) for side in image.size)
+            left = (image.width - width) * (corner % 2)
+            top = (image.height - height) * (corner // 2)
+            yield image.crop((left, top, left + width, top + height)).resize(GROUND[::-1])
+
+
 def _store(path: Path, images: Iterable[Image.Image], count: int, size: tuple[int, int]) -> None:
+    """Write (n, h, w, 3) uint8, or with `white_ground` as the fourth channel what is STORED."""
     part = path.with_suffix(".part")
-    array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, *size, 3))
+    depth = 4 if size == STORED else 3
+    array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, *size, depth))
     for row, image in enumerate(images):
-        array[row] = letterbox(image, size)
+        array[row, ..., :3] = picture = letterbox(image, size)
+        if depth == 4:
+            array[row, ..., 3] = white_ground(picture)
     array.flush()
     part.rename(path)
 
 
 def prepare(data: Path, work: Path, *, quick: bool) -> None:
-    """Decode and draw everything that isn't there yet into `work/*.npy` (n, h, w, 3) uint8."""
+    """Decode and draw everything that isn't there yet into `work/*.npy`, as `_store` does."""
     work.mkdir(parents=True, exist_ok=True)
     tables, photos = read_tables(data), data / "fashion-products" / "images"
     pictured = tables[tables.image == "1"]
@@ -162,16 +189,18 @@ def prepare(data: Path, work: Path, *, quick: bool) -> None:
         jobs[f"clothing_{part}"] = (opened, len(paths), size)
     drawn = drawn_rows(DRAWN // 4 if quick else DRAWN)
     pictures = (
-        draw_garment(row.kind, row.color, row.pattern, sleeve=row.sleeve or None, seed=i, size=160)
+        draw_garment(row.kind, row.color, row.pattern, sleeve=row.sleeve or None, seed=i, size=200)
         for i, row in enumerate(drawn.itertuples())
     )
     jobs["drawn"] = (pictures, len(drawn), STORED)
     nothing = nothing_rows(NOTHING // 4 if quick else NOTHING)
     empty = (
-        draw_nothing(kind, seed=i, size=160) if kind in NOTHING_KINDS else more_nothing(i, 160)
+        draw_nothing(kind, seed=i, size=200) if kind in NOTHING_KINDS else more_nothing(i, 200)
         for i, kind in enumerate(nothing.nothing)
     )
     jobs["nothing"] = (empty, len(nothing), STORED)
+    paths = clothing_rows(data, "train").path.tolist()
+    jobs["grounds"] = (corners(upright(data / path) for path in paths), 2 * len(paths), GROUND)
     for name, (images, count, size) in jobs.items():
         path = work / f"{name}.npy"
         if not path.exists():
@@ -191,57 +220,46 @@ def augment(
     size: tuple[int, int],
     *,
     ordinary: torch.Tensor,
+    grounds: torch.Tensor,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Random views of (n, 3, h, w) uint8 pictures: (n, 3, *size) float32 in 0..1.
+    """Random views of (n, 4, h, w) uint8 pictures: (n, 3, *size) float32 in 0..1.
 
-    `ordinary` (n,) bool marks photos taken by ordinary people: they are cropped and turned more.
-    Colour is a label, so light changes little: gain ±10 %, each channel ±4 %.
+    The fourth channel is `white_ground`, `grounds` (m, 3, h, w) uint8 is what may take its place.
+    `ordinary` (n,) bool marks photos taken by ordinary people: they are cropped, turned and lit
+    more. Elsewhere colour is a label, so light changes little: gain ±10 %, each channel ±4 %.
     """
     n, g = len(pixels), generator
     x = pixels.float().div_(255)
-    # One affine map per picture: zoom (below 1 shows less), aspect, turn, shift, flip.
     wide = ordinary.float()
-    zoom = _uniform(n, 0.8, 1.15, g) - wide * _uniform(n, 0.0, 0.2, g)
-    aspect = torch.exp(_uniform(n, -0.1, 0.1, g) * (1 + wide))
-    angle = _uniform(n, -0.07, 0.07, g) * (1 + 2 * wide)
-    flip = torch.where(torch.rand(n, generator=g) < 0.5, -1.0, 1.0)
-    shift = _uniform(n, -0.2, 0.2, g), _uniform(n, -0.2, 0.2, g)  # of half the picture
-    still = torch.rand(n, generator=g) < 0.15  # as the model will see it: whole and straight
-    zoom, aspect = (torch.where(still, torch.ones(n), t) for t in (zoom, aspect))
-    angle = torch.where(still, torch.zeros(n), angle)
-    shift = tuple(torch.where(still, torch.zeros(n), t) for t in shift)
-    ratio = pixels.shape[2] / pixels.shape[3]
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    theta = torch.stack(
-        [
-            torch.stack([zoom * aspect * cos * flip, -zoom * sin * ratio, shift[0]], 1),
-            torch.stack([zoom * sin / ratio * flip, zoom / aspect * cos, shift[1]], 1),
-        ],
-        1,
-    )
-    grid = fn.affine_grid(theta, [n, 3, *size], align_corners=False)
+    grid = fn.affine_grid(_views(pixels.shape, wide, g), [n, 4, *size], align_corners=False)
     x = 1 - fn.grid_sample(1 - x, grid, padding_mode="zeros", align_corners=False)  # white outside
-    # A third are coarse, as the catalogue's 60x80 thumbnails are, or blurred.
+    x, ground = x[:, :3], x[:, 3:]
+    # A quarter are coarse, as the catalogue's 60x80 thumbnails are, or blurred.
     coarse = torch.nonzero(torch.rand(n, generator=g) < 0.25).flatten()
     if len(coarse):
-        factor = float(_uniform(1, 0.45, 0.75, g))
+        factor = float(_uniform(1, 0.4, 0.75, g))
         small = fn.interpolate(x[coarse], scale_factor=factor, mode="area")
         x[coarse] = fn.interpolate(small, size=size, mode="bicubic", align_corners=False)
-    # Blocky noise stands for JPEG; white grounds become tinted or shaded now and then.
+    # Blocky noise stands for JPEG; white grounds become tinted, shaded, a floor or a wall.
     noisy = (torch.rand(n, generator=g) < 0.2).float().view(n, 1, 1, 1)
     blocks = torch.randn(n, 1, size[0] // 4, size[1] // 4, generator=g)
-    x += noisy * 0.03 * fn.interpolate(blocks, size=size)
-    tint = torch.nonzero(torch.rand(n, generator=g) < 0.12).flatten()
+    x = x + noisy * 0.03 * fn.interpolate(blocks, size=size)
+    drawn = torch.rand(n, generator=g)
+    tint = torch.nonzero(drawn < 0.12).flatten()
     if len(tint):
-        ground = (x[tint].amin(1, keepdim=True) - 0.90).clamp(0, 0.06) / 0.06
-        colour = _uniform(len(tint) * 3, 0.25, 1.0, g).view(-1, 3, 1, 1)
+        colour = _uniform(len(tint) * 3, 0.1, 1.0, g).view(-1, 3, 1, 1)
         slope = torch.linspace(-0.15, 0.15, size[0]).view(1, 1, -1, 1)
-        x[tint] = x[tint] * (1 - ground) + ground * (colour + slope).clamp(0, 1)
-    gain = _uniform(n, 0.9, 1.1, g).view(n, 1, 1, 1) * _uniform(n * 3, 0.96, 1.04, g).view(
-        n, 3, 1, 1
-    )
-    x = (x * gain).clamp_(0, 1)
+        x[tint] += ground[tint] * ((colour + slope).clamp(0, 1) - x[tint])
+    placed = torch.nonzero(drawn > 0.75).flatten()
+    if len(placed):
+        chosen = grounds[torch.randint(len(grounds), (len(placed),), generator=g)].float() / 255
+        floor = fn.interpolate(chosen, size=size, mode="bilinear", align_corners=False)
+        x[placed] += ground[placed] * (floor - x[placed])
+    lit = (wide + (drawn > 0.75).float()).clamp(max=1).view(n, 1, 1, 1)
+    gain = 1 + _uniform(n, -0.1, 0.1, g).view(n, 1, 1, 1) * (1 + lit)
+    hue = 1 + _uniform(n * 3, -0.04, 0.04, g).view(n, 3, 1, 1) * (1 + lit)
+    x = (x * gain * hue).clamp_(0, 1)
     # Cut-out: a grey or white box over a quarter of the pictures.
     for i in torch.nonzero(torch.rand(n, generator=g) < 0.25).flatten().tolist():
         h, w = (int(s * float(_uniform(1, 0.15, 0.4, g))) for s in size)
@@ -249,3 +267,29 @@ def augment(
         left = int(torch.randint(0, size[1] - w, (1,), generator=g))
         x[i, :, top : top + h, left : left + w] = float(_uniform(1, 0.3, 1.0, g))
     return x
+
+
+def _views(
+    shape: tuple[int, ...] | torch.Size, wide: torch.Tensor, g: torch.Generator
+) -> torch.Tensor:
+    """(n, 2, 3) affine maps: zoom (below 1 shows less), aspect, turn, shift, flip."""
+    n = shape[0]
+    zoom = _uniform(n, 0.8, 1.15, g) - wide * _uniform(n, 0.0, 0.2, g)
+    aspect = torch.exp(_uniform(n, -0.1, 0.1, g) * (1 + wide))
+    angle = _uniform(n, -0.07, 0.07, g) * (1 + 3 * wide)
+    flip = torch.where(torch.rand(n, generator=g) < 0.5, -1.0, 1.0)
+    shift = _uniform(n, -0.2, 0.2, g), _uniform(n, -0.2, 0.2, g)  # of half the picture
+    kind = torch.rand(n, generator=g)
+    still = kind < 0.15  # as the model will see it: whole and straight
+    framed = kind > 0.85  # in a wide frame, as marketplaces ask for
+    zoom, aspect = (torch.where(still, torch.ones(n), t) for t in (zoom, aspect))
+    zoom = torch.where(framed, torch.exp(_uniform(n, 0.14, 0.95, g)), zoom)
+    angle = torch.where(still, torch.zeros(n), angle)
+    shift = tuple(torch.where(still, torch.zeros(n), t) for t in shift)
+    ratio = shape[2] / shape[3]
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rows = [
+        torch.stack([zoom * aspect * cos * flip, -zoom * sin * ratio, shift[0]], 1),
+        torch.stack([zoom * sin / ratio * flip, zoom / aspect * cos, shift[1]], 1),
+    ]
+    return torch.stack(rows, 1)

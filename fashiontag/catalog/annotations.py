@@ -24,7 +24,7 @@ from fashiontag.catalog.titles import (
 )
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
-from fashiontag.names import NONE, fold
+from fashiontag.names import NONE, as_path, fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -116,9 +116,9 @@ def read_annotations(
         Groups that it has take its labels, its words and its word on exclusiveness. A group that
         it doesn't have is exclusive if no product has two values, and its values are its prompts.
     unlabeled : {"group", "negative", "unknown"}
-        What a blank means. ``group``: a group with a positive is complete, one without isn't
-        known. ``negative``: what isn't said doesn't hold. ``unknown``: nothing but what is said,
-        and what it excludes, is known.
+        What a blank means. ``group``: a group with a positive is complete, but for what is under
+        a label of which no child is given; one without isn't known. ``negative``: what isn't said
+        doesn't hold. ``unknown``: nothing but what is said, and what it excludes, is known.
     id_column : str or None
         The column that names the picture.
     groups : sequence of str
@@ -290,7 +290,8 @@ class _LabelColumns:
         group = self._group_of(group)
         known = self._known.get(group, {})
         return group, [
-            known.get(fold(x)) or self._spelled.setdefault((group, fold(x)), x) for x in labels
+            known.get(fold(x)) or self._spelled.setdefault((group, fold(x)), x)
+            for x in map(as_path, labels)
         ]
 
     def read(self, row: Row) -> Iterator[tuple[str, str | None, bool]]:
@@ -302,6 +303,7 @@ class _LabelColumns:
                 if holds:
                     yield group, None, True
             elif known is None:
+                label = as_path(label)
                 spelled = self._spelled.setdefault((group, fold(label)), label)
                 if label != spelled:
                     self._respelled.add((spelled, label))
@@ -436,6 +438,10 @@ def _refuse_contradictions(
 
 def _targets(space: LabelSpace, notes: Collection[_Note], unlabeled: Unlabeled) -> NDArray[np.int8]:
     targets = np.full((len(notes), space.size), -1, np.int8)
+    below: dict[int, list[int]] = defaultdict(list)
+    for column, upper in space.above.items() if unlabeled != "negative" else ():
+        for parent in upper:
+            below[parent].append(column)
     for row, note in zip(targets, notes, strict=True):
         if unlabeled == "negative" and note.listed:
             row[:] = 0
@@ -450,6 +456,10 @@ def _targets(space: LabelSpace, notes: Collection[_Note], unlabeled: Unlabeled) 
             said = group.name in labelled and (group.exclusive or complete)
             if said or group.name in note.whole:
                 row[space.span(group.name)] = 0
+        holds = [space.column(tag) for tag in tags]
+        # "Shoes" leaves open which, unless one of those under it is given too.
+        lowest = set(holds).difference(*(space.above.get(column, ()) for column in holds))
+        row[[column for parent in lowest for column in below[parent]]] = -1
         row[[space.column("=".join(tag)) for tag in note.negative]] = 0
-        row[[space.column(tag) for tag in tags]] = 1
+        row[holds] = 1
     return targets

@@ -129,7 +129,12 @@ def make_item(id: str, path: str, image: ImageRef, words: Words = NO_WORDS) -> I
 
 def brand_of(item: Item) -> str:
     """Return whose product an item is, as its column of brands says; "" where none does."""
-    return next((text for name, text in item.fields.items() if text and _is_of_brands(name)), "")
+    return brand_among(item.fields)
+
+
+def brand_among(fields: Mapping[str, str]) -> str:
+    """Return the first brand among the cells of a row; "" for none."""
+    return next((text for name, text in fields.items() if text and _is_of_brands(name)), "")
 
 
 @cache

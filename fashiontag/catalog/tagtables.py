@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog.tables import read_table
+from fashiontag.errors import CatalogError
 from fashiontag.labels import RESERVED_GROUPS
 from fashiontag.names import fold
 
@@ -119,7 +120,7 @@ class TagTable:
         )
 
 
-def read_tag_table(path: str, id_column: str | None = None) -> TagTable:
+def read_tag_table(path: str, id_column: str | None = None, needed: Sequence[str] = ()) -> TagTable:
     """Read a table of tags in any format that `tag` writes or a spreadsheet saves.
 
     Parameters
@@ -127,14 +128,21 @@ def read_tag_table(path: str, id_column: str | None = None) -> TagTable:
     path : str
     id_column : str or None
         The column that names the product; None is ``id``, or else a usual one.
+    needed : sequence of str
+        Columns, folded, without which it is no table of tags.
 
     Raises
     ------
     UsageError, CatalogError
-        It can't be read as a table, or no column names the product.
+        It can't be read as a table, or lacks a column.
     """
     table = read_table(path, ("id", TAGS))
     folded = [fold(name) for name in table.columns]
+    if not set(needed) <= set(folded):
+        raise CatalogError(
+            f"{path} has no columns {' and '.join(needed)}: {table.has()}; give a table of "
+            "`fashiontag tag`."
+        )
     if id_column is None and "id" in folded:
         key_at = folded.index("id")
     else:
@@ -200,10 +208,11 @@ def _flat(cell: str) -> dict[str, str]:
         tags = [tag for tag in json.loads(cell) if isinstance(tag, dict)]
     except ValueError:
         return {}
-    held = ("review", "abstain")
+    # what a person said is published, whatever was decided on what the program thinks
+    kinds = [(tag, "" if tag.get("method") == "person" else tag.get("decision")) for tag in tags]
     some = {
-        TAGS: [tag for tag in tags if tag.get("decision") not in held],
-        REVIEW: [tag for tag in tags if tag.get("decision") == "review"],
+        TAGS: [tag for tag, kind in kinds if kind not in ("review", "abstain")],
+        REVIEW: [tag for tag, kind in kinds if kind == "review"],
     }
     return {
         column: "|".join(f"{tag.get('group', '')}={tag.get('label', '')}" for tag in found)

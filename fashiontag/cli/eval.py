@@ -95,7 +95,8 @@ def draw(found: Verdict, judge: str) -> None:
     from rich.text import Text
 
     say = output.results.print
-    say(f"Right {found.right:,}. Wrong {found.wrong:,}. Left empty {found.empty:,}.")
+    broader = f" ({found.broader:,} of them by a parent of the label)" if found.broader else ""
+    say(f"Right {found.right:,}{broader}. Wrong {found.wrong:,}. Left empty {found.empty:,}.")
     groups = output.table("group", ">right", ">wrong", ">left empty")
     for group in found.groups:
         groups.add_row(Text(group.group), *_figures(group.right, group.wrong, group.empty))

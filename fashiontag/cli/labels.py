@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 (read at run time)
 from typing import Annotated
 
 import typer
@@ -16,9 +17,35 @@ def labels(
         str | None,
         typer.Argument(metavar="[NAME|FILE]", help="A shipped label file's name, or a path."),
     ] = None,
+    *,
+    titles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A table of titles: which labels do they name?"),
+    ] = None,
+    title_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
+    ] = None,
 ) -> None:
     """Show and check a label file: its groups, labels and rules."""
     space = load_labels(file)
     warnings = labelsheet.warned(space, file)
     facts = {"name": space.name, "hash": space.hash, "warnings": warnings, **space.content()}
-    output.show(facts, lambda: labelsheet.draw(space, file))
+    found = None
+    if titles is not None:
+        from fashiontag.workflows.naming import name_titles
+
+        found = name_titles(space, titles, title_column)
+        remarks = found.remarks(str(titles))
+        output.warn(*remarks)
+        facts |= {"warnings": (*warnings, *remarks), "titles": output.plain(found)}
+
+    def draw() -> None:
+        labelsheet.draw(space, file)
+        if found is not None:
+            counts = ", ".join(f"{name} {count:,}" for name, count in found.groups.items())
+            output.say(
+                f"Of {found.titles:,} titles {found.silent:,} name no label; those that name one "
+                f"of a group: {counts}."
+            )
+
+    output.show(facts, draw)

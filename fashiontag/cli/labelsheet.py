@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from fashiontag.cli import output
 from fashiontag.labels import load_labels, shipped_labels
 
 if TYPE_CHECKING:
-    from fashiontag.labels import LabelSpace
+    from collections.abc import Iterator
+
+    from rich.padding import Padding
+
+    from fashiontag.labels import Group, LabelSpace
 
 
 def warned(space: LabelSpace, file: str | None) -> tuple[str, ...]:
@@ -41,18 +46,33 @@ def draw(space: LabelSpace, file: str | None) -> None:
         output.say(f"Also shipped: {', '.join(others)}. See one: fashiontag labels {others[0]}")
 
 
+def _lines(group: Group, parent: str, depth: int) -> Iterator[Padding]:
+    """Yield the labels under a parent, what is under them indented, the others side by side."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    parents = {label.parent for label in group.labels}
+    here = [label for label in group.labels if label.parent == parent]
+    for upper, labels in groupby(here, lambda label: label.name if label.name in parents else ""):
+        names = Text()
+        for label in labels:
+            names.append(", " if names else "", style="dim")
+            seen = group.visible and label.visible
+            names.append(label.word, style="" if seen else "italic dim")
+        yield Padding(names, (0, 0, 0, 2 * depth))
+        if upper:
+            yield from _lines(group, upper, depth + 1)
+
+
 def _show(space: LabelSpace) -> None:
+    from rich.console import Group as Lines
     from rich.text import Text
 
     table = output.table("group", "takes", "labels (in italics: only a title can tell)")
     for group in space.groups:
-        names = Text()
-        for number, label in enumerate(group.labels):
-            names.append(", " if number else "", style="dim")
-            seen = group.visible and label.visible
-            names.append(label.name, style="" if seen else "italic dim")
         takes = "one" if group.exclusive else "several"
-        table.add_row(Text(group.name, style="bold"), f"{takes} of {len(group.labels)}", names)
+        lines = Lines(*_lines(group, "", 0))
+        table.add_row(Text(group.name, style="bold"), f"{takes} of {len(group.labels)}", lines)
     output.results.print(table)
     output.results.print(
         f"{space.name}: {space.size} labels in {len(space.groups)} groups, hash {space.hash[:12]}",

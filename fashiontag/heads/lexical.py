@@ -175,10 +175,7 @@ class TitleMatcher:
             self._names.setdefault(name[0], []).append(tuple(name))
         self._groups = _groups(space)
         self._main = next((g for g, facts in enumerate(self._groups) if facts.kind), _BEAUTY)
-        self._above: dict[int, frozenset[int]] = {}
-        """What each column with a parent is under."""
-        for child, parent in reversed(space.links):
-            self._above[child] = self._above.get(parent, frozenset()) | {parent}
+        self._above = space.above
         self._implied = [frozenset(map(space.column, space.implied([tag]))) for tag in space.tags]
         offset = 0
         for place, group in enumerate(space.groups):

@@ -48,10 +48,7 @@ class Decider:
             for child, parent in space.links
         ]
         self._lowest = space.lowest
-        self._above: dict[int, frozenset[int]] = {}
-        """What each column with a parent is under."""
-        for child, parent in reversed(space.links):
-            self._above[child] = self._above.get(parent, frozenset()) | {parent}
+        self._above = space.above
         self._parents = [[space.column(t) for t in space.implied_by(tag)] for tag in space.tags]
 
     def decide(self, scores: Scores) -> list[tuple[TagScore, ...]]:

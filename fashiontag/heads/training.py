@@ -102,10 +102,13 @@ class Training:
         space = replace(space, groups=groups)
         first, second = self.on_space(space), newer.on_space(space)
         row_of = {key: row for row, key in enumerate(first.image_keys)}
-        targets = first.targets.copy()
-        for key, newest in zip(second.image_keys, second.targets, strict=True):
+        targets, told = first.targets.copy(), second.targets >= 0
+        for span in (space.span(group.name) for group in groups if group.exclusive):
+            # One that was "sneakers" and is "shoes" now may be any of them.
+            told[(second.targets[:, span] == 1).any(axis=1), span] = True
+        for key, newest, says in zip(second.image_keys, second.targets, told, strict=True):
             if key in row_of:
-                targets[row_of[key]] = np.where(newest >= 0, newest, targets[row_of[key]])
+                targets[row_of[key]] = np.where(says, newest, targets[row_of[key]])
         fresh = [row for row, key in enumerate(second.image_keys) if key not in row_of]
         second = second.select(np.array(fresh, np.int64))
         return Training(

@@ -128,7 +128,7 @@ def write(database: sqlite3.Connection, changes: Iterable[tuple[int, str, str, s
     ----------
     database : Connection
     changes : iterable of (number, tags, fields, tags, fields)
-        What items had and what they have, as JSON.
+        What items had and what they have, as JSON: lists of tags, and fields by name.
     """
     val = numbering(
         database,
@@ -163,6 +163,6 @@ def number(text: str) -> float | None:
 
 def _pairs(tags: str, fields: str) -> set[tuple[str, str]]:
     """Return an item's (column, value) pairs, values as they are compared."""
-    named = [tag.split("=", 1) for tag in json.loads(tags)]
+    named = [tag.split("=", 1) for tag in chain.from_iterable(json.loads(tags))]
     pairs = {(group, fold(label)) for group, label in named}
     return pairs | {(FIELD + name, fold(value)) for name, value in json.loads(fields).items()}

@@ -43,7 +43,7 @@ GUEST = "python:"
 A file has one item: that of the folder or table it belongs to if that is indexed, else that of the
 guest who named it last."""
 
-FORMAT = 5
+FORMAT = 6
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sources (
@@ -58,6 +58,8 @@ CREATE TABLE IF NOT EXISTS words (number INTEGER PRIMARY KEY, words BLOB NOT NUL
 CREATE TABLE IF NOT EXISTS state (generation INTEGER NOT NULL);
 INSERT INTO state SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state)
 """
+"""``tags`` holds two lists: those given, and those above them."""
+
 _STAGED = """
 CREATE TEMP TABLE staged (
     id TEXT PRIMARY KEY, path TEXT, title TEXT, tags TEXT, fields TEXT, image_key TEXT,
@@ -78,12 +80,15 @@ class Entry:
         title are the same.
     image_key, text_key : str or None
         Where the vectors are in the store; None where there is none.
+    above : tuple of str
+        Tags that those stand under: filters find the item by them, and nothing shows them.
     """
 
     item: Item
     tags: tuple[str, ...] | None
     image_key: str | None
     text_key: str | None
+    above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +298,7 @@ class Index:
                 (f"{GUEST}*",),
             )
         return self._database.execute(
-            "SELECT number, tags, fields, '[]', '{}' FROM items JOIN sources USING (source)"
+            "SELECT number, tags, fields, '[[]]', '{}' FROM items JOIN sources USING (source)"
             " WHERE source != ? AND root GLOB ? AND path IN (SELECT path FROM staged)",
             (source, f"{GUEST}*"),
         ).fetchall()
@@ -306,11 +311,11 @@ class Index:
         run(
             "UPDATE staged SET tags = coalesce((SELECT i.tags FROM items AS i WHERE i.source = ?"
             " AND i.id = staged.id AND i.image_key IS staged.image_key"
-            " AND i.text_key IS staged.text_key), '[]') WHERE tags IS NULL",
+            " AND i.text_key IS staged.text_key), '[[]]') WHERE tags IS NULL",
             (source,),
         )
         gone = run(
-            "SELECT number, tags, fields, '[]', '{}' FROM items AS i WHERE source = ? AND ?"
+            "SELECT number, tags, fields, '[[]]', '{}' FROM items AS i WHERE source = ? AND ?"
             " AND NOT EXISTS (SELECT 1 FROM staged AS s WHERE s.id = i.id)",
             (source, complete),
         ).fetchall()
@@ -344,7 +349,9 @@ class Index:
             "DELETE FROM words WHERE number = ?", [(row[0],) for row in (*left, *gone, *retitled)]
         )
         self._write_words(source)
-        added = run("SELECT number, '[]', '{}', tags, fields FROM items WHERE number > ?", (last,))
+        added = run(
+            "SELECT number, '[[]]', '{}', tags, fields FROM items WHERE number > ?", (last,)
+        )
         columns.write(self._database, chain(left, gone, (row[:5] for row in changed), added))
         touched = {row[0] for row in changed} | renamed
         return Changes(
@@ -449,7 +456,7 @@ class Index:
         """Return these items, in this order; what has gone meanwhile is left out."""
         with self._database.turn():
             found = {
-                number: IndexedItem(number, item, path, title, tuple(json.loads(tags)))
+                number: IndexedItem(number, item, path, title, tuple(json.loads(tags)[0]))
                 for number, item, path, title, tags in self._database.execute(
                     "SELECT number, id, path, title, tags FROM items"
                     " WHERE number IN (SELECT value FROM json_each(?))",
@@ -550,7 +557,7 @@ def _as_row(entry: Entry) -> tuple[str | int | None, ...]:
         as_utf8(item.id),
         as_utf8(item.image.locator),
         as_utf8(item.title),
-        None if entry.tags is None else _json(list(entry.tags)),
+        None if entry.tags is None else _json([entry.tags, entry.above]),
         _json(dict(item.fields)),
         entry.image_key,
         entry.text_key,

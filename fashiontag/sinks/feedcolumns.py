@@ -36,7 +36,7 @@ class FeedColumn:
         return self.names[0]
 
     def labels(self, given: Mapping[str, Sequence[str]]) -> list[str]:
-        """Return what goes into the column, given the labels of each group, best first."""
+        """Return what goes into the column, given the labels of each folded group, best first."""
         if self.groups == ("*",):
             found = [label for labels in given.values() for label in labels]
         else:
@@ -52,6 +52,8 @@ def feed_columns(format: str) -> tuple[FeedColumn, ...]:  # noqa: A002
     text = (files("fashiontag.sinks") / "feedcolumns.toml").read_text("utf-8")
     table = tomllib.loads(text)["google" if format.startswith("google") else format]
     return tuple(
-        FeedColumn(**{**row, "names": tuple(row["names"]), "groups": tuple(row["groups"])})
+        FeedColumn(
+            **{**row, "names": tuple(row["names"]), "groups": tuple(map(fold, row["groups"]))}
+        )
         for row in table
     )

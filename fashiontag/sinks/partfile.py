@@ -1,10 +1,11 @@
-"""A file that appears whole or not at all: written beside its target, flushed, then renamed."""
+"""A file or folder that appears whole or not at all: written beside its target, then renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+import shutil
 import weakref
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -53,15 +54,11 @@ class PartFile:
                 raise FileNotFoundError(0, "its folder does not exist")
             if self._target.exists() and not os.access(self._target, os.W_OK):
                 raise PermissionError(0, "the file there is read-only")
-            prefix = f".{self._target.name[:200]}."  # a name may have 255 bytes
-            for path in self._target.parent.glob("*.part"):
-                if path.name.startswith(prefix) and len(path.name) == len(prefix) + _TOKEN + 5:
-                    _remove_if_orphaned(path)
-            part = self._target.with_name(f"{prefix}{secrets.token_hex(_TOKEN // 2)}.part")
+            part = _part_beside(self._target)
             self.file: BinaryIO = part.open("xb")
         self._part = part
         with contextlib.suppress(OSError):  # a file system without locks
-            _lock(self.file)
+            _lock(self.file.fileno())
         # Also runs at interpreter exit: what was opened and never used leaves nothing behind.
         self._discard = weakref.finalize(self, _discard, self.file, part)
 
@@ -100,6 +97,43 @@ class PartFile:
             self._discard()
 
 
+@contextlib.contextmanager
+def part_folder(target: Path) -> Iterator[Path]:
+    """Yield a new folder that takes a folder's place when the block has ended well.
+
+    Killed runs leave as little behind as those of a `PartFile`; what an error of the system means
+    is for the caller to say.
+    """
+    target = target.resolve()
+    part = _part_beside(target)
+    old = part.with_name(part.name.replace(".part", ".old"))
+    part.mkdir()
+    held = os.open(part, os.O_RDONLY) if fcntl is not None else None  # Windows opens no folder
+    try:
+        with contextlib.suppress(OSError):
+            _lock(held)
+        yield part
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(part, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _part_beside(target: Path) -> Path:
+    """Return a new name beside a target, after killed runs' leftovers there were removed."""
+    prefix = f".{target.name[:200]}."  # a name may have 255 bytes
+    for path in target.parent.glob("*.part"):
+        if path.name.startswith(prefix) and len(path.name) == len(prefix) + _TOKEN + 5:
+            _remove_if_orphaned(path)
+    return target.with_name(f"{prefix}{secrets.token_hex(_TOKEN // 2)}.part")
+
+
 def _discard(file: BinaryIO, part: Path) -> None:
     with contextlib.suppress(OSError):  # a full disk says so again when the buffer is flushed
         file.close()
@@ -109,12 +143,19 @@ def _discard(file: BinaryIO, part: Path) -> None:
 
 def _remove_if_orphaned(part: Path) -> None:
     with contextlib.suppress(OSError):
-        with part.open("rb") as file:
-            _lock(file)
-        part.unlink()
+        if fcntl is not None:
+            held = os.open(part, os.O_RDONLY)
+            try:
+                _lock(held)
+            finally:
+                os.close(held)
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
 
 
-def _lock(file: BinaryIO) -> None:
-    """Lock for this run; `OSError` if another run has it."""
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _lock(held: int | None) -> None:
+    """Lock an open file or folder for this run; `OSError` if another run has it."""
+    if fcntl is not None and held is not None:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

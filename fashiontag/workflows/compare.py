@@ -13,6 +13,7 @@ from fashiontag.workspace.embed import DEFAULTS, embed
 from fashiontag.workspace.written import Written
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from fashiontag.catalog import Catalog
@@ -69,8 +70,10 @@ def compare_table(
         for group in notes.space.names:
             known[group].update(given(row, group))
     exclusive = {group.name for group in notes.space.groups if group.exclusive}
+    above: dict[str, Sequence[str]] = {**notes.space.tags_above}
     if copies:  # the label file's word counts, where it has the group
         about = copies[0].about
+        above.update(about.above)
         single = {fold(name) for name in about.exclusive}
         several = {fold(name) for name in about.labels} - single
         names = {name for name in notes.space.names if fold(name) in single}
@@ -81,6 +84,7 @@ def compare_table(
         [row.id for row in rows],
         lambda row, group: given(rows[row], group),
         notes.none,
+        above,
     )
     return judge(found, exclusive, known), notes.warnings
 
@@ -133,9 +137,10 @@ def compare_pictures(
         name for name in known if own[fold(name)].exclusive
     }
     ids = [item.id for item in wanted]
+    above = {**notes.space.tags_above, **space.tags_above}
 
     def given(row: int, group: str) -> tuple[str, ...]:
         return said.get(ids[row], {}).get(fold(group), ())
 
-    found = cases(notes.space, notes.targets, ids, given, notes.none)
+    found = cases(notes.space, notes.targets, ids, given, notes.none, above)
     return judge((case for case in found if case.id in said), exclusive, known), warnings

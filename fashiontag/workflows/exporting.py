@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from fashiontag.catalog.feeds import Findings, open_dialect
+from fashiontag.catalog.feeds import Findings
 from fashiontag.catalog.feeds.delimited import open_feed
-from fashiontag.catalog.feeds.edits import CellEdits, ElementEdits
-from fashiontag.catalog.feeds.google import canonical
-from fashiontag.catalog.feeds.google_xml import GoogleXml
+from fashiontag.catalog.feeds.edits import Cells, FeedPatch
 from fashiontag.catalog.feeds.woocommerce_csv import escaped_term, split_terms
 from fashiontag.catalog.imported import CATALOG, is_imported, report_of, unescaped
-from fashiontag.catalog.tables import read_table
+from fashiontag.catalog.tagtables import read_tag_table
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.names import fold
 from fashiontag.sinks.feedcolumns import FORMATS, FeedColumn, feed_columns
@@ -26,14 +23,13 @@ from fashiontag.sinks.patch import write_patched
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from fashiontag.catalog.feeds.delimited import Delimited, Record
     from fashiontag.catalog.feeds.products import FeedRow
     from fashiontag.datamodels import Edit
 
     Labels = Mapping[str, Sequence[str]]
 
-VARIANTS_OWN = frozenset(("color", "baseColour", "pattern"))
-"""Groups that differ between a product's variants; the others are of the product."""
+VARIANTS_OWN = frozenset(("color", "basecolour", "pattern"))
+"""Groups, folded, that differ between a product's variants; the others are of the product."""
 
 MEMORY = "exports.json"
 """What exports wrote, in the workspace: what --replace may overwrite."""
@@ -131,14 +127,14 @@ def export_feed(
     columns = feed_columns(format)
     _check_replaced(options.replace, columns)
     findings = Findings()
-    patch = _patch_of(str(source), format, findings, columns if options.add_columns else ())
+    patch = FeedPatch(str(source), format, findings, columns if options.add_columns else ())
     target = out if out is not None else Path(_named_after(shown))
     if target.resolve() in {source.resolve(), tags.resolve() if tags else None}:
         raise UsageError(f"{target} is read by this export; give --out another file.")
     given = Given.read(tags, claims) if tags is not None else Given()
-    filler = _Filler(patch, columns, given, _Memory(options.memory, format), options.replace)
+    filler = _Filler(columns, given, _Memory(options.memory, format), options.replace)
     with open_feed(str(source)) as file:
-        write_patched(target, file, filler.edits() if tags is not None else ())
+        write_patched(target, file, filler.edits(patch) if tags is not None else ())
     filler.memory.keep()
     return ExportSummary(
         format,
@@ -186,25 +182,18 @@ class Given:
     @classmethod
     def read(cls, path: Path, claims: Mapping[str, Sequence[str]]) -> Given:
         """Read a table; `claims` are the variants of each photo."""
-        table = read_table(str(path), ("id", "tags", "status"))
-        places = {fold(name): place for place, name in enumerate(table.columns)}
-        if not {"id", "tags"} <= places.keys():
-            raise CatalogError(
-                f"{path} has no columns id and tags: {table.has()}; give a table of `fashiontag "
-                "tag`."
-            )
+        table = read_tag_table(str(path), needed=("id", "tags"))
         products: dict[str, list[Labels]] = defaultdict(list)
         variants: dict[tuple[str, str], list[Labels]] = defaultdict(list)
-        by_photo = "photos" not in places  # tables by product or variant count their photos
+        by_photo = "photos" not in map(fold, table.columns)  # other tables count their photos
         for row in table.rows:
-            if row.ragged or ("status" in places and row.cells[places["status"]] == "error"):
+            if row.cells.get("status") == "error":
                 continue
-            labels = _labels(row.cells[places["tags"]])
-            own = row.cells[places["id"]]
-            product, _, rest = own.rpartition("/") if by_photo or "/" in own else (own, "", "")
-            products[unescaped(product)].append(labels)
-            for variant in claims.get(own, ()) if by_photo else filter(None, [unescaped(rest)]):
-                variants[unescaped(product), variant].append(labels)
+            head, _, rest = row.id.rpartition("/") if "/" in row.id else (row.id, "", "")
+            product, own = unescaped(head), [unescaped(rest)] if rest else []
+            products[product].append(row.tags())
+            for variant in claims.get(row.id, ()) if by_photo else own:
+                variants[product, variant].append(row.tags())
         agreed = {key: _agreed(rows) for key, rows in variants.items()}
         union: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for (product, _), labels in agreed.items():
@@ -215,17 +204,12 @@ class Given:
         }
         return cls(whole, agreed)
 
-    def of(self, product: str) -> Labels:
-        """Return the labels of a product."""
-        self.used.add(product)
-        return self.products.get(product, {})
-
-    def of_variant(self, product: str, variant: str | None, *, alone: bool) -> Labels:
-        """Return the labels of a variant; its product's are its own only if it stands alone."""
-        whole = self.of(product)
-        if variant is None or alone:
-            return whole
-        return self.variants.get((product, variant), {})
+    def of(self, row: FeedRow, *, variant: bool) -> Labels:
+        """Return the labels of a row's product, or of its variant."""
+        self.used.add(row.product)
+        if variant and row.variant is not None:
+            return self.variants.get((row.product, row.variant), {})
+        return self.products.get(row.product, {})
 
     def warnings(self) -> tuple[str, ...]:
         """Say which products of the table the file doesn't have."""
@@ -234,23 +218,6 @@ class Given:
             return ()
         shown = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
         return (f"{len(unknown):,} products of the tags are not in the file: {shown}.",)
-
-
-def _labels(cell: str) -> Labels:
-    """Return the labels that may be published, by group, of a cell ``group=label|…`` or a list."""
-    if cell.startswith("["):
-        tags = [
-            (tag["group"], tag["label"])
-            for tag in json.loads(cell)
-            if tag.get("decision") in (None, "publish") or tag.get("method") == "person"
-        ]
-    else:
-        cell = cell.removeprefix("'")
-        tags = [(tag.partition("=")[0], tag.partition("=")[2]) for tag in cell.split("|") if tag]
-    found: dict[str, list[str]] = defaultdict(list)
-    for group, label in tags:
-        found[group].append(label)
-    return found
 
 
 def _agreed(rows: list[Labels]) -> Labels:
@@ -265,44 +232,11 @@ def _agreed(rows: list[Labels]) -> Labels:
     return found
 
 
-class _Patch(Protocol):
-    """A file that can be patched: where its columns are, and edits that fill them."""
-
-    def rows(self) -> Iterator[FeedRow]:
-        """Yield its rows in order."""
-
-    def alone(self, row: FeedRow) -> bool:
-        """Return whether a row's product has no other variant."""
-
-    def opening(self) -> list[Edit]:
-        """Return the edits above all rows."""
-
-    def cells(self, row: FeedRow) -> _Cells:
-        """Return the cells of a row."""
-
-
-class _Cells(Protocol):
-    """What can be filled in one row."""
-
-    def text(self, column: FeedColumn) -> str | None:
-        """Return what a column says; None where there is none."""
-
-    def put(self, column: FeedColumn, text: str) -> list[Edit] | None:
-        """Put text in the place of what is there; None where that can't be."""
-
-    def add(self, column: FeedColumn, text: str) -> list[Edit] | None:
-        """Put text after what is there; None where that can't be."""
-
-    def closing(self) -> list[Edit]:
-        """Return the edits at the row's end."""
-
-
 class _Filler:
     """Decides what is filled, and counts it."""
 
     def __init__(
         self,
-        patch: _Patch,
         columns: Sequence[FeedColumn],
         given: Given,
         memory: _Memory,
@@ -311,264 +245,76 @@ class _Filler:
         self.memory = memory
         self.filled: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
-        self._patch = patch
         self._columns = columns
         self._given = given
         self._replace = frozenset(map(fold, replace))
         self._unsaid: Counter[str] = Counter()
 
-    def edits(self) -> Iterator[Edit]:
+    def edits(self, patch: FeedPatch) -> Iterator[Edit]:
         """Yield the edits of the file in the order of their places."""
-        yield from self._patch.opening()
-        for row in self._patch.rows():
-            cells = self._patch.cells(row)
-            found = [
-                edit
-                for column in self._columns
-                if row.head
-                for edit in self._edits(cells, row, column)
-            ]
-            yield from sorted([*found, *cells.closing()], key=lambda edit: edit.start)
+        for row, cells in patch.rows():
+            if row is not None and row.head:
+                for column in self._columns:
+                    own = column.variant and not patch.alone(row)
+                    labels = column.labels(self._given.of(row, variant=own))
+                    key = f"{row.product}/{row.variant}" if column.variant else row.product
+                    self._fill(cells, column, key, labels)
+            yield from cells.edits()
 
     def warnings(self) -> tuple[str, ...]:
         """Say what couldn't be written."""
-        return tuple(f"{count:,} {what}." for what, count in self._unsaid.items())
+        return tuple(f"{count:,} {what}." for what, count in self._unsaid.items() if count)
 
-    def _edits(self, cells: _Cells, row: FeedRow, column: FeedColumn) -> list[Edit]:
+    def _fill(self, cells: Cells, column: FeedColumn, key: str, labels: list[str]) -> None:
         there = cells.text(column)
         if there is None:
-            return []
-        key = row.product
-        labels = self._given.of(row.product)
-        if column.variant:
-            alone = self._patch.alone(row)
-            labels = self._given.of_variant(row.product, row.variant, alone=alone)
-            key = f"{row.product}/{row.variant}"
-        found = column.labels(labels)
+            return
+        own = self.memory.get(column, key)
         replaced = fold(column.name) in self._replace
+        written: str | list[str]
         if column.adds:
-            return self._added(cells, column, key, found, replaced=replaced)
-        text = column.join.join(self.memory.terms.written(label) for label in found)
-        if not text or text == there.strip():
-            return []
-        if there.strip() and not (replaced and there.strip() == self.memory.get(column, key)):
-            self.kept[column.name] += 1
-            return []
-        edits = cells.put(column, text)
-        return self._counted(edits, column, key, text)
+            text, written = self._added(column, there, labels, own or [], replaced=replaced)
+        else:
+            text = written = column.join.join(map(self.memory.written, labels))
+            stands = there.strip()
+            if not text or text == stands:
+                return
+            if stands and not (replaced and stands == own):
+                self.kept[column.name] += 1
+                return
+        if text == there:
+            return
+        if cells.put(column, text):
+            self.filled[column.name] += 1
+            self.memory.put(column, key, written)
+        else:
+            self._unsaid[f"rows can't take {column.name} in their cells or encoding"] += 1
 
     def _added(
-        self, cells: _Cells, column: FeedColumn, key: str, found: list[str], *, replaced: bool
-    ) -> list[Edit]:
-        terms = self.memory.terms
-        there = cells.text(column) or ""
-        stand = terms.split(there)
-        own = self.memory.get(column, key) or []
-        sayable = [label for label in found if terms.sayable(label)]
-        self._unsaid["labels with a comma can be no tag there"] += len(found) - len(sayable)
-        self._unsaid = +self._unsaid
+        self, column: FeedColumn, there: str, labels: list[str], own: list[str], *, replaced: bool
+    ) -> tuple[str, list[str]]:
+        """Return a cell with labels added, and those of them that are the tool's."""
+        written = self.memory.written
+        sayable = [label for label in labels if self.memory.sayable(label)]
+        self._unsaid["labels with a comma can be no tag there"] += len(labels) - len(sayable)
         gone = {fold(label) for label in own} - {fold(label) for label in sayable}
+        stand = self.memory.split(there)
         kept = [term for term in stand if not (replaced and fold(term) in gone)]
         known = {fold(term) for term in kept}
         new = [label for label in sayable if fold(label) not in known]
-        if not new and len(kept) == len(stand):
-            return []
-        written = column.join.join(map(terms.written, new))
-        if len(kept) < len(stand):
-            edits = cells.put(column, column.join.join(map(terms.written, [*kept, *new])))
-        elif there.strip():
-            edits = cells.add(column, column.join + written)
-        else:
-            edits = cells.put(column, written)
         still = [label for label in own if fold(label) not in gone]
-        return self._counted(edits, column, key, [*still, *new])
-
-    def _counted(
-        self, edits: list[Edit] | None, column: FeedColumn, key: str, value: str | list[str]
-    ) -> list[Edit]:
-        if edits is not None:
-            self.filled[column.name] += 1
-            self.memory.put(column, key, value)
-        else:
-            self._unsaid[f"rows can't take {column.name} in their cells or encoding"] += 1
-        return edits or []
-
-
-class _TablePatch:
-    """A feed of lines and cells."""
-
-    def __init__(self, dialect: _Dialect, alone: Counter[str], added: Sequence[FeedColumn]) -> None:
-        self.feed = dialect.feed
-        self.rows = dialect.rows
-        self._sizes = alone
-        named = canonical if dialect.name == "google-tsv" else fold
-        names = {named(name): at for at, name in reversed([*enumerate(self.feed.columns)])}
-        self.names = names
-        self.added = [
-            column
-            for column in added
-            if not column.attribute and not any(named(name) in names for name in column.names)
-        ]
-        self.named = named
-        self.width = len(self.feed.spans(self.feed.header) or ())
-
-    def alone(self, row: FeedRow) -> bool:
-        return self._sizes[row.product] < 2
-
-    def opening(self) -> list[Edit]:
-        if not self.added:
-            return []
-        names = [column.name for column in self.added]
-        return CellEdits(self.feed, self.feed.header).append(names, self.width) or []
-
-    def cells(self, row: FeedRow) -> _TableCells:
-        return _TableCells(self, row.row)
-
-
-class _TableCells:
-    """The cells of one line."""
-
-    def __init__(self, patch: _TablePatch, record: Record) -> None:
-        self._patch = patch
-        self._record = record
-        self._edits = CellEdits(patch.feed, record)
-        self._last = dict.fromkeys((column.name for column in patch.added), "")
-
-    def text(self, column: FeedColumn) -> str | None:
-        place = self._place(column)
-        if place is None:
-            return self._last.get(column.name) if column in self._patch.added else None
-        return self._record.cells[place]
-
-    def put(self, column: FeedColumn, text: str) -> list[Edit] | None:
-        place = self._place(column)
-        if place is not None:
-            return self._edits.put(place, text)
-        self._last[column.name] = text
-        return [] if self.closing() else None  # written at the row's end
-
-    def add(self, column: FeedColumn, text: str) -> list[Edit] | None:
-        place = self._place(column)
-        return None if place is None else self._edits.add(place, text)
-
-    def closing(self) -> list[Edit]:
-        if not self._last:
-            return []
-        return self._edits.append([*self._last.values()], self._patch.width) or []
-
-    def _place(self, column: FeedColumn) -> int | None:
-        named, names, cells = self._patch.named, self._patch.names, self._record.cells
-        if not column.attribute:
-            return next((names[named(name)] for name in column.names if named(name) in names), None)
-        wanted = {fold(name) for name in column.names}
-        for name, place in names.items():
-            number = re.fullmatch(r"attribute (\d+) name", name)
-            if number and fold(cells[place]) in wanted:
-                return names.get(f"attribute {number.group(1)} value(s)")
-        return None
-
-
-class _XmlPatch:
-    """A feed of elements."""
-
-    def __init__(
-        self, dialect: GoogleXml, alone: Counter[str], names: set[str], added: Sequence[FeedColumn]
-    ) -> None:
-        self.rows = dialect.rows
-        self._sizes = alone
-        # one that any item has is a column of the file, empty where an item lacks it
-        self.names = names | {column.name for column in added}
-        self.encoding = dialect.encoding
-        with open_feed(dialect.path) as file:
-            self.data = file.read()
-
-    def alone(self, row: FeedRow) -> bool:
-        return self._sizes[row.product] < 2
-
-    def opening(self) -> list[Edit]:
-        return []
-
-    def cells(self, row: FeedRow) -> _XmlCells:
-        return _XmlCells(self.names, ElementEdits(self.data, self.encoding, row.row))
-
-
-class _XmlCells:
-    """The elements of one item."""
-
-    def __init__(self, names: set[str], edits: ElementEdits) -> None:
-        self._names = names
-        self._edits = edits
-
-    def text(self, column: FeedColumn) -> str | None:
-        found = self._edits.text(column.name)
-        return "" if found is None and column.name in self._names else found
-
-    def put(self, column: FeedColumn, text: str) -> list[Edit] | None:
-        return self._edits.put(column.name, text)
-
-    def add(self, column: FeedColumn, text: str) -> list[Edit] | None:
-        del column, text
-        return None  # no column of Google's is added to
-
-    def closing(self) -> list[Edit]:
-        return []
-
-
-class _Dialect(Protocol):
-    """A dialect of lines and cells."""
-
-    name: str
-    feed: Delimited
-
-    def rows(self) -> Iterator[FeedRow]:
-        """Yield the rows that belong to a product."""
-
-
-def _patch_of(
-    source: str,
-    format: str,  # noqa: A002
-    findings: Findings,
-    added: Sequence[FeedColumn],
-) -> _Patch:
-    """Open a file, and read it once for how many variants its products have."""
-    before: Any = open_dialect(source, format, Findings())
-    dialect: Any = open_dialect(source, format, findings)
-    sizes: Counter[str] = Counter()
-    names: set[str] = set()
-    is_xml = isinstance(before, GoogleXml)
-    if format.startswith("google"):
-        for row in before.rows():
-            sizes[row.product] += 1
-            names.update(canonical(e.name) for e in row.row.elements) if is_xml else None
-    if is_xml:
-        dialect.encoding = before.encoding
-        return _XmlPatch(dialect, sizes, names, added)
-    return _TablePatch(dialect, sizes, added)
-
-
-class _Terms:
-    """How a format joins terms in one cell."""
-
-    def __init__(self, format: str) -> None:  # noqa: A002
-        self._escapes = format == "woocommerce-csv"
-
-    def split(self, cell: str) -> list[str]:
-        if self._escapes:
-            return split_terms(cell)
-        return [term.strip() for term in cell.split(",") if term.strip()]
-
-    def written(self, label: str) -> str:
-        return escaped_term(label) if self._escapes else label
-
-    def sayable(self, label: str) -> bool:
-        return self._escapes or "," not in label
+        if len(kept) < len(stand):
+            there = column.join.join(map(written, kept))
+        if new:
+            there = column.join.join(filter(str.strip, [there, *map(written, new)]))
+        return there, [*still, *new]
 
 
 class _Memory:
-    """What exports wrote into a format's columns, by product or variant."""
+    """How a format joins terms, and what exports wrote into its columns, by product or variant."""
 
     def __init__(self, path: Path | None, format: str) -> None:  # noqa: A002
-        self.terms = _Terms(format)
+        self._escapes = format == "woocommerce-csv"
         self._path = path
         self._all: dict[str, Any] = {}
         if path is not None and path.is_file():
@@ -586,6 +332,18 @@ class _Memory:
 
     def put(self, column: FeedColumn, key: str, value: str | list[str]) -> None:
         self._columns.setdefault(column.name, {})[key] = value
+
+    def split(self, cell: str) -> list[str]:
+        """Return the terms that commas join in a cell of the format."""
+        if self._escapes:
+            return split_terms(cell)
+        return [term.strip() for term in cell.split(",") if term.strip()]
+
+    def written(self, label: str) -> str:
+        return escaped_term(label) if self._escapes else label
+
+    def sayable(self, label: str) -> bool:
+        return self._escapes or "," not in label
 
     def keep(self) -> None:
         if self._path is not None and any(self._columns.values()):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from fashiontag.catalog.feeds.schema_org import SUFFIXES as PAGE_SUFFIXES
 from fashiontag.catalog.imported import CATALOG, ORIGINAL, REPORT, is_imported, photo_id
 from fashiontag.catalog.read import walk_pictures
 from fashiontag.errors import CatalogError, OutputError, UsageError
+from fashiontag.sinks.partfile import part_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -228,21 +228,9 @@ def _folder(place: Path) -> Iterator[Path]:
         raise UsageError(
             f"{place} is there and is no imported catalogue; give --out another folder."
         )
-    target = place.resolve()
-    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
     try:
-        part.mkdir()
-        try:
+        with part_folder(place) as part:
             yield part
-            if target.exists():
-                old = part.with_suffix(".old")
-                target.rename(old)
-                part.rename(target)
-                shutil.rmtree(old)
-            else:
-                part.rename(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         if isinstance(error, OutputError):
             raise

@@ -233,11 +233,17 @@ class Judge:
         ]
 
 
-def index_entries(embedded: Embedded, rows: Sequence[Tagged]) -> Iterator[Entry]:
-    """Yield what the index keeps: files and rows of data sets whose picture was read."""
+def index_entries(embedded: Embedded, rows: Sequence[Tagged], space: LabelSpace) -> Iterator[Entry]:
+    """Yield what the index keeps: files and rows of data sets whose picture was read.
+
+    The space says what the tags stand under: sneakers are found among shoes.
+    """
     for item, row, key in zip(embedded.items, rows, embedded.image_keys, strict=True):
         if row.status == "ok" and item.path:  # a picture in memory has none
-            yield index_entry(item, key, tuple(tag.tag for tag in row.given))
+            tags = tuple(tag.tag for tag in row.given)
+            above = {upper for tag in tags for upper in space.tags_above.get(tag, ())}
+            entry = index_entry(item, key, tags)
+            yield replace(entry, above=tuple(sorted(above.difference(tags))))
 
 
 def index_entry(item: Item, image_key: str | None, tags: tuple[str, ...] | None) -> Entry:
@@ -385,7 +391,7 @@ def _run(
                 groups.update({tag.group for tag in row.given})
                 for sink in sinks:
                     sink.write(row, item)
-            yield from index_entries(embedded, rows)
+            yield from index_entries(embedded, rows, judge.space)
 
     workspace.index.replace_source(
         catalog.root,

@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +51,8 @@ class About:
         By group, in the order of columns, what could be said.
     exclusive : sequence of str
         The groups of which a product has one label at most.
+    above : Mapping of str to sequence of str
+        Of each ``group=label`` with a parent, what it stands under.
     """
 
     out: str
@@ -58,6 +60,7 @@ class About:
     at: str
     labels: Mapping[str, Sequence[str]]
     exclusive: Sequence[str]
+    above: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, out: Path, root: str, space: LabelSpace) -> Self:
@@ -68,6 +71,7 @@ class About:
             datetime.now(UTC).isoformat(timespec="seconds"),
             {group.name: group.names for group in space.groups},
             tuple(group.name for group in space.groups if group.exclusive),
+            space.tags_above,
         )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from fashiontag.catalog.tables import legacy_encoding
+from fashiontag.datamodels import Edit
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.names import fold
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 4_000_000
 """Of one row: the longest page of HTML that a shop keeps in a cell is some 100,000."""
-_MOST_LINES = 5_000
 _HEAD = 65_536
 _SAMPLE = 200_000
 _GZIP = b"\x1f\x8b"
@@ -114,17 +114,28 @@ class _Encoding:
     def raw(self) -> str:
         return self.name if self.wide else _BYTEWISE
 
+    def of_row(self, data: bytes) -> str:
+        """Return the encoding of a line, which is its own in a mixed file."""
+        if not self.mixed:
+            return self.name
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            return "cp1252"
+        return "utf-8"
+
     def text(self, raw: str) -> str:
         """Return what bytes, given one character each, say."""
         if self.wide or raw.isascii():
             return raw
         data = raw.encode(_BYTEWISE)
-        if self.mixed:
-            try:
-                return data.decode("utf-8")
-            except UnicodeDecodeError:
-                return data.decode("cp1252", "replace")
-        return data.decode(self.name, "replace")
+        return data.decode(self.of_row(data), "replace")
+
+    def raw_of(self, text: str, row: str) -> str:
+        """Return text as bytes, one character each, in the encoding of the row it goes into."""
+        if self.wide:
+            return text
+        return text.encode(self.of_row(row.encode(_BYTEWISE))).decode(_BYTEWISE)
 
 
 class Delimited:
@@ -186,42 +197,36 @@ class Delimited:
                 if record.start > self.header.start and any(record.cells):
                     yield record
 
-    def spans(self, record: Record) -> list[tuple[int, int]] | None:
-        """Return where the cells of a record are in the file, quotes included, in bytes.
+    def pieces(self, record: Record) -> list[str]:
+        """Return the cells of a row as they stand, quotes included, for `patched`.
 
-        None where they can't be told apart.
+        Text is byte by byte as in `Record.raw`. None at all where they can't be told apart.
         """
         body = record.raw.rstrip("\r\n")
-        cell = _cell_pattern(self.delimiter)
-        spans, at = [], 0
-        while True:
-            found = cell.match(body, at)
-            end = found.end() if found else at
-            spans.append((at, end))
-            if end >= len(body) or body[end] != self.delimiter:
-                break
-            at = end + 1
-        if spans[-1][1] != len(body):
-            return None
-        if self._encoding.wide:
-            return [
-                (record.start + self._width(body[:start]), record.start + self._width(body[:end]))
-                for start, end in spans
-            ]
-        return [(record.start + start, record.start + end) for start, end in spans]
+        sign = re.escape(self.delimiter)
+        cell = rf'{sign}("(?:[^"]|"")*"[^{sign}]*|[^{sign}]*)'
+        found = re.findall(cell, self.delimiter + body)
+        return found if self.delimiter.join(found) == body else []
 
-    def raw_cell(self, record: Record, span: tuple[int, int]) -> str:
-        """Return what stands at a span of a record, quotes included."""
-        data = record.raw.encode(self._encoding.raw, "surrogatepass")
-        start = span[0] - record.start
-        return data[start : span[1] - record.start].decode(self._encoding.raw, "surrogatepass")
+    def piece(self, record: Record, text: str, *, quoted: bool = False) -> str | None:
+        """Return text as it stands in a cell of a row; None where it can't stand there.
 
-    def encode(self, text: str) -> bytes | None:
-        """Return text in the file's encoding; None where that has no such letter."""
+        That is, its encoding has no such letter, or one was lost when the row was read.
+        """
+        if quoted or any(sign in text for sign in (self.delimiter, '"', "\r", "\n")):
+            text = '"' + text.replace('"', '""') + '"'
         try:
-            return text.encode("utf-8" if self.mixed else self.encoding)
+            return None if "\ufffd" in text else self._encoding.raw_of(text, record.raw)
         except UnicodeEncodeError:
             return None
+
+    def patched(self, record: Record, pieces: Iterable[str]) -> Edit:
+        """Return the edit that gives a row other cells, its line end aside."""
+        old, new = (
+            raw.encode(self._encoding.raw, "surrogatepass")
+            for raw in (record.raw.rstrip("\r\n"), self.delimiter.join(pieces))
+        )
+        return Edit(record.start, record.start + len(old), new)
 
     @contextmanager
     def _lines(self) -> Iterator[Iterator[tuple[int, int, str]]]:
@@ -259,63 +264,53 @@ class Delimited:
     def _parsed(self, lines: Iterator[tuple[int, int, str]], width: int) -> Iterator[Record]:
         """Yield rows; a quote that never closes costs its own line only.
 
-        A row over several lines is believed only if its quotes close and it has no more cells than
-        the header: otherwise a stray quote would swallow the products below it.
+        A row over several lines is believed only if its quotes close within `MOST_CHARACTERS`,
+        nothing stands between a closing quote and the next cell, and it has no more cells than the
+        header: otherwise two stray quotes would swallow the products between them.
         """
         waiting: list[tuple[int, int, str]] = []  # read ahead, last first
+        taken: list[tuple[int, int, str]] = []
+        closed = True
+
+        def needed() -> Iterator[str]:
+            """Yield a row's lines: the reader asks for another only while a quote is open."""
+            nonlocal closed
+            closed, size = True, 0
+            while size <= MOST_CHARACTERS and (
+                line := waiting.pop() if waiting else next(lines, None)
+            ):
+                taken.append(line)
+                size += len(line[2])
+                yield self._encoding.text(line[2])
+            closed = False
+
         while True:
-            first = waiting.pop() if waiting else next(lines, None)
-            if first is None:
+            taken.clear()
+            # 131,072 is too few for some descriptions
+            before = csv.field_size_limit(MOST_CHARACTERS)
+            try:
+                cells = next(csv.reader(needed(), delimiter=self.delimiter, strict=True), [])
+            except csv.Error:  # letters behind a closing quote, which may be one that strayed
+                line = taken[0][2]
+                closed = len(taken) == 1 and line.count('"') % 2 == 0
+                text = [self._encoding.text(line)] if closed else []
+                cells = next(csv.reader(text, delimiter=self.delimiter), [])
+            finally:
+                csv.field_size_limit(before)
+            if not taken:
                 return
-            number, start, raw = first
-            taken = [first]
-            cells, closed = self._cells(taken, waiting, lines)
+            number, start, raw = taken[0]
             ragged = not closed or (width > 0 and len(cells) > width and any(cells[width:]))
             if ragged and len(taken) > 1:
                 waiting += reversed(taken[1:])
-                cells = self._encoding.text(raw).rstrip("\r\n").split(self.delimiter)
             elif len(taken) > 1:
-                raw = "".join(line for _, _, line in taken)
+                raw = "".join(line[2] for line in taken)
+            if ragged:
+                cells = self._encoding.text(raw).rstrip("\r\n").split(self.delimiter)
             short = len(cells) < width
             if width and len(cells) != width:
                 cells = [*cells[:width], *[""] * (width - len(cells))]
             yield Record(number, start, raw, cells, ragged, short)
-
-    def _cells(
-        self,
-        taken: list[tuple[int, int, str]],
-        waiting: list[tuple[int, int, str]],
-        lines: Iterator[tuple[int, int, str]],
-    ) -> tuple[list[str], bool]:
-        """Return the cells of the row that begins with a line, and whether its quotes close.
-
-        The lines that it goes on with are added to `taken`.
-        """
-        closed = True
-
-        def needed() -> Iterator[str]:
-            nonlocal closed
-            size = 0
-            yield self._encoding.text(taken[0][2])
-            # The reader comes back for another line only inside a quote that is open.
-            while len(taken) < _MOST_LINES:
-                more = waiting.pop() if waiting else next(lines, None)
-                if more is None:
-                    break
-                taken.append(more)
-                size += len(more[2])
-                if size > MOST_CHARACTERS:
-                    raise self._too_long(taken[0][0])
-                yield self._encoding.text(more[2])
-            closed = False
-
-        before = csv.field_size_limit(MOST_CHARACTERS)  # 131,072 is too few for some descriptions
-        try:
-            return next(csv.reader(needed(), delimiter=self.delimiter), []), closed
-        except csv.Error:
-            return self._encoding.text(taken[0][2]).rstrip("\r\n").split(self.delimiter), False
-        finally:
-            csv.field_size_limit(before)
 
     def _best_delimiter(self, raw: str, anchors: Iterable[str]) -> str:
         known = frozenset(anchors)
@@ -325,11 +320,6 @@ class Delimited:
             return sum(fold(cell) in known for cell in cells), len(cells)
 
         return max(",;\t|", key=worth)
-
-
-def _cell_pattern(delimiter: str) -> re.Pattern[str]:
-    sign = re.escape(delimiter)
-    return re.compile(rf'"(?:[^"]|"")*(?:"[^{sign}]*)?|[^{sign}]*')
 
 
 def _encoding_of(path: str) -> _Encoding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,10 @@ from fashiontag.catalog.feeds.products import Album, Facts, FeedRow, Findings, P
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-_NOT_FIELDS = frozenset(
-    ("title", "description", "image_link", "additional_image_link", "additional_image_links")
-)
+_PICTURES = ("image_link", "additional_image_link", "additional_image_links")
+_NOT_FIELDS = frozenset(("title", "description", *_PICTURES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,47 +49,59 @@ def canonical(name: str) -> str:
     return fold(name.rpartition(":")[2]).replace(" ", "_")
 
 
-def google_rows(
-    items: Iterable[GoogleItem], findings: Findings
-) -> Iterator[tuple[FeedRow, GoogleItem]]:
-    """Yield the items with product and variant; those without an id of their own are reported."""
-    seen: set[int] = set()
-    group, spelled = "", ""
-    for item in items:
-        own = item.first("id")
-        if not own:
-            findings.leave_out("items have no id", item.place)
-            continue
-        if is_rounded(own):
-            findings.note(
-                "ids were rounded by a spreadsheet and may stand for several items",
-                f"{own} in {item.place}",
-            )
-        if hash(own) in seen:
-            findings.leave_out("items repeat the id of an earlier one", f"{own} in {item.place}")
-            continue
-        seen.add(hash(own))
-        product = item.first("item_group_id") or own
-        # Google tells groups apart whatever their case: the first spelling stands for a run.
-        if product.lower() != group:
-            group, spelled = product.lower(), product
-        yield FeedRow(item.row, spelled, own, head=True), item
+class GoogleFeed(ABC):
+    """The rows and products of one feed, whose items a subclass reads."""
 
+    findings: Findings
 
-def google_products(items: Iterable[GoogleItem], findings: Findings) -> Iterator[Product]:
-    """Yield the products; a group whose items are apart comes in as many parts."""
-    for key, pairs in groupby(google_rows(items, findings), lambda pair: pair[0].product):
-        rows = [*pairs]
-        facts = [_facts(item) for _, item in rows]
-        album = Album(findings)
-        for (row, item), own in zip(rows, facts, strict=True):
-            album.base = item.base
-            for name in ("image_link", "additional_image_link", "additional_image_links"):
-                for cell in item.values.get(name, ()):
-                    for address in split_addresses(cell):
-                        album.add(address, own, item.place, row.variant)
-        variants = tuple(row.variant for row, _ in rows if row.variant)
-        yield Product(key, variants, album.photos(key), len(rows), facts[0])
+    @abstractmethod
+    def items(self) -> Iterator[GoogleItem]:
+        """Yield all items in the feed's order."""
+
+    def rows(self) -> Iterator[FeedRow]:
+        """Yield the items that have an id of their own; the others are reported."""
+        return (row for row, _ in self._pairs())
+
+    def products(self) -> Iterator[Product]:
+        """Yield the products; a group whose items are apart comes in as many parts."""
+        for key, pairs in groupby(self._pairs(), lambda pair: pair[0].product):
+            rows = [*pairs]
+            facts = [_facts(item) for _, item in rows]
+            album = Album(self.findings)
+            for (row, item), own in zip(rows, facts, strict=True):
+                album.base = item.base
+                for name in _PICTURES:
+                    for cell in item.values.get(name, ()):
+                        for address in split_addresses(cell):
+                            album.add(address, own, item.place, row.variant)
+            variants = tuple(row.variant for row, _ in rows if row.variant)
+            yield Product(key, variants, album.photos(key), len(rows), facts[0])
+
+    def _pairs(self) -> Iterator[tuple[FeedRow, GoogleItem]]:
+        findings = self.findings
+        seen: set[int] = set()
+        group, spelled = "", ""
+        for item in self.items():
+            own = item.first("id")
+            if not own:
+                findings.leave_out("items have no id", item.place)
+                continue
+            if is_rounded(own):
+                findings.note(
+                    "ids were rounded by a spreadsheet and may stand for several items",
+                    f"{own} in {item.place}",
+                )
+            if hash(own) in seen:
+                findings.leave_out(
+                    "items repeat the id of an earlier one", f"{own} in {item.place}"
+                )
+                continue
+            seen.add(hash(own))
+            product = item.first("item_group_id") or own
+            # Google tells groups apart whatever their case: the first spelling stands for a run.
+            if product.lower() != group:
+                group, spelled = product.lower(), product
+            yield FeedRow(item.row, spelled, own, head=True), item
 
 
 def _facts(item: GoogleItem) -> Facts:

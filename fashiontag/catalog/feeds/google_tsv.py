@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fashiontag.catalog.feeds.google import GoogleItem, canonical, google_products, google_rows
-from fashiontag.catalog.feeds.products import FeedRow, Findings, Product, sound_records
+from fashiontag.catalog.feeds.google import GoogleFeed, GoogleItem, canonical
+from fashiontag.catalog.feeds.products import Findings, sound_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ ANCHORS = (
 )
 
 
-class GoogleTsv:
+class GoogleTsv(GoogleFeed):
     """The rows and products of one file."""
 
     name = "google-tsv"
@@ -29,16 +29,8 @@ class GoogleTsv:
         self.findings = findings
         self._names = [canonical(name) for name in feed.columns]
 
-    def rows(self) -> Iterator[FeedRow]:
-        """Yield the items that have an id of their own; the others are reported."""
-        for row, _ in google_rows(self._items(), self.findings):
-            yield row
-
-    def products(self) -> Iterator[Product]:
-        """Yield the products; a group whose items are apart comes in as many parts."""
-        return google_products(self._items(), self.findings)
-
-    def _items(self) -> Iterator[GoogleItem]:
+    def items(self) -> Iterator[GoogleItem]:
+        """Yield all items in the feed's order."""
         for record in sound_records(self.feed, self.findings):
             values: dict[str, list[str]] = {}
             for name, cell in zip(self._names, record.cells, strict=True):

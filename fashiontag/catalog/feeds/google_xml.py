@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from fashiontag.catalog.feeds.delimited import MOST_CHARACTERS, open_feed
-from fashiontag.catalog.feeds.google import GoogleItem, canonical, google_products, google_rows
+from fashiontag.catalog.feeds.google import GoogleFeed, GoogleItem, canonical
 from fashiontag.errors import CatalogError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from fashiontag.catalog.feeds.products import FeedRow, Findings, Product
+    from fashiontag.catalog.feeds.products import Findings
 
 ANCHORS = re.compile(rb"<(?:\w+:)?image_link[\s>/]|base\.google\.com/ns/", re.IGNORECASE)
 """What the first bytes hold of a feed of this kind (without the zeros of UTF-16)."""
@@ -57,7 +57,7 @@ class Entry:
     elements: tuple[Element, ...]
 
 
-class GoogleXml:
+class GoogleXml(GoogleFeed):
     """The items and products of one file.
 
     Attributes
@@ -73,16 +73,8 @@ class GoogleXml:
         self.findings = findings
         self.encoding = "utf-8"
 
-    def rows(self) -> Iterator[FeedRow]:
-        """Yield the items that have an id of their own; the others are reported."""
-        for row, _ in google_rows(self._items(), self.findings):
-            yield row
-
-    def products(self) -> Iterator[Product]:
-        """Yield the products; a group whose items are apart comes in as many parts."""
-        return google_products(self._items(), self.findings)
-
-    def _items(self) -> Iterator[GoogleItem]:
+    def items(self) -> Iterator[GoogleItem]:
+        """Yield all items in the feed's order."""
         for entry in self._entries():
             values: dict[str, list[str]] = {}
             # <title> and <g:title>: Google's own counts, so it has to come first
