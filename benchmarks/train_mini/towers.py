@@ -13,6 +13,8 @@ from timm.layers.padding import pad_same
 from torch import nn
 from torch.nn import functional as fn
 
+from fashiontag.encoders.devices import choose_precision
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -43,11 +45,7 @@ def build(tower: str, dim: int) -> nn.Module:
 
 def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 numbers itself."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return choose_precision("auto", torch.device("cpu")) == torch.bfloat16
 
 
 @cache

@@ -91,10 +91,10 @@ class Copy:
     def table(self) -> TagTable:
         """The cells."""
         with gzip.open(self.path, "rt", encoding="utf-8", newline="") as file:
-            about = About(**json.loads(file.readline()))
+            file.readline()  # `about`
             rows = csv.reader(file)
             columns = next(rows)
-            return tag_table(about.out, columns, enumerate(rows, start=2), columns.index("id"))
+            return tag_table(self.about.out, columns, enumerate(rows, start=2), columns.index("id"))
 
 
 class Written:
