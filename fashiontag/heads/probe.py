@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.local import directions, said
+from fashiontag.heads.local import directions, said, shifted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fashiontag.heads.classifier import ProbeClassifier
     from fashiontag.heads.features import Features
     from fashiontag.heads.local import Evidenced, LocalHead
@@ -20,6 +22,22 @@ if TYPE_CHECKING:
     from fashiontag.manifest import Manifest
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """What becomes of the labels that zero-shot gives in an open group.
+
+    Attributes
+    ----------
+    shift : float
+        What they are made likelier by, in logits, so that they are right as often as is believed.
+    kept : float
+        The probability from which they stay.
+    """
+
+    shift: float
+    kept: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,8 @@ class Probe:
     training : Training
     local : LocalHead or None
         What judges exclusive groups in the classifier's place.
+    spared : mapping of str to Spared
+        By the name of an open group.
     guards : tuple of str
         Groups in which zero-shot's "unknown" is believed: it almost never won on labelled products,
         so a picture on which it wins shows none.
@@ -44,6 +64,7 @@ class Probe:
     classifier: ProbeClassifier
     training: Training
     local: LocalHead | None = None
+    spared: Mapping[str, Spared] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
 
     @property
@@ -102,13 +123,19 @@ class Probe:
             local = self.local is not None and group.name in self.local.titled
             if group.exclusive and not local:
                 given = self._share(out, space, group.name, columns, given)
+            own_cuts = thresholds[:, own]
+            if group.name in self.spared:
+                mine, position = self.spared[group.name], space.names.index(group.name)
+                stays = scores.labels[:, columns] >= scores.cuts[:, [position]]
+                given = np.where(stays, shifted(given, mine.shift), given)
+                own_cuts = np.where(stays, mine.kept, own_cuts)
             out.labels[:, columns], probed[columns] = given, True
             seen, read = (
                 _speaks_for(side[:, own], exclusive=group.exclusive)
                 for side in (by_image, by_title)
             )
             out.by_image[:, columns], out.by_title[:, columns] = seen, read & titled
-            cuts[:, columns], promised[:, columns] = thresholds[:, own], promises[:, own]
+            cuts[:, columns], promised[:, columns] = own_cuts, promises[:, own]
         if self.local is not None:
             at = directions(x, self.features.widths)
             for name in self.local.titled:
