@@ -219,6 +219,18 @@ def test_only_one_named_label_and_only_a_weighty_word_are_believed_so() -> None:
     assert scores.labels[0, SPACE.span("kind")].max() < TOLD
 
 
+def test_a_named_label_of_which_nothing_is_left_is_believed_all_the_same() -> None:
+    head = ZeroShot(SPACE, AXES[:-1], [AXES[-1:]] * 4, statistics())
+    head.statistics = replace(
+        head.statistics, exclusive=replace(head.statistics.exclusive, title=400.0)
+    )  # e^-400 is 0 in single precision
+    split = unit(axis("kind=shirt") + axis("kind=dress"))
+    named = named_alone("kind", "dress")
+    scores = head.score(Evidence(split, axis("kind=shirt"), np.array([True]), named))
+    assert scores.labels[0, SPACE.column("kind=dress")] == pytest.approx(TOLD)
+    assert scores.labels[0, SPACE.span("kind")].sum() + scores.unknown[0, 0] == pytest.approx(1)
+
+
 def test_a_group_of_one_label_says_where_it_comes_from() -> None:
     space = parse_labels({"groups": {"shelf": {"labels": ["dress"]}}}, "one", "one.toml")
     head = ZeroShot(space, AXES[:1], [AXES[-1:]], statistics())

@@ -354,6 +354,32 @@ def test_open_groups_get_no_more_wrong_tags_than_zero_shot_is_expected_to_give(
     assert unlabelled(workspace, alone, all_of_it) is None
 
 
+def test_what_zero_shot_gives_in_an_open_group_stays_where_nothing_speaks_against_it(
+    shop, workspace, tmp_path
+):
+    catalog = read_catalog(str(shop))
+    text = "image,tone\nred0,red|warm\nblue0,blue|cold\nteal0,cold\nyellow0,warm\n"
+    notes = read_annotations(table(tmp_path / "l.csv", text), [item.id for item in catalog.items])
+    training, _ = gather(workspace, catalog, notes)
+    rest = unlabelled(workspace, catalog, notes)
+    probe = train_probe(workspace, training, catalogue=rest).probe
+    (window,) = embed(workspace, catalog.items)
+    before, after = (
+        {
+            (row.id, tag.tag)
+            for row in Judge(workspace, notes.space, one).tag(window)
+            for tag in row.tags
+        }
+        for one in (None, probe)
+    )
+    known = {pair for pair in before if pair[1] in ("tone=red", "tone=blue")}
+    assert known
+    assert known <= after
+    assert probe.spared["tone"].kept == 0
+    save_probe(probe, tmp_path / "probe")
+    assert load_probe(tmp_path / "probe", workspace.encoder).spared == probe.spared
+
+
 def test_a_folder_with_something_else_is_not_replaced(shop, workspace, tmp_path):
     trained = train(shop, workspace, own_labels(tmp_path / "l.csv"))
     (tmp_path / "mine").mkdir()

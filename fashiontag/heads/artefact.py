@@ -22,7 +22,7 @@ from fashiontag.heads.features import Features, Vocabulary
 from fashiontag.heads.fusion import IMAGE_ONLY, Heads
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.local import Directions, LocalGroup, LocalHead
-from fashiontag.heads.probe import Probe
+from fashiontag.heads.probe import Probe, Spared
 from fashiontag.heads.training import Training
 from fashiontag.labels import parse_labels
 from fashiontag.manifest import FILE_NAME, Manifest
@@ -118,8 +118,9 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
         titled = _side("titled", Heads(), features, arrays) if content["fuses"] else alone
         model.restore(alone, titled)
         local = _local(content, arrays)
+        spared = {name: Spared(*numbers) for name, numbers in content["spared"].items()}
         guards = tuple(content["guards"])
-        return Probe(manifest, features, model, _training(folder), local, guards)
+        return Probe(manifest, features, model, _training(folder), local, spared, guards)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CatalogError(f"The probe {folder} is damaged ({error}); train it again.") from error
 
@@ -149,6 +150,7 @@ def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
         "precision": model.precision,
         "fuses": model.fuses_,
         "guards": probe.guards,
+        "spared": {name: [one.shift, one.kept] for name, one in probe.spared.items()},
         "local": None,
     }
     arrays = {

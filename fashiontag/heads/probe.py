@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.local import directions, said
+from fashiontag.heads.local import directions, said, shifted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fashiontag.heads.classifier import ProbeClassifier
     from fashiontag.heads.features import Features
     from fashiontag.heads.local import Evidenced, LocalHead
@@ -20,6 +22,22 @@ if TYPE_CHECKING:
     from fashiontag.manifest import Manifest
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """What becomes of the labels that zero-shot gives in an open group.
+
+    Attributes
+    ----------
+    shift : float
+        What they are made likelier by, in logits, so that they are right as often as is believed.
+    kept : float
+        The probability from which they stay.
+    """
+
+    shift: float
+    kept: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,8 @@ class Probe:
     training : Training
     local : LocalHead or None
         What judges exclusive groups in the classifier's place.
+    spared : mapping of str to Spared
+        By the name of an open group.
     guards : tuple of str
         Groups in which zero-shot's "unknown" is believed: it almost never won on labelled products,
         so a picture on which it wins shows none.
@@ -44,6 +64,7 @@ class Probe:
     classifier: ProbeClassifier
     training: Training
     local: LocalHead | None = None
+    spared: Mapping[str, Spared] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
 
     @property
@@ -102,13 +123,21 @@ class Probe:
             local = self.local is not None and group.name in self.local.titled
             if group.exclusive and not local:
                 given = self._share(out, space, group.name, columns, given)
-            out.labels[:, columns], probed[columns] = given, True
+            own_cuts = thresholds[:, own]
+            if group.name in self.spared:
+                mine, position = self.spared[group.name], space.names.index(group.name)
+                stays = scores.labels[:, columns] >= scores.cuts[:, [position]]
+                given = np.where(stays, shifted(given, mine.shift), given)
+                own_cuts = np.where(stays, mine.kept, own_cuts)
+            probed[columns] = True
             seen, read = (
                 _speaks_for(side[:, own], exclusive=group.exclusive)
                 for side in (by_image, by_title)
             )
             out.by_image[:, columns], out.by_title[:, columns] = seen, read & titled
-            cuts[:, columns], promised[:, columns] = thresholds[:, own], promises[:, own]
+            if not local:
+                out.labels[:, columns] = given
+                cuts[:, columns], promised[:, columns] = own_cuts, promises[:, own]
         if self.local is not None:
             at = directions(x, self.features.widths)
             for name in self.local.titled:
@@ -125,10 +154,11 @@ class Probe:
         own = local.space.tags[local.space.span(name)]
         columns = np.array([*(place.get(tag, -1) for tag in own), len(place)])
         verdict = local.judge(name, products, columns)
-        out.labels[:, span] = verdict.chances[:, :-1]
-        out.unknown[:, space.names.index(name)] = verdict.chances[:, -1]
+        told = verdict.told(products.given)
+        out.labels[told, span] = verdict.chances[told, :-1]
+        out.unknown[told, space.names.index(name)] = verdict.chances[told, -1]
         assert out.label_cuts is not None
-        out.label_cuts[:, span] = verdict.cut[:, None]
+        out.label_cuts[told, span] = verdict.cut[told, None]
         if out.promises is not None:
             known = columns[:-1] >= 0
             places = span.start + columns[:-1][known]

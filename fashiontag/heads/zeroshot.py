@@ -344,9 +344,13 @@ def _believe(
     raised = (share < least) & (words[rows, named] == 1)
     raised &= behind <= weights.words[rows] + LEEWAY
     rows, inside, share, least = rows[raised], below[named[raised]], share[raised], least[raised]
-    factors = np.where(inside, (least / share)[:, None], ((1 - least) / (1 - share))[:, None])
-    shares[rows, :-1] *= factors
-    shares[rows, -1] *= (1 - least) / (1 - share)
+    others = (1 - least) / (1 - share)
+    # A share may be too small for a float: then all that is under the label has part alike.
+    gone = share == 0
+    shares[rows, :-1] += gone[:, None] & inside
+    share = np.where(gone, inside.sum(axis=1), share)
+    shares[rows, :-1] *= np.where(inside, (least / share)[:, None], others[:, None])
+    shares[rows, -1] *= others
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,19 @@ from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, moments
 from fashiontag.heads.fusion import TITLE_ONLY
 from fashiontag.heads.groups import group_spans
-from fashiontag.heads.local import MOST, SILENT, affordable, believed, fit_local
+from fashiontag.heads.local import (
+    MOST,
+    OPEN_PRICE,
+    SILENT,
+    Balance,
+    believed,
+    budgeted_cuts,
+    fit_local,
+    shift_to,
+    shifted,
+)
 from fashiontag.heads.prior import Prior, zero_shot_prior
-from fashiontag.heads.probe import Probe
+from fashiontag.heads.probe import Probe, Spared
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.training import Training, draw_shots
 from fashiontag.manifest import Manifest
@@ -54,9 +64,6 @@ SEEN = 2_000
 
 SHOWN, ALIKE = 10, 4
 """Products that a forecast shows, and how many of one tag."""
-
-SPENT = 0.75
-"""Share of zero-shot's expected wrong tags that a probe of an open group may make."""
 
 BELIEVED = 0.01
 """Share of labelled products on which "unknown" may win, and still be believed elsewhere."""
@@ -227,7 +234,7 @@ def train_probe(
         Observed.of(workspace, features, rows)
         for rows in (everything, catalogue or _none_of(everything))
     )
-    _spare_open_groups(model, features, training.space, labelled, rest)
+    spared = _spare_open_groups(model, features, training.space, labelled, rest)
     near = None
     if head == "local" and few:
         near = fit_local(
@@ -246,7 +253,7 @@ def train_probe(
     manifest = _manifest(workspace, training, families, found, settings)
     guards = _guards(zero, features, training)
     local = near.head if near is not None and near.head.titled else None
-    probe = Probe(manifest, features, model, training, local, guards)
+    probe = Probe(manifest, features, model, training, local, spared, guards)
     verdict = left_out_verdict(judged, promised=promise is not None)
     return Trained(probe, verdict, found, _forecast(probe, rest), tuple(warnings), seconds)
 
@@ -352,13 +359,15 @@ def _spare_open_groups(
     space: LabelSpace,
     labelled: Observed,
     rest: Observed,
-) -> None:
-    """Raise the thresholds of open groups until the catalogue gets no more wrong tags by them.
+) -> dict[str, Spared]:
+    """Let zero-shot's labels of open groups stay, and give others as far as the budget goes.
 
-    Expected ones, of the probe as of zero-shot, whose precision the labelled products tell.
+    As in exclusive groups: over the catalogue, what is newly given may be expected to be wrong at
+    most as often as what is taken back was.
     """
     seen = rest if len(rest.rows.ids) else labelled
     chances = model.predict_proba(features.of(seen.rows))
+    found = {}
     for group in space.groups:
         if group.exclusive:
             continue
@@ -370,11 +379,18 @@ def _spare_open_groups(
             for one in (seen, labelled)
         )
         truth = labelled.rows.targets[:, columns]
-        trust = believed((told & (truth == 1)).sum(), (told & (truth >= 0)).sum())
-        sure = np.sort(chances[:, span], axis=None)[::-1]
+        right, known = (told & (truth == 1)).sum(), (told & (truth >= 0)).sum()
+        # Where not one is right, they are corrections, and say nothing of the rest.
+        trust = believed(right, known) if right else believed(0, 0)
+        shift = shift_to(chances[:, span][given], trust)
+        stays = shifted(chances[:, span][given], shift)
+        fresh = np.sort(chances[:, span][~given])[::-1]
         silent = bool(given.any(axis=1).mean() < SILENT)
-        count = affordable(sure, SPENT * (1 - trust) * given.sum(), silent=silent)
-        model.raise_thresholds(span, float(sure[count - 1]) if count else 2.0)
+        nothing = Balance(0.0, 0.0, 0.0)
+        kept, cut = budgeted_cuts(stays, fresh, nothing, silent=silent, price=OPEN_PRICE)
+        model.raise_thresholds(span, cut)
+        found[group.name] = Spared(shift, kept)
+    return found
 
 
 def _guards(zero: ZeroShot, features: Features, training: Training) -> tuple[str, ...]:

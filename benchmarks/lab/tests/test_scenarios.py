@@ -17,7 +17,7 @@ from benchmarks.lab.scenarios import (
 from benchmarks.products import Products
 from fashiontag.heads.training import Training
 from fashiontag.heads.zeroshot import Scores
-from fashiontag.labels import parse_labels
+from fashiontag.labels import LabelSpace, parse_labels
 
 FILES = sorted(FOLDER.glob("*.toml"))
 
@@ -32,6 +32,10 @@ def products(**columns: list[str]) -> Products:
     }  # fmt: skip
     ids = np.arange(count).astype(str)
     return Products(ids, ids, attributes, {"plain": columns["titles"]})
+
+
+def tags(taxonomy: Taxonomy, some: Products, row: int) -> tuple[str, ...]:
+    return tuple(taxonomy.space.tags[at] for at in np.flatnonzero(taxonomy.truth(some)[row]))
 
 
 def shelf(*, size: int = 200, labels: int = 5) -> Shelf:
@@ -65,10 +69,13 @@ def test_the_first_rule_that_fits_is_the_shelf_and_every_one_the_style() -> None
         usage=["Formal", ""],
         baseColour=["Black", ""],
     )
-    assert shelves.space.tags_of(shelves.truth(some)[0] == 1) == ("shelf=Office shirts",)
+    assert tags(shelves, some, 0) == ("shelf=Office shirts",)
     assert not shelves.truth(some)[1].any()
-    given = styles.space.tags_of(styles.truth(some)[0] == 1)
-    assert given == ("style=Office ready", "style=Monochrome", "style=Checks and stripes")
+    assert tags(styles, some, 0) == (
+        "style=Office ready",
+        "style=Monochrome",
+        "style=Checks and stripes",
+    )
     assert styles.without_words("Striped soap") == "soap"
 
 
@@ -84,13 +91,32 @@ def test_ways_label_one_product_a_family_and_corrections_only_what_was_not_right
     assert (said == pool.rows.targets[rows]).all() == ("wrong" not in way.name)
 
 
+def judged(space: LabelSpace, truth: list[str], given: list[str]) -> Counts:
+    hot = [space.multi_hot([[tag] if tag else [] for tag in tags]) for tags in (truth, given)]
+    names = tuple(map(str, range(len(truth))))
+    blank = np.zeros((len(truth), 4), np.float16)
+    rows = Training(names, names, names, blank, blank, space, hot[0].astype(np.int8))
+    return Counts.of(hot[1].astype(bool), rows)
+
+
 def test_a_product_of_no_label_is_right_where_it_is_left_empty() -> None:
-    truth = np.array([[1, 0], [1, 0], [1, 0], [0, 0], [0, 0]], bool)
-    given = np.array([[1, 0], [0, 1], [0, 0], [0, 0], [0, 1]], bool)
-    found = Counts.of(given, truth, exclusive=True)
+    space = parse_labels({"groups": {"kind": {"labels": ["a", "b"]}}}, "s", "s")
+    found = judged(space, ["kind=a"] * 3 + [""] * 2, ["kind=a", "kind=b", "", "", "kind=b"])
     assert found.right.tolist() == [1, 0, 0, 1, 0]
     assert found.wrong.tolist() == [0, 1, 0, 0, 1]
     assert found.empty.tolist() == [0, 0, 1, 0, 0]
+
+
+def test_paths_are_right_where_a_step_above_them_is_given() -> None:
+    taxonomy = Taxonomy.load(FOLDER / "paths.toml")
+    some = products(titles=[""] * 4, gender=["Men"] * 4, articleType=["Jeans"] * 4)
+    truth = [*tags(taxonomy, some, 0)] * 4
+    assert truth[0] == "category=Men > Bottomwear > Jeans"
+    given = ["Men > Bottomwear > Jeans", "Men > Bottomwear", "Men > Bottomwear > Trousers", ""]
+    found = judged(taxonomy.space, truth, [f"category={name}" if name else "" for name in given])
+    assert found.right.tolist() == [1, 1, 0, 0]
+    assert found.wrong.tolist() == [0, 0, 1, 0]
+    assert judged(taxonomy.space, ["category=Men > Shoes"], [truth[0]]).wrong.tolist() == [1]
 
 
 def test_what_is_lost_and_mended_is_told_apart() -> None:
