@@ -16,7 +16,9 @@ from fashiontag.catalog import Columns, read_catalog
 from fashiontag.catalog.units import by_units, units_of
 from fashiontag.cli import run as command
 from fashiontag.errors import UsageError
-from fashiontag.heads.photos import fuse, strangeness
+from fashiontag.heads.photos import fuse, fuse_scores, strangeness
+from fashiontag.heads.statistics import Moments, Statistics
+from fashiontag.heads.zeroshot import Scores
 from fashiontag.index import Index
 from fashiontag.labels import parse_labels
 from fashiontag.workflows.exporting import Given
@@ -137,11 +139,39 @@ def test_one_photo_cant_rule_out_what_three_say():
 def test_a_photo_of_something_else_is_strange_and_a_vague_one_is_not():
     shares = np.array([[0.95, 0.02], [0.93, 0.03], [0.01, 0.98], [0.2, 0.25]])
     looks = np.array([[1, 0], [1, 0], [0, 1], [0.6, 0.8]], np.float32)
-    strange = strangeness(shares, looks)
+    strange = strangeness(shares, looks, np.array([1, 1, 1, 0.2]))
     assert strange.argmax() == 2
     assert strange[2] > 0.7
     assert strange[[0, 1, 3]].max() < 0.3
-    assert strangeness(shares[:1], looks[:1]).tolist() == [0]
+    assert strangeness(shares[:1], looks[:1], np.ones(1)).tolist() == [0]
+
+
+def test_a_photo_that_shows_no_whole_product_counts_for_less():
+    labels = np.float32([[0.6, 0.3, 0, 0, 0], [0.3, 0.6, 0, 0, 0]])
+    rows = Scores(
+        labels=labels,
+        unknown=np.float32([[0.1, 1], [0.1, 1]]),
+        by_image=labels > 1,
+        by_title=labels > 1,
+        cuts=np.zeros((2, 2), np.float32),
+    )
+    for whole, best in (([1.0, 0.0], 0), ([0.0, 1.0], 1)):
+        fused = fuse_scores(SPACE, rows, np.array(whole))
+        assert fused.labels[0, :2].argmax() == best
+    same = fuse_scores(SPACE, rows, np.ones(2))
+    assert same.labels[0, 0] == same.labels[0, 1]
+
+
+def test_what_tells_whole_products_travels_with_the_statistics(tmp_path):
+    moments = Moments(*np.zeros((2, 4), np.float32), np.zeros((4, 4), np.float32))
+    whole = np.float32([2, 0, 0, 0, -1])
+    saved = Statistics(moments, moments, np.zeros(4, np.float32), whole=whole)
+    saved.save(tmp_path / "statistics.safetensors")
+    loaded = Statistics.load(tmp_path, 4)
+    images = np.eye(4, dtype=np.float32)
+    assert loaded.shows_whole(images).tolist() == saved.shows_whole(images).tolist()
+    assert loaded.shows_whole(images).argmax() == 0
+    assert Statistics().shows_whole(images).tolist() == [1] * 4
 
 
 def test_units_are_what_the_source_says(shop):

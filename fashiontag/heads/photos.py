@@ -3,8 +3,8 @@
 The logarithmic opinion pool (Genest and Zidek, Statistical Science 1986): log-odds are averaged,
 not summed, for photos of one product repeat each other, and so does the title that was read with
 each of them. How much surer several are than one is a `TEMPER`, fitted. A photo weighs what its
-best label has: the model spreads its vote, or gives it to "unknown", on backs, details, swatches
-and size charts, and what they can't tell speaks against nothing.
+best label has, and less if it shows no whole product: on details, swatches and size charts the
+model spreads its vote, or gives it to "unknown", and what they can't tell speaks against nothing.
 """
 
 from __future__ import annotations
@@ -34,8 +34,13 @@ TEMPER = 0.1
 on pool, of type, colour and audience together: 2.81 at 0, 2.79 at 0.1 and 2.90 at 0.3 with pictures
 alone; with titles 0.73 at 0, 0.82 at 0.2."""
 
-STRANGE = 0.5
-"""From which strangeness, as of `strangeness`, a photo is said to show another product."""
+LEAST = 0.02
+"""What is left of the weight of a photo that surely shows no whole product: among such ones all
+count for as much as ever."""
+
+STRANGE = 0.54
+"""From which strangeness, as of `strangeness`, a photo is said to show another product: 93 % of
+the reports on pool are right then, where 5 % of the products hold a foreign photo."""
 
 
 def fuse(chances: Floats | Doubles, weights: Doubles, *, exclusive: bool) -> Doubles:
@@ -72,11 +77,11 @@ def fuse(chances: Floats | Doubles, weights: Doubles, *, exclusive: bool) -> Dou
     return found
 
 
-def photo_weights(space: LabelSpace, scores: Scores) -> Doubles:
+def photo_weights(space: LabelSpace, scores: Scores, whole: Doubles) -> Doubles:
     """Return what each photo counts for in each group, shape (n, g), in (0, 1].
 
-    As much as its best label has in an exclusive group; in an open one, what it has in the main
-    group, for a photo that doesn't show what the product is shows less of the rest, too.
+    As much as its best label has in an exclusive group, the less the less of a ``whole`` product it
+    shows; in an open one, what it counts for in the main group.
     """
     groups = group_spans(space)
     told = np.ones((len(scores.labels), len(groups)))
@@ -86,7 +91,7 @@ def photo_weights(space: LabelSpace, scores: Scores) -> Doubles:
     if space.main is not None:
         open_ones = [position for position, group in enumerate(groups) if not group.exclusive]
         told[:, open_ones] = told[:, [space.names.index(space.main.name)]]
-    return np.maximum(told, 1e-6)
+    return np.maximum(told * (LEAST + (1 - LEAST) * whole[:, None]), 1e-6)
 
 
 def photos_among(scores: Scores, rows: Sequence[int]) -> Scores:
@@ -123,14 +128,15 @@ def with_groups(scores: Scores, other: Scores, space: LabelSpace, own: Sequence[
     return replace(scores, **out)
 
 
-def fuse_scores(space: LabelSpace, scores: Scores) -> Scores:
+def fuse_scores(space: LabelSpace, scores: Scores, whole: Doubles) -> Scores:
     """Return one row of scores for n photos of one product, scored each with its title.
 
-    Cuts and promises are those of the photo that counts for most.
+    ``whole`` is the chance that a photo shows a whole product, shape (n,). Cuts and promises are
+    those of the photo that counts for most.
     """
     if len(scores.labels) == 1:
         return scores
-    weights = photo_weights(space, scores)
+    weights = photo_weights(space, scores, whole)
     labels, unknown = scores.labels[:1].copy(), scores.unknown[:1].copy()
     cuts = scores.cuts[:1].copy()
     label_cuts, promises = (
@@ -161,7 +167,7 @@ def fuse_scores(space: LabelSpace, scores: Scores) -> Scores:
     )
 
 
-def strangeness(shares: Floats | Doubles, images: Floats) -> Doubles:
+def strangeness(shares: Floats | Doubles, images: Floats, whole: Doubles) -> Doubles:
     """Return how surely each photo shows another kind of product than the others.
 
     A photo vouches for another as far as it may show the same label, or looks alike; a photo is
@@ -172,7 +178,9 @@ def strangeness(shares: Floats | Doubles, images: Floats) -> Doubles:
     shares : ndarray of shape (n, k)
         What each photo says by itself, no title read, of the main group's labels.
     images : ndarray of shape (n, d)
-        Unit vectors.
+        Unit vectors without what all pictures have in common.
+    whole : ndarray of shape (n,)
+        The chance that a photo shows a whole product.
 
     Returns
     -------
@@ -183,7 +191,7 @@ def strangeness(shares: Floats | Doubles, images: Floats) -> Doubles:
     if count == 1:
         return np.zeros(1)
     chances, vectors = shares.astype(np.float64), images.astype(np.float64)
-    sure = chances.max(axis=1)
+    sure = whole * np.sqrt(chances.max(axis=1))
     kinds = chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-9)
     differ = (1 - kinds @ kinds.T) * np.clip(1 - vectors @ vectors.T, 0, 1)
     vouching = sure[None, :] * (1 - differ)

@@ -27,6 +27,8 @@ from fashiontag.workspace.embed import Embedded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from fashiontag.catalog.units import Unit
     from fashiontag.datamodels import TagScore
     from fashiontag.heads.zeroshot import Scores
@@ -59,6 +61,7 @@ class _Seen(NamedTuple):
     row_of: dict[int, int]
     embedded: Embedded
     evidence: Evidence
+    whole: NDArray[np.float64]
     scores: Scores
     looks: Scores
     alone: list[list[TagScore]]
@@ -163,6 +166,7 @@ class UnitJudge:
             row_of={place: row for row, place in enumerate(places)},
             embedded=embedded,
             evidence=evidence,
+            whole=judge.head.statistics.shows_whole(evidence.images),
             scores=judge.score(evidence, embedded.read),
             looks=looks,
             alone=[
@@ -179,14 +183,15 @@ class UnitJudge:
     def _fuse(self, unit: Unit, seen: _Seen) -> list[Scores]:
         """Return what the photos say together; of a product of several variants, also of each."""
         space = self._judge.space
-        whole = fuse_scores(space, photos_among(seen.scores, self._readable(unit.shared, seen)))
+
+        def fuse(places: Sequence[int]) -> Scores:
+            rows = self._readable(places, seen)
+            return fuse_scores(space, photos_among(seen.scores, rows), seen.whole[rows])
+
+        whole = fuse(unit.shared)
         if not any(self._own) or unit.looks == (unit.shared,):
             return [whole]
-        each = [
-            fuse_scores(space, photos_among(seen.scores, self._readable(look, seen)))
-            for look in unit.looks
-        ]
-        variants = [with_groups(whole, one, space, self._own) for one in each]
+        variants = [with_groups(whole, fuse(look), space, self._own) for look in unit.looks]
         return variants if len(variants) == 1 else [whole, *variants]
 
     def _joined(self, found: Sequence[tuple[TagScore, ...]]) -> tuple[TagScore, ...]:
@@ -277,7 +282,8 @@ class UnitJudge:
         if space.main is None or len(rows) == 1:
             return [], []
         shares = seen.looks.labels[rows][:, space.span(space.main.name)]
-        strange = strangeness(shares, seen.evidence.images[rows])
+        looks = self._judge.head.statistics.centred(seen.evidence.images[rows])
+        strange = strangeness(shares, looks, seen.whole[rows])
         # of two that are strange to each other the later one: the main photo comes first
         odd = len(rows) - 1 - int(strange[::-1].argmax())
         if strange[odd] < STRANGE:
