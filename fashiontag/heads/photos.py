@@ -34,9 +34,8 @@ TEMPER = 0.1
 on pool, of type, colour and audience together: 2.81 at 0, 2.79 at 0.1 and 2.90 at 0.3 with pictures
 alone; with titles 0.73 at 0, 0.82 at 0.2."""
 
-LEAST = 0.02
-"""What is left of the weight of a photo that surely shows no whole product: among such ones all
-count for as much as ever."""
+LEAST = 0.01
+"""The least chance of a whole product that a photo is given: a tenth of its weight is left then."""
 
 STRANGE = 0.54
 """From which strangeness, as of `strangeness`, a photo is said to show another product: 93 % of
@@ -80,8 +79,9 @@ def fuse(chances: Floats | Doubles, weights: Doubles, *, exclusive: bool) -> Dou
 def photo_weights(space: LabelSpace, scores: Scores, whole: Doubles) -> Doubles:
     """Return what each photo counts for in each group, shape (n, g), in (0, 1].
 
-    As much as its best label has in an exclusive group, the less the less of a ``whole`` product it
-    shows; in an open one, what it counts for in the main group.
+    As much as its best label has in an exclusive group, times the root of the chance that it shows
+    a ``whole`` product: with the chance itself errors on pool are the same, and a misjudged photo
+    costs more. In an open group, what it counts for in the main one.
     """
     groups = group_spans(space)
     told = np.ones((len(scores.labels), len(groups)))
@@ -91,7 +91,7 @@ def photo_weights(space: LabelSpace, scores: Scores, whole: Doubles) -> Doubles:
     if space.main is not None:
         open_ones = [position for position, group in enumerate(groups) if not group.exclusive]
         told[:, open_ones] = told[:, [space.names.index(space.main.name)]]
-    return np.maximum(told * (LEAST + (1 - LEAST) * whole[:, None]), 1e-6)
+    return np.maximum(told * np.sqrt(np.maximum(whole, LEAST))[:, None], 1e-6)
 
 
 def photos_among(scores: Scores, rows: Sequence[int]) -> Scores:
