@@ -343,6 +343,18 @@ def test_a_person_outranks_the_photos_together(shop):
     assert summary.decided == 3
 
 
+def test_a_decision_on_a_variants_photo_is_of_that_variant(shop):
+    root = str(shop / "shop.csv")
+    with Decisions.open(shop / "ws") as decisions:
+        decisions.record([Choice(root, "a2.png", "colour", ("blue",))])
+        decisions.record([Choice(root, "a2.png", "kind", ("cold",))])
+    assert set(run()[0]["a"].labels("colour")) == {"red", "blue"}
+    rows, _, _ = run(by="variant")
+    assert rows["a/a-red"].labels("colour") == ("red",)
+    assert rows["a/a-green"].labels("colour") == ("blue",)
+    assert rows["a/a-red"].labels("kind") == ("cold",)  # what it is, is the product's
+
+
 def test_people_who_disagree_on_photos_are_a_conflict(shop):
     root = str(shop / "shop.csv")
     with Decisions.open(shop / "ws") as decisions:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.catalog.units import Unit
-    from fashiontag.datamodels import TagScore
+    from fashiontag.datamodels import Source, TagScore
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.labels import Group
     from fashiontag.workflows.tag import Judge
@@ -95,7 +95,7 @@ class UnitJudge:
         ]
         self.catalog = Catalog(root, root, items)
         self.standing = Standing.of(judge.workspace.store, self.catalog, judge.space)
-        self._own = [fold(group.name) in VARIANTS_OWN for group in judge.space.groups]
+        self._own = [_varies(group.name) for group in judge.space.groups]
         self._terms = {
             group.name: {fold(term): label.name for label in group.labels for term in label.terms}
             | {fold(name): name for name in group.names}
@@ -137,7 +137,7 @@ class UnitJudge:
         for number, one in zip(numbers, fused, strict=True):
             span = range(at, at + len(one))
             at = span.stop
-            row = self._row(number, seen, self._joined(found[span.start : at]))
+            row = self._row(number, seen, found[span.start : at])
             if scores and row.status == "ok":
                 row = replace(row, scores=self._all_scores(rows, span))
             yield row
@@ -194,21 +194,37 @@ class UnitJudge:
         variants = [with_groups(whole, fuse(look), space, self._own) for look in unit.looks]
         return variants if len(variants) == 1 else [whole, *variants]
 
-    def _joined(self, found: Sequence[tuple[TagScore, ...]]) -> tuple[TagScore, ...]:
-        """Return a product's tags, in groups that differ between variants those of them all."""
+    def _tags(
+        self, number: int, found: Sequence[tuple[TagScore, ...]]
+    ) -> tuple[tuple[TagScore, ...], list[Conflict]]:
+        """Return a unit's tags with what people said over them, and where these disagree.
+
+        In groups that differ between variants a product has the labels of all of them.
+        """
+        unit, item = self._units[number], self.catalog.items[number]
+        source: Source = "both" if item.text else "image"
+        decided, torn = self._decided(unit.shared, own=False)
+        each = [self._decided(look, own=True) for look in unit.looks]
+        torn += [conflict for _, conflicts in each for conflict in conflicts]
+        tags = found[0]
         if len(found) == 1:
-            return found[0]
-        whole, *variants = found
-        groups = self._judge.space.groups
-        own = {group.name for group, is_own in zip(groups, self._own, strict=True) if is_own}
-        best: dict[str, TagScore] = {}
-        for tag in (tag for tags in variants for tag in tags if tag.group in own):
-            if tag.tag not in best or best[tag.tag].score < tag.score:
-                best[tag.tag] = tag
-        names = self._judge.space.names
-        tags = [tag for tag in whole if tag.group not in own] + list(best.values())
-        # the groups in the order of the file, in each the best first
-        return tuple(sorted(tags, key=lambda t: (names.index(t.group), -t.score, t.label)))
+            decided |= each[0][0]
+        else:
+            best: dict[str, TagScore] = {}
+            for of_variant, (said, _) in zip(found[1:], each, strict=True):
+                for tag in self.standing.laid(said, of_variant, source):
+                    known = best.get(tag.tag)
+                    if _varies(tag.group) and (known is None or known.score < tag.score):
+                        best[tag.tag] = tag
+            names = self._judge.space.names
+            # the groups in the order of the file, in each the best first
+            tags = tuple(
+                sorted(
+                    [*(tag for tag in tags if not _varies(tag.group)), *best.values()],
+                    key=lambda tag: (names.index(tag.group), -tag.score, tag.label),
+                )
+            )
+        return self.standing.laid(decided | self.standing.labels(item), tags, source), torn
 
     def _all_scores(self, rows: Scores, span: range) -> Mapping[str, Mapping[str, float]]:
         """Return every label's score: of several variants, the highest."""
@@ -220,7 +236,7 @@ class UnitJudge:
                 whole = {**whole, group: {x: max(one[x] for one in of) for x in of[0]}}
         return whole
 
-    def _row(self, number: int, seen: _Seen, tags: tuple[TagScore, ...]) -> TaggedUnit:
+    def _row(self, number: int, seen: _Seen, found: Sequence[tuple[TagScore, ...]]) -> TaggedUnit:
         """Return one row: an error only if none of its photos can be read."""
         unit, item = self._units[number], self.catalog.items[number]
         photos = tuple(self._photos[place] for place in unit.photos)
@@ -234,47 +250,47 @@ class UnitJudge:
             why = self._errors[unit.photos[0]] if len(unread) == 1 else "; ".join(unread)
             return replace(row, status="error", message=why)
         rows = self._readable(unit.photos, seen)
-        decided, torn = self._decided(number, [seen.embedded.items[row] for row in rows])
+        tags, torn = self._tags(number, found)
         odd, foreign = self._stranger(rows, seen)
         conflicts = [*torn, *odd, *self._conflicts(unit, seen)]
         return replace(
             row,
             path=seen.embedded.items[rows[0]].path,
             message="; ".join([*unread, *foreign]),
-            tags=self.standing.laid(decided, tags, "both" if item.text else "image"),
+            tags=tags,
             evidence=tuple(
                 PhotoSays(seen.embedded.items[row].id, tag.group, tag.label, tag.score)
                 for row in rows
                 for tag in seen.alone[row]
             ),
-            conflicts=tuple({(c.group, c.values): c for c in reversed(conflicts)}.values())[::-1],
+            conflicts=tuple({(c.group, c.values): c for c in conflicts}.values()),
         )
 
-    def _decided(self, number: int, photos: Sequence[Item]) -> tuple[Decided, list[Conflict]]:
-        """Return what people decided of a unit, or of its photos where these agree."""
-        of_photos = self._judge.standing
+    def _decided(self, places: Sequence[int], *, own: bool) -> tuple[Decided, list[Conflict]]:
+        """Return what people decided of photos, where they agree, and where they don't.
+
+        Of the groups that differ between variants, or else of the others. None of these counts
+        where it was said of all photos: that a size chart has no colour is its own affair.
+        """
         found, torn = Decided(), []
-        said: dict[str, dict[tuple[str, ...], str]] = {}
-        silent: dict[str, int] = {}
-        for item in photos:
-            for group, labels in (of_photos.labels(item) if of_photos else {}).items():
-                if labels:
-                    said.setdefault(group, {}).setdefault(tuple(sorted(labels)), item.id)
-                else:
-                    silent[group] = silent.get(group, 0) + 1
+        said: dict[str, dict[tuple[str, ...], list[str]]] = {}
+        standing = self._judge.standing
+        for item in (self._photos[place] for place in places):
+            for group, labels in (standing.labels(item) if standing else {}).items():
+                if _varies(group) == own:
+                    answers = said.setdefault(group, {})
+                    answers.setdefault(tuple(sorted(labels)), []).append(item.id)
         for group, answers in said.items():
+            none = answers.pop((), [])
             if len(answers) == 1:
                 found[group] = next(iter(answers))
-            else:
+            elif answers:
                 (one, first), (two, second) = list(answers.items())[:2]
-                torn.append(Conflict(group, (first, second), ("|".join(one), "|".join(two))))
-        for (
-            group,
-            count,
-        ) in silent.items():  # that a size chart has no colour is its own affair
-            if count == len(photos):
+                values = "|".join(one), "|".join(two)
+                torn.append(Conflict(group, (first[0], second[0]), values))
+            elif len(none) == len(places):
                 found[group] = ()
-        return found | self.standing.labels(self.catalog.items[number]), torn
+        return found, torn
 
     def _stranger(self, rows: Sequence[int], seen: _Seen) -> tuple[list[Conflict], list[str]]:
         """Return conflict and sentence on a photo that shows another product, if one does."""
@@ -344,6 +360,11 @@ class UnitJudge:
         return one != other and not any(
             upper in above.get(lower, ()) for lower, upper in (tags, tags[::-1])
         )
+
+
+def _varies(group: str) -> bool:
+    """Tell whether the variants of a product differ in a group."""
+    return fold(group) in VARIANTS_OWN
 
 
 def _column(name: str) -> str:
