@@ -58,7 +58,7 @@ SHARE = 0.05
 AIM = 0.93
 """Precision of reports on pool, so that .9 is left elsewhere."""
 
-PRODUCTS = 2500
+PRODUCTS = 900
 """At most, of a split: a family gives one."""
 
 FIRST_IS_FRONT = 0.8
