@@ -15,6 +15,7 @@ from pyarrow import parquet
 from fashiontag.catalog import Columns, read_catalog
 from fashiontag.catalog.units import by_units, units_of
 from fashiontag.cli import run as command
+from fashiontag.datamodels import TagScore
 from fashiontag.errors import UsageError
 from fashiontag.heads.photos import fuse, fuse_scores, strangeness
 from fashiontag.heads.statistics import Moments, Statistics
@@ -238,6 +239,15 @@ def test_colour_is_the_variants_own_and_the_rest_the_products(shop):
     assert rows["a/a-green"].labels("colour") == ("green",)
     kinds = [[t for t in rows[i].tags if t.group == "kind"] for i in ("a/a-red", "a/a-green")]
     assert kinds[0] == kinds[1]
+
+
+def test_a_guess_on_one_variant_is_left_out_where_another_is_given_a_label(shop):
+    with Workspace.open(Path("ws"), ColorEncoder()) as workspace:
+        units = UnitJudge(Judge(workspace, SPACE), catalog_of())
+        guess = TagScore("colour", "red", 0.4, "image", "probe", "abstain")
+        given = TagScore("colour", "green", 0.9, "image", "probe", "publish")
+        assert units._tags(0, [(), (guess,), (given,)])[0] == (given,)
+        assert units._tags(0, [(), (guess,), ()])[0] == (guess,)
 
 
 @pytest.mark.parametrize("by", ["product", "variant"])

@@ -210,12 +210,15 @@ class UnitJudge:
         if len(found) == 1:
             decided |= each[0][0]
         else:
+            pairs = zip(found[1:], each, strict=True)
+            laid = [self.standing.laid(said, one, source) for one, (said, _) in pairs]
+            theirs = [tag for one in laid for tag in one if _varies(tag.group)]
+            # a mere guess stays where no variant is given anything
+            given = {tag.group for tag in theirs if tag.decision != "abstain"}
             best: dict[str, TagScore] = {}
-            for of_variant, (said, _) in zip(found[1:], each, strict=True):
-                for tag in self.standing.laid(said, of_variant, source):
-                    known = best.get(tag.tag)
-                    if _varies(tag.group) and (known is None or known.score < tag.score):
-                        best[tag.tag] = tag
+            for tag in sorted(theirs, key=lambda tag: (tag.score, tag.source)):
+                if tag.decision != "abstain" or tag.group not in given:
+                    best[tag.tag] = tag
             names = self._judge.space.names
             # the groups in the order of the file, in each the best first
             tags = tuple(
