@@ -61,8 +61,8 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest",
-        "learn", "corrections", "compare", "importing", "exporting",
+        "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
+        "suggest", "learn", "corrections", "compare", "importing", "exporting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""
