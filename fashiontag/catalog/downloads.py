@@ -83,7 +83,7 @@ class Fetched:
     @property
     def kind(self) -> str:
         """Why there is no file, without what differs from address to address."""
-        return f"left out, as the address {self.reason.partition(' (')[0]}"
+        return f"couldn't be had, as the address {self.reason.partition(' (')[0]}"
 
     @property
     def place(self) -> str:
@@ -142,6 +142,9 @@ class Downloads:
             self._note({"end": True})
         self._journal.close()
         self._web.close()
+        if kind is not None and [path.name for path in self.folder.iterdir()] == [JOURNAL]:
+            (self.folder / JOURNAL).unlink()  # a mistyped address leaves nothing
+            self.folder.rmdir()
 
     def path(self, fetched: Fetched) -> Path:
         """Return the file of an address that has one."""
@@ -286,6 +289,8 @@ class Downloads:
         finally:
             part.unlink(missing_ok=True)
         etag, modified = (reply.headers.get(key, "") for key in ("etag", "last-modified"))
+        # what isn't ASCII can't be sent back in a header
+        etag, modified = (tag if tag.isascii() else "" for tag in (etag, modified))
         return Fetched(url, name, 200, "", reply.url, etag, modified)
 
     def _note(self, line: dict[str, object]) -> None:

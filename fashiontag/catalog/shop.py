@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from fashiontag.catalog.feeds.schema_org import ADDRESSES, MOST_BYTES, parsed
+from fashiontag.catalog.web import without_password
 from fashiontag.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ def save_pages(
     """
     first = downloads.fetch(start, MOST_BYTES)
     if first.file is None:
-        raise CatalogError(f"{start} {first.reason}; give an address that a browser shows.")
+        raise CatalogError(
+            f"{without_password(start)} {first.reason}; give an address that a browser shows."
+        )
     site = urlsplit(first.final).netloc
     listed = _from_sitemaps(first.final, downloads, findings)
     queue = deque(dict.fromkeys(listed or [start]))

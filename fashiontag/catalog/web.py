@@ -129,7 +129,9 @@ class Web:
         hops: list[str] = []
         while True:
             if url in hops:
-                raise AddressError(f"redirects in a loop ({' → '.join((*hops, url))})")
+                raise AddressError(
+                    f"redirects in a loop ({' → '.join(map(without_password, (*hops, url)))})"
+                )
             if len(hops) > _MOST_HOPS:
                 raise AddressError(f"redirects more than {_MOST_HOPS} times, last to {url}")
             hops.append(url)
@@ -244,6 +246,12 @@ class Web:
         return self._clients[host, number]
 
 
+def without_password(address: str) -> str:
+    """Return an address without the name and password that it may hold."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def checked_numbers(host: str, port: int, *, allow_private: bool) -> list[str]:
     """Return the IP addresses of a host, in the order to try them in.
 
@@ -258,13 +266,11 @@ def checked_numbers(host: str, port: int, *, allow_private: bool) -> list[str]:
         raise NoAnswerError(f"names a host that isn't found ({host})") from error
     numbers = list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
     for number in numbers:
-        _check(host, _inner(ipaddress.ip_address(number)), allow_private=allow_private)
+        _check(_inner(ipaddress.ip_address(number)), allow_private=allow_private)
     return numbers
 
 
-def _check(
-    host: str, number: ipaddress.IPv4Address | ipaddress.IPv6Address, *, allow_private: bool
-) -> None:
+def _check(number: ipaddress.IPv4Address | ipaddress.IPv6Address, *, allow_private: bool) -> None:
     if number in _METADATA or number.is_link_local:
         raise AddressError(
             f"leads to {number}, where clouds keep their machines' credentials; it is never asked"
@@ -273,7 +279,7 @@ def _check(
         raise AddressError(f"leads to {number}, which is no host")
     if not number.is_global and not allow_private:
         raise AddressError(
-            f"leads inside this network, where --allow-private lets it be asked ({host}: {number})"
+            f"leads inside this network, where --allow-private lets it be asked ({number})"
         )
 
 

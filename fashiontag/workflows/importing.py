@@ -26,6 +26,7 @@ from fashiontag.catalog.feeds.schema_org import SUFFIXES as PAGE_SUFFIXES
 from fashiontag.catalog.imported import CATALOG, ORIGINAL, REPORT, is_imported, photo_id
 from fashiontag.catalog.read import walk_pictures
 from fashiontag.catalog.shop import save_pages, save_products_json
+from fashiontag.catalog.web import without_password
 from fashiontag.errors import CatalogError, OutputError, UsageError
 from fashiontag.sinks.partfile import part_folder
 
@@ -48,7 +49,7 @@ class ImportSummary:
     Attributes
     ----------
     source, out : str, Path
-        As typed; the catalogue folder.
+        As typed, without a password; the catalogue folder.
     format : str
     counts : Mapping of str to int
         ``rows`` of the feed = those ``used`` + those ``reported``; ``products``, ``variants``,
@@ -127,6 +128,7 @@ def import_feed(
     """
     began = time.monotonic()
     remote = "://" in source
+    shown = without_password(source) if remote else source
     if remote and fetching is None:
         raise UsageError(f"{source} is an address, and nothing may be fetched; give a file.")
     findings = Findings()
@@ -138,7 +140,7 @@ def import_feed(
         try:
             dialect = open_dialect(str(given), format, findings)
         except CatalogError as error:  # what a person typed, not where it lies while it is read
-            raise CatalogError(str(error).replace(str(given), source)) from error
+            raise CatalogError(str(error).replace(str(given), shown)) from error
         if images is None and not remote and given.is_dir() and walk_pictures(source)[0]:
             images = source  # a browser saves a page's pictures beside it
         pictures = None if images is None else Pictures(images, findings)
@@ -147,14 +149,14 @@ def import_feed(
             counts = _write(dialect.products(), _Writer(lines, place, pictures, findings))
         counts |= {"rows": counts["used"] + findings.reported, "reported": findings.reported}
         if not counts["products"]:
-            said = findings.warnings(source)
-            raise CatalogError(f"{source} gives no product" + (f": {said[0]}" if said else "."))
+            said = findings.warnings(shown)
+            raise CatalogError(f"{shown} gives no product" + (f": {said[0]}" if said else "."))
         if fetching is not None and fetching.pictures and counts["missing"]:
             counts["missing"] -= net.pictures(folder / CATALOG)
-        warnings = findings.warnings(source)
+        warnings = findings.warnings(shown)
         report = {
             "format": dialect.name,
-            "source": _shown(source) if remote else Path(source).name,
+            "source": shown if remote else Path(source).name,
             "original": original,
             "counts": counts,
             "warnings": warnings,
@@ -162,7 +164,7 @@ def import_feed(
         }
         text = json.dumps(report, ensure_ascii=False, indent=2)
         (folder / REPORT).write_text(f"{text}\n", "utf-8")
-    return ImportSummary(source, place, dialect.name, counts, warnings, time.monotonic() - began)
+    return ImportSummary(shown, place, dialect.name, counts, warnings, time.monotonic() - began)
 
 
 class _Net:
@@ -182,7 +184,7 @@ class _Net:
         if path.strip("/") and not path.endswith("/products.json") and wanted != "schema-org":
             got = downloads.fetch(source, _MOST_FEED, robots=False)
             if got.file is None:
-                raise CatalogError(f"{_shown(source)} {got.reason}.")
+                raise CatalogError(f"{without_password(source)} {got.reason}.")
             original = folder / f"{ORIGINAL}{''.join(_suffixes(path))}"
             shutil.copyfile(downloads.path(got), original)
             return original
@@ -194,7 +196,7 @@ class _Net:
                 return original
             if wanted == "shopify-json" or path.endswith("/products.json"):
                 raise CatalogError(
-                    f"{_shown(source)} shows no products.json; leave --format out and give the "
+                    f"{without_password(source)} shows no products.json; leave --format out and give the "
                     "shop's first page to read its pages."
                 )
             original = folder / ORIGINAL
@@ -240,12 +242,6 @@ class _Net:
             home = self._place.with_name(f"{self._place.name}.downloads")
             self._opened = self._stack.enter_context(Downloads(home, self._fetching.web))
         return self._fetching, self._opened
-
-
-def _shown(address: str) -> str:
-    """Return an address without the name and password that it may hold."""
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @dataclass(frozen=True, slots=True)
