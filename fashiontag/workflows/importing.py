@@ -196,8 +196,8 @@ class _Net:
                 return original
             if wanted == "shopify-json" or path.endswith("/products.json"):
                 raise CatalogError(
-                    f"{without_password(source)} shows no products.json; leave --format out and give the "
-                    "shop's first page to read its pages."
+                    f"{without_password(source)} shows no products.json; leave --format out and "
+                    "give the shop's first page to read its pages."
                 )
             original = folder / ORIGINAL
             most = fetching.most_pages
