@@ -40,7 +40,7 @@ HEAVY = {
     "metrics": {"sklearn"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub", "lxml",
+        "huggingface_hub", "lxml", "httpx", "protego",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
