@@ -8,6 +8,7 @@ from fashiontag.heads.local import (
     Directions,
     Evidenced,
     Promise,
+    Verdict,
     affordable,
     fit_group,
     fit_local,
@@ -184,6 +185,12 @@ def test_a_head_knows_all_labels_of_its_groups_and_judges_untitled_products_by_t
     verdict = fit.head.judge("kind", fewer, columns)
     assert verdict.chances.shape == (60, 6)
     assert verdict.chances.sum(axis=1).max() <= 1 + 1e-4
+
+
+def test_where_nobody_gives_a_label_zero_shot_stands_so_that_ties_give_their_parent():
+    chances = np.array([[0.4, 0.4, 0.2], [0.3, 0.1, 0.6], [0.9, 0.0, 0.1], [0.4, 0.4, 0.2]], "f4")
+    verdict = Verdict(chances, np.array([2.0, 2.0, 0.5, 2.0], "f4"))
+    assert verdict.told(np.array([False, False, False, True])).tolist() == [False, True, True, True]
 
 
 def test_anchors_are_few_however_large_the_catalogue_is():

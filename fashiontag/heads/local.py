@@ -131,6 +131,17 @@ class Verdict:
     chances: Floats
     cut: Floats
 
+    def told(self, given: Bools) -> Bools:
+        """Mark the products of which it says more than zero-shot, which gave some a label.
+
+        Where neither gives one, nor "none of these" is likelier than all, zero-shot's scores stand
+        and what it makes of them: children that tie give their parent. Of 1,404 paths of val that
+        pictures alone get right, teaching lost 385 to 565 without this.
+        """
+        labels, nothing = self.chances[:, :-1], self.chances[:, -1]
+        gives = labels.max(axis=1) >= self.cut
+        return np.asarray(given | gives | (nothing > labels.sum(axis=1)))
+
 
 @dataclass(frozen=True, slots=True)
 class LocalGroup:
@@ -269,7 +280,7 @@ def _fairness(targets: Floats, zero: Floats) -> Floats:
         return np.ones(len(targets), np.float32)
     share = labels / labels.sum()
     labelled = (targets[:, :-1].sum(axis=0) + FAIR * share) / (len(targets) + FAIR)
-    weight = np.append(np.clip(share / labelled, 0.05, 1.0), 1.0)
+    weight = np.append(np.clip(share / np.maximum(labelled, _TINY), 0.05, 1.0), 1.0)
     return np.asarray(weight[targets.argmax(axis=1)], np.float32)
 
 

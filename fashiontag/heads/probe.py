@@ -129,13 +129,15 @@ class Probe:
                 stays = scores.labels[:, columns] >= scores.cuts[:, [position]]
                 given = np.where(stays, shifted(given, mine.shift), given)
                 own_cuts = np.where(stays, mine.kept, own_cuts)
-            out.labels[:, columns], probed[columns] = given, True
+            probed[columns] = True
             seen, read = (
                 _speaks_for(side[:, own], exclusive=group.exclusive)
                 for side in (by_image, by_title)
             )
             out.by_image[:, columns], out.by_title[:, columns] = seen, read & titled
-            cuts[:, columns], promised[:, columns] = own_cuts, promises[:, own]
+            if not local:
+                out.labels[:, columns] = given
+                cuts[:, columns], promised[:, columns] = own_cuts, promises[:, own]
         if self.local is not None:
             at = directions(x, self.features.widths)
             for name in self.local.titled:
@@ -152,10 +154,11 @@ class Probe:
         own = local.space.tags[local.space.span(name)]
         columns = np.array([*(place.get(tag, -1) for tag in own), len(place)])
         verdict = local.judge(name, products, columns)
-        out.labels[:, span] = verdict.chances[:, :-1]
-        out.unknown[:, space.names.index(name)] = verdict.chances[:, -1]
+        told = verdict.told(products.given)
+        out.labels[told, span] = verdict.chances[told, :-1]
+        out.unknown[told, space.names.index(name)] = verdict.chances[told, -1]
         assert out.label_cuts is not None
-        out.label_cuts[:, span] = verdict.cut[:, None]
+        out.label_cuts[told, span] = verdict.cut[told, None]
         if out.promises is not None:
             known = columns[:-1] >= 0
             places = span.start + columns[:-1][known]
