@@ -9,9 +9,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fakes import ColorEncoder, color_picture
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="needs the extra [serve]")
@@ -50,6 +53,12 @@ def build(folder, sources=("shop",)):
         for source in sources:
             tag(workspace, read_catalog(str(folder / source)), SPACE)
     return folder
+
+
+NAMES = st.sampled_from(
+    ["q", "where", "k", "minus", "like", "source", "sort", "show", "limit", "after", "id", "group",
+     "labels", "by"]
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +127,7 @@ def test_the_routes_that_the_design_names_answer(client):
 
 @pytest.mark.parametrize("sort", ["gain", "unsure", "conflict", "catalogue"])
 def test_pages_together_are_the_catalogue_each_product_once(client, desk, sort):
-    for thread in desk._threads:
-        thread.join()
-    client.get("/v1/items")
-    for thread in desk._threads:
-        thread.join()
+    desk.settle()
     found, after = [], ""
     while True:
         page = client.get("/v1/items", params={"limit": 5, "sort": sort, "after": after}).json()
@@ -234,8 +239,7 @@ def test_learning_shows_first_applies_when_asked_and_changes_no_decision(client,
     applied = client.post("/v1/learn?apply=true").json()
     assert applied["applied"]
     assert applied["examples"] == shown["examples"]
-    for thread in desk._threads:
-        thread.join()
+    desk.settle()
     assert client.get("/v1/stats").json()["probe"] == {"products": 6}
     assert client.get("/v1/stats").json()["trouble"] == ""
     assert desk.decisions.current() == before
@@ -332,6 +336,28 @@ def test_nothing_escapes_and_nothing_breaks(client, path):
     assert 400 <= answer.status_code < 500, answer.text
     assert "root:" not in answer.text
     assert "Traceback" not in answer.text
+
+
+WORDS = st.text(max_size=12) | st.sampled_from(["color = red", "../..", "\x00", "-1", "NaN", "1e9"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_comes_no_answer_is_an_error_of_the_server(client, data):
+    for path in ("/v1/items", "/v1/search", f"/v1/items/{quote(data.draw(WORDS), safe='')}"):
+        params = data.draw(st.dictionaries(NAMES, WORDS, max_size=4))
+        assert client.get(path, params=params).status_code < 500
+    body = json.dumps(data.draw(VALUES)).encode()
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/decisions", content=body, headers=headers).status_code < 500
+    form = {"title": data.draw(WORDS)}
+    sent = client.post("/v1/tag", files={"image": data.draw(st.binary(max_size=9))}, data=form)
+    assert sent.status_code < 500
 
 
 def test_titles_and_ids_stay_text(tmp_path):

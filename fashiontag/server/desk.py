@@ -49,6 +49,10 @@ AT_ONCE = 1_000
 """Decisions in one act: a page of products with all their groups."""
 
 
+AT_SIGHT = 500
+"""Products that are put in order before the first page is shown; more take seconds."""
+
+
 class NotFoundError(UsageError):
     """There is no such product."""
 
@@ -491,11 +495,15 @@ class Desk:
             "groups": groups,
         }
 
+    def settle(self) -> None:
+        """Wait for what runs in the background."""
+        for thread in self._threads:
+            thread.join()
+
     def close(self) -> None:
         """Let what runs in the background end, and release the files."""
         self._closed.set()
-        for thread in self._threads:
-            thread.join()
+        self.settle()
         self.workspace.close()
         self.decisions.close()
 
@@ -580,7 +588,10 @@ class Desk:
                 self._queue = Queue.plain(numbers)
                 self._state.revision = -1  # its numbers were of another state
             self._queue_of = stamp
-            self._in_background(lambda: self._sort(stamp, numbers))
+            if len(numbers) <= AT_SIGHT:
+                self._sort(stamp, numbers)
+            else:
+                self._in_background(lambda: self._sort(stamp, numbers))
         return self._queue
 
     def _sort(self, stamp: tuple[object, ...], numbers: NDArray[np.int64]) -> None:

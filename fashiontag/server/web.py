@@ -146,6 +146,11 @@ def _pages(app: FastAPI, desk: Desk) -> None:
     for name in ("style.css", "common.js", "review.js", "search.js", "stats.js"):
         app.add_api_route(f"/assets/{name}", page(name), include_in_schema=False)
 
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        """Say that there is none."""
+        return Response(status_code=204)
+
     @app.get("/photo/{number}", include_in_schema=False)
     def photo(number: Annotated[int, Field(ge=0, lt=2**63)]) -> Response:
         """Return a product's photo, small."""

@@ -32,16 +32,13 @@ function drawRow(card, row, place) {
     const decided = card.decided[group] !== undefined;
     line.className = decided ? "person" : tag === null ? "none" : tag.decision === "review" || tag.score < 0.6 ? "low" : "";
     const label = tag ? tag.label : decided ? "none of these" : "not sure";
-    const source = { image: "photo", title: "title", both: "photo + title" };
+    const source = { image: "photo", title: "title", both: "both" };
     const said = decided ? "✓ person" : tag ? `${tag.score.toFixed(2)} ${source[tag.source]}` : "";
-    line.append(make("span", "g", group), make("span", "l", label), make("span", "s", said));
-    if (card.conflicts.includes(group)) line.append(make("span", "c", "photo and title disagree"));
+    const more = decided || !tag ? "" : `score from 0 to 1; seen in ${tag.source === "both" ? "photo and title" : `the ${source[tag.source]}`}`;
+    line.append(make("span", "g", group), make("span", "l", label), make("span", "s", said, { title: more }));
+    if (!decided && card.conflicts.includes(group)) line.append(make("span", "c", "photo and title disagree"));
   }
-  line.addEventListener("click", () => {
-    const again = cards[at] === card && marked === place;
-    go(cards.indexOf(card)); mark(place);
-    if (again || group === null) change();
-  });
+  line.addEventListener("click", () => { go(cards.indexOf(card)); mark(place); change(); });
   return line;
 }
 
@@ -52,6 +49,11 @@ function draw(card) {
   rowsOf(card).forEach((row, place) => tags.append(drawRow(card, row, place)));
   const image = card.image || (card.image = photo(card.number, card.title));
   box.replaceChildren(image, make("h2", "", card.title || "(no title)"), make("p", "id", card.id), tags);
+  if (acceptable(card).length) {
+    const right = make("button", "right", "✓ All right", { tabIndex: -1, title: "key A" });
+    right.addEventListener("click", (event) => { event.stopPropagation(); from = null; go(cards.indexOf(card)); accept(); });
+    box.append(right);
+  }
   if (done) box.append(make("p", "done", `✓ reviewed: ${done} ${done === 1 ? "group" : "groups"}`));
   box.setAttribute("aria-label", card.title || card.id);
   if (!box.onclick) box.onclick = (event) => {
@@ -151,6 +153,7 @@ function acceptable(card, least = 0) {
 }
 
 function accept() {
+  if (!cards.length) return;
   const chosen = picked(), end = cards.indexOf(chosen[chosen.length - 1]);
   decide(chosen.flatMap((card) => acceptable(card)).slice(0, 1000));
   from = null;
@@ -158,44 +161,47 @@ function accept() {
 }
 
 function change() {
-  const card = cards[at], row = rowsOf(card)[marked];
+  const card = cards[at], row = card && rowsOf(card)[marked];
   if (!row) return;
-  const list = row.group === null || !row.group
-    ? Object.entries(groups).flatMap(([group, { labels }]) => labels.map((label) => ({ group, label })))
-    : groups[row.group].labels.map((label) => ({ group: row.group, label }));
+  const all = Object.entries(groups).flatMap(([group, { labels }]) => labels.map((label) => ({ group, label })));
+  const own = row.group ? all.filter((one) => one.group === row.group) : all;
+  $("none").hidden = !row.group;
   $("asked").textContent = row.group ? `${row.group}: what is right?` : "Which tag does it have?";
-  openPicker(list, ({ group, label }) => {
-    const old = labelsIn(card, group);
-    let labels = [label];
-    if (!groups[group].exclusive) labels = [...new Set([...old.filter((l) => l !== row.tag?.label), label])];
-    decide(picked().map((one) => ({ card: one, group, labels: one === card ? labels : groups[group].exclusive ? labels : [...new Set([...labelsIn(one, group), label])] })));
+  openPicker(own, all, ({ group, label }) => {
+    const instead = (one) => groups[group].exclusive ? [label]
+      : [...new Set([...labelsIn(one, group).filter((old) => group !== row.group || old !== row.tag?.label), label])];
+    decide(picked().map((one) => ({ card: one, group, labels: instead(one) })));
     from = null; go(at);
   });
 }
 
 function reject(all) {
-  const card = cards[at], row = rowsOf(card)[marked];
+  const row = cards.length && rowsOf(cards[at])[marked];
   if (!row || !row.group) return;
-  const labels = all || groups[row.group].exclusive ? [] : labelsIn(card, row.group).filter((l) => l !== row.tag?.label);
-  const place = marked;
-  decide(picked().map((one) => ({ card: one, group: row.group, labels: one === card ? labels : [] })));
+  const { group, tag } = row, place = marked;
+  const left = (card) => all || groups[group].exclusive ? [] : labelsIn(card, group).filter((label) => label !== tag?.label);
+  decide(picked().map((card) => ({ card, group, labels: left(card) })));
   from = null; go(at); mark(place);
 }
 
-function openPicker(list, take) {
+// what no label of the group answers is looked for among all
+function openPicker(own, all, take) {
   let found = [], place = 0;
   const show = () => {
     const typed = $("typed").value.toLowerCase().trim();
     const rank = ({ label }) => label.toLowerCase().startsWith(typed) ? 0 : 1;
-    found = list.filter(({ group, label }) => `${label} ${group}`.toLowerCase().includes(typed)).sort((a, b) => rank(a) - rank(b)).slice(0, 60);
+    const fits = ({ group, label }) => `${label} ${group}`.toLowerCase().includes(typed);
+    const list = own.some(fits) ? own : all;
+    found = list.filter(fits).sort((a, b) => rank(a) - rank(b)).slice(0, 60);
     place = Math.max(0, Math.min(place, found.length - 1));
     $("choices").replaceChildren(...found.map((one, n) => {
-      const line = make("li", "", list.some((o) => o.group !== one.group) ? `${one.label}  (${one.group})` : one.label, { id: `choice${n}` });
+      const line = make("li", "", list === all ? `${one.label}  (${one.group})` : one.label, { id: `choice${n}` });
       line.setAttribute("role", "option");
       line.setAttribute("aria-selected", n === place);
       line.addEventListener("click", () => { place = n; done(); });
       return line;
     }));
+    if (!found.length) $("choices").replaceChildren(make("li", "", "There is no such label."));
     if (found.length) $("typed").setAttribute("aria-activedescendant", `choice${place}`);
     $("choices").children[place]?.scrollIntoView({ block: "nearest" });
   };
@@ -243,7 +249,7 @@ async function figures() {
 }
 
 async function learn(apply) {
-  $("learn").disabled = $("apply").disabled = true;
+  $("learn").disabled = true;
   say(apply ? "Applying…" : "Learning…");
   try {
     await sending;
@@ -253,7 +259,7 @@ async function learn(apply) {
       await more(true); await figures();
       say("Applied: tags and order are new. Your decisions are as you made them.");
     } else showLesson(told);
-  } catch (error) { complain(error); } finally { $("learn").disabled = $("apply").disabled = false; }
+  } catch (error) { complain(error); } finally { $("learn").disabled = false; }
 }
 
 function showLesson(told) {
@@ -300,6 +306,7 @@ $("bulk").addEventListener("click", () => {
   say(changes.length ? `Accepted ${changes.length} answers; Undo takes all of them back.` : "Nothing shown scores as high as that.");
 });
 $("least").addEventListener("input", () => { $("bar").textContent = Number($("least").value).toFixed(2); });
+$("none").addEventListener("click", () => { $("picker").close(); reject(true); });
 $("undo").addEventListener("click", undo);
 $("learn").addEventListener("click", () => learn(false));
 $("apply").addEventListener("click", () => learn(true));
