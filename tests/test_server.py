@@ -456,3 +456,14 @@ def test_a_plain_install_is_told_which_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert run(["serve"], debug=False) == 2
     assert "pip install 'fashiontag[serve]'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_one_sentence():
+    from fashiontag.cli.serve import _listening
+    from fashiontag.errors import OutputError
+
+    with _listening("127.0.0.1", 0) as line:
+        line.listen()
+        port = line.getsockname()[1]
+        with pytest.raises(OutputError, match=f"Port {port} of 127.0.0.1 .* --port"):
+            _listening("127.0.0.1", port)

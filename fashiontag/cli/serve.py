@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from typing import Annotated
 
 import typer
@@ -49,14 +50,16 @@ def serve(
 
     token = None if is_loopback(host) else os.environ.get(TOKEN) or secrets.token_urlsafe(24)
     encoder = model.resolve(model.model or indexed_model(model.workspace))
-    with Desk(model.workspace, encoder, load_labels(labels), probe) as desk:
+    with (
+        _listening(host, port) as line,
+        Desk(model.workspace, encoder, load_labels(labels), probe) as desk,
+    ):
+        port = line.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         page = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
         output.say(f"Review {model.workspace} at {page} (Ctrl-C ends it)")
         settings = uvicorn.Config(
             create_app(desk, token),
-            host=host,
-            port=port,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -64,4 +67,21 @@ def serve(
             limit_concurrency=512,
             h11_max_incomplete_event_size=65_536,
         )
-        uvicorn.Server(settings).run()
+        uvicorn.Server(settings).run(sockets=[line])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    from fashiontag.errors import OutputError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    line = socket.socket(family)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        line.bind((host, port))
+    except OSError as error:
+        line.close()
+        raise OutputError(
+            f"Port {port} of {host} can't be listened on ({error.strerror}); name another with "
+            "--port, or end the server that has it."
+        ) from error
+    return line
