@@ -398,7 +398,7 @@ from test_server import SPACE
 from fashiontag.server.desk import Decided, Desk
 desk = Desk(Path(sys.argv[1]), ColorEncoder(), SPACE)
 for n in range(10_000):
-    colour = ("red", "green", "blue")[(n + int(sys.argv[2])) % 3]
+    colour = ("red", "green", "blue")[(n + n // 3 + int(sys.argv[2])) % 3]
     events = desk.decide([Decided(f"red {n % 3}.png", "colour", (colour,))])
     if events:
         print(events[-1].number, colour, flush=True)
