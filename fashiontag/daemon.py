@@ -1,7 +1,7 @@
 """A search soon after another is answered by a process that the first one left behind.
 
 This half is the caller's: only the standard library, for importing numpy alone would take as long
-as the whole answer, and of that only what is quick to import. `fashiontag.cli.serve` is the other
+as the whole answer, and of that only what is quick to import. `fashiontag.cli.warm` is the other
 half. The two meet at a socket in a folder that only its owner can enter, and whose name changes
 with the code, the interpreter and what of the environment matters, so an answer never comes from
 another version, and both can speak `marshal`.
@@ -90,7 +90,7 @@ def start(model: str) -> None:
         return
     with suppress(OSError):
         subprocess.Popen(
-            [sys.executable, "-m", "fashiontag.cli.serve", model],
+            [sys.executable, "-m", "fashiontag.cli.warm", model],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -52,7 +52,8 @@ HEAVY = {
     "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},
-    "cli": {"typer", "rich", "textual_image"},  # the last for rich, with --pictures only
+    "server": {"fastapi", "starlette", "pydantic"},
+    "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "tag": "Tag every product picture of a folder, table or data set.",
     "export": "Fill tags into a shop's own file.",
     "search": "Search what was tagged: by words, by picture, or by both.",
+    "serve": "Review, correct, teach and search in a browser.",
     "index": "Make the index match a folder, without tagging.",
     "duplicates": "Show what is there twice: the same photo, or the same style.",
     "decisions": "Take over what people corrected, list it, take it back.",

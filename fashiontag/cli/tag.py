@@ -27,6 +27,9 @@ def tag(
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Leave out what was applied in `fashiontag serve`.")
+    ] = False,
     out: Annotated[
         str,
         typer.Option(
@@ -60,6 +63,8 @@ def tag(
     from fashiontag.labels import load_labels
     from fashiontag.workflows import tag as workflow
 
+    if probe is not None and no_probe:
+        raise UsageError("--probe and --no-probe were both given; give the one that is wanted.")
     to_stdout = out == "-"
     if to_stdout and output.wants_json():
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
@@ -76,6 +81,10 @@ def tag(
         model.open() as workspace,
         output.progress("Tagging", len(catalog.items)) as advance,
     ):
+        if probe is None and not no_probe:
+            probe = workflow.applied_probe(workspace)
+            if probe is not None:
+                output.say(f"Tagging with {probe}, as applied in serve; --no-probe leaves it out.")
         summary = workflow.tag(
             workspace,
             catalog,

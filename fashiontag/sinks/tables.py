@@ -140,6 +140,11 @@ class TableSink:
         self._add(tagged)
 
 
+def nested_row(tagged: Tagged, groups: tuple[str, ...], *, promised: bool) -> dict[str, Any]:
+    """Return a row as ``.jsonl`` has it."""
+    return _Layout(groups, scores=False, promised=promised, units=False).nested_row(tagged)
+
+
 def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> None:
     """Write products to label as CSV: id, title, purpose and remark, and ``tags`` to fill in.
 
