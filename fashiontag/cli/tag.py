@@ -31,7 +31,7 @@ def tag(
         str,
         typer.Option(
             metavar="FILE",
-            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet; - is CSV on "
+            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet .xlsx; - is CSV on "
             "standard output.",
         ),
     ] = "tags.csv",
