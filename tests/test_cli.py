@@ -416,8 +416,8 @@ def test_control_characters_never_reach_a_terminal(control) -> None:
 
 
 def test_an_error_that_names_a_file_shows_no_control_characters(tmp_path) -> None:
-    done = call("tag", "no\x1b[31msuch", cwd=tmp_path, code=2)
-    assert "no[31msuch" in done.stderr
+    done = call("tag", "no\x1bsuch", cwd=tmp_path, code=2)
+    assert "nosuch" in done.stderr
     assert "\x1b" not in done.stderr
 
 

@@ -190,6 +190,11 @@ def table(*columns: str) -> Table:
     return made
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 decision`` or ``1,200 decisions``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def joined(parts: Sequence[tuple[str, str]]) -> Text:
     """Return pairs of a name and a dim figure on one line: ``shirt .98 · navy .78``."""
     from rich.text import Text

@@ -94,7 +94,7 @@ class ReportSink:
             thumb = pages.embed_thumbnail(image)
             self._thumb_bytes += len(thumb)
             self._thumbs.append((self._rows - 1, thumb))
-        row: dict[str, Any] = {"id": tagged.id, "path": tagged.path, "title": tagged.title}
+        row: dict[str, Any] = {"id": tagged.id, "path": tagged.path, "title": item.text}
         if tagged.status == "error":
             row["error"] = tagged.message or "no reason was given"
         row["tags"] = [
