@@ -47,9 +47,15 @@ def ask(arguments: Sequence[str]) -> int | None:
     options = {argument.split("=", 1)[0] for argument in arguments}
     if arguments[:1] != ["search"] or options & {*_OWN, "-h"} or not wanted():
         return None
+    if (sys.stdout.encoding or "").lower() != "utf-8":  # what it lacks is known only here
+        return None
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - pathlib takes 10 ms to import
+    except OSError:  # it was deleted meanwhile
+        return None
     question = {
         "arguments": list(arguments),
-        "folder": os.getcwd(),  # noqa: PTH109 - pathlib takes 10 ms to import
+        "folder": folder,
         "terminals": [_width(sys.stdout.fileno()), _width(sys.stderr.fileno())],
         "environment": {name: os.environ[name] for name in _TERMINAL if name in os.environ},
     }

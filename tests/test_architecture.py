@@ -48,7 +48,7 @@ HEAVY = {
     },
     "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
-    "sinks": {"pyarrow", "PIL", "jinja2"},
+    "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter"},
     "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},

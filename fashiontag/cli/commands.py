@@ -54,8 +54,10 @@ def parse(arguments: list[str]) -> int:
         )
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "fashiontag")
-        message = error.format_message().strip().rstrip(".").replace("Value error, ", "")
-        complain(f"{message}. See: {command} --help")
+        message = error.format_message().strip().replace("Value error, ", "")
+        complain(
+            f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See: {command} --help"
+        )
         return 2
     return status if isinstance(status, int) else 0
 

@@ -23,7 +23,14 @@ REASONS = 5
 
 @options.command
 def tag(
-    source: options.SourceArgument,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
+            "path column, or hf:NAME.",
+        ),
+    ],
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
@@ -34,7 +41,7 @@ def tag(
         str,
         typer.Option(
             metavar="FILE",
-            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet; - is CSV on "
+            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet .xlsx; - is CSV on "
             "standard output.",
         ),
     ] = "tags.csv",
@@ -72,7 +79,7 @@ def tag(
     doubts = unsaid(space, latin_only=model.model is None)
     for doubt in doubts:
         output.warn(doubt)
-    catalog = units.part(columns.read(source))
+    catalog = units.part(columns.read(*sources))
     kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
     outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
@@ -108,9 +115,8 @@ class _Preview:
         self.rows: list[Tagged] = []
 
     def write(self, tagged: Tagged, item: Item) -> None:
-        del item
         if len(self.rows) < PREVIEW:
-            self.rows.append(tagged)
+            self.rows.append(replace(tagged, title=item.text))
 
 
 def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool) -> None:
@@ -134,9 +140,9 @@ def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool)
         console.print(table)
     if summary.tagged and summary.ok:
         shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items()]
-        console.print(Text.assemble(dim("given  "), output.joined(shares)))
+        console.print(Text.assemble(dim("products with  "), output.joined(shares)))
     if summary.decided:
-        said = "1 decision" if summary.decided == 1 else f"{summary.decided:,} decisions"
+        said = output.counted(summary.decided, "decision")
         console.print(dim(f"note   {said} of people taken over as they are (method: person)."))
     for reason, count in list(summary.reasons.items())[:REASONS]:
         console.print(Text(f"error  {count} × {reason}", style="red"))

@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from fashiontag import cli, daemon, encoders
 from fashiontag.cli import output, search
 
@@ -81,7 +79,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     before = output.results, output.talk
     widths = question["terminals"]
     output.results, output.talk = (
-        Console(
+        output.Console(
             file=file,
             force_terminal=bool(width),
             width=width or None,

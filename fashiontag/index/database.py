@@ -432,6 +432,14 @@ class Index:
         with self._database.turn():
             return Column(*kept).matching(self._database, column, operator, value)
 
+    def lacking(self, texts: Sequence[str], numbers: Sequence[int]) -> list[str]:
+        """Return the tags ``group=label`` that texts name, and that none of these items has.
+
+        A text that is a label in several groups is lacking only where none of these is found.
+        """
+        with self._database.turn():
+            return columns.lacking(self._database, texts, numbers)
+
     def words(self, text: str) -> list[int]:
         """Return the numbers of a text's words, each once; -1 for one that no title ever had."""
         with self._database.turn():
