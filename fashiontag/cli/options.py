@@ -32,6 +32,14 @@ SourceArgument = Annotated[
         "a path column, or hf:NAME.",
     ),
 ]
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
+        "path column, or hf:NAME.",
+    ),
+]
 LabelsOption = Annotated[
     str | None,
     typer.Option(

@@ -23,14 +23,7 @@ REASONS = 5
 
 @options.command
 def tag(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
-            "path column, or hf:NAME.",
-        ),
-    ],
+    sources: options.SourcesArgument,
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
@@ -88,10 +81,8 @@ def tag(
         model.open() as workspace,
         output.progress("Tagging", len(catalog.items)) as advance,
     ):
-        if probe is None and not no_probe:
-            probe = workflow.applied_probe(workspace)
-            if probe is not None:
-                output.say(f"Tagging with {probe}, as applied in serve; --no-probe leaves it out.")
+        if probe is None and not no_probe and (probe := workflow.applied_probe(workspace)):
+            output.say(f"Tagging with {probe}, as applied in serve; --no-probe leaves it out.")
         summary = workflow.tag(
             workspace,
             catalog,
