@@ -48,7 +48,7 @@ HEAVY = {
     },
     "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
-    "sinks": {"pyarrow", "PIL", "jinja2"},
+    "sinks": {"pyarrow", "PIL", "jinja2", "datasets", "fiftyone"},
     "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},
@@ -62,7 +62,7 @@ ORDER = {
     ],
     "workflows": [
         "naming", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest",
-        "learn", "corrections", "compare", "importing", "exporting",
+        "learn", "corrections", "compare", "importing", "exporting", "datasets", "splitting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

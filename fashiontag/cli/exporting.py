@@ -1,4 +1,4 @@
-"""``fashiontag export``: tags into a copy of the shop's own file."""
+"""``fashiontag export``: tags into a copy of the shop's own file, or another tool's data set."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fashiontag.cli import options, output
+from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
     from fashiontag.workflows.exporting import ExportSummary
@@ -26,7 +27,10 @@ def export(
     format: Annotated[  # noqa: A002
         str,
         typer.Option(
-            "--as", metavar="FORMAT", help="shopify-csv, google-xml, google-tsv, woocommerce-csv."
+            "--as",
+            metavar="FORMAT",
+            help="shopify-csv, google-xml, google-tsv, woocommerce-csv; or a data set with its "
+            "pictures: label-studio, fiftyone, hf, webdataset.",
         ),
     ],
     into: Annotated[
@@ -38,7 +42,8 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The copy; default: NAME-tagged, here.")
+        Path | None,
+        typer.Option(metavar="FILE|DIR", help="The copy or folder; default: NAME-tagged, here."),
     ] = None,
     add_columns: Annotated[
         bool, typer.Option("--add-columns", help="Add the columns that the file lacks, at its end.")
@@ -54,8 +59,18 @@ def export(
 ) -> None:
     """Fill tags into a copy of the shop's own file: empty cells only, and `Tags` are added to.
 
-    All else stays, byte for byte.
+    All else stays, byte for byte. Or write what was tagged as another tool's own data set.
     """
+    from fashiontag.sinks.tools import TOOLS
+
+    if format in TOOLS:
+        if tags is None or into is not None or add_columns or replace:
+            raise UsageError(
+                f"--as {format} takes TAGS, a table of `fashiontag tag`, and none of --into, "
+                "--add-columns and --replace: it makes a data set, and fills no file."
+            )
+        _export_dataset(format, tags, out, place)
+        return
     from fashiontag.workflows.exporting import (
         MEMORY,
         ExportOptions,
@@ -72,6 +87,21 @@ def export(
     summary = export_feed(tags, format, into, out, chosen)
     output.warn(*summary.warnings)
     output.show(summary, lambda: _draw(summary), report=True)
+
+
+def _export_dataset(format: str, tags: Path, out: Path | None, place: options.Place) -> None:  # noqa: A002
+    from fashiontag.workflows.datasets import export_dataset
+
+    summary = export_dataset(place.workspace, tags, format, out)
+    output.warn(*summary.warnings)
+    output.show(
+        summary,
+        lambda: output.line(
+            f"{summary.products:,} products, {summary.decided:,} decisions of people → "
+            f"{summary.out}"
+        ),
+        report=True,
+    )
 
 
 def _draw(summary: ExportSummary) -> None:
