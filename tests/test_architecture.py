@@ -17,6 +17,7 @@ LEVELS = {
     "database": 1,
     "words": 1,
     "labels": 1,
+    "taxonomy": 1,
     "metrics": 1,
     "manifest": 1,
     "verdicts": 1,

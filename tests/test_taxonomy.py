@@ -1,0 +1,149 @@
+"""Our labels in Shopify's and Google's words: every id is there, and allowed where it goes."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from fashiontag.cli import run
+from fashiontag.errors import CatalogError, LabelFileError, UsageError
+from fashiontag.labelcheck import taxonomy_remarks
+from fashiontag.labels import load_labels, parse_labels
+from fashiontag.taxonomy import CATEGORY, NONE, Taxonomy, entries
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("FASHIONTAG_DATA", ROOT.parent / "shared" / "data"))
+PINNED = DATA / "taxonomy" / "shopify-apparel.json"
+GOOGLE = DATA / "taxonomy" / "google-apparel.txt"
+pinned = pytest.mark.skipif(not PINNED.is_file(), reason=f"no pinned taxonomy in {DATA}")
+
+SMALL = {
+    "version": "toy-1",
+    "verticals": [
+        {
+            "categories": [
+                {
+                    "id": "gid://shopify/TaxonomyCategory/aa-1",
+                    "full_name": "Clothes > Dresses",
+                    "attributes": [{"handle": "color"}, {"handle": "neckline"}],
+                    "google_id": 2271,
+                },
+                {
+                    "id": "gid://shopify/TaxonomyCategory/aa-2",
+                    "full_name": "Clothes > Hats",
+                    "attributes": [{"handle": "color"}],
+                },
+            ]
+        }
+    ],
+    "attributes": [
+        {"handle": "color", "name": "Color", "values": [{"handle": "color__red"}]},
+        {"handle": "neckline", "name": "Neckline", "values": [{"handle": "neckline__boat"}]},
+        {"handle": "fit", "name": "Fit", "values": [{"handle": "fit__slim"}]},
+    ],
+}
+
+
+@pytest.fixture
+def small(tmp_path) -> Taxonomy:
+    path = tmp_path / "taxonomy.json"
+    path.write_text(json.dumps(SMALL))
+    return Taxonomy.load(path)
+
+
+def space(**groups):
+    content = {
+        name: {"shopify": attribute, "labels": [{"name": n, **kw} for n, kw in labels.items()]}
+        for name, (attribute, labels) in groups.items()
+    }
+    return parse_labels({"groups": content}, "toy", "toy.toml")
+
+
+@pinned
+def test_every_default_label_is_in_the_pinned_taxonomy_or_says_why_not() -> None:
+    labels = load_labels()
+    assert taxonomy_remarks(labels, Taxonomy.load(PINNED)) == ()
+    assert taxonomy_remarks(labels, Taxonomy.load(GOOGLE)) == ()
+
+
+def test_every_default_label_has_an_entry_or_a_reason() -> None:
+    for group in load_labels().groups:
+        assert group.shopify
+        for label in group.labels if not group.shopify.startswith(NONE) else ():
+            assert label.shopify, label
+            if label.shopify.startswith(NONE):
+                assert label.shopify.removeprefix(NONE).strip(), label
+            elif group.shopify == CATEGORY:
+                assert label.google.isdigit(), label
+
+
+@pinned
+def test_what_lies_outside_the_pinned_part_is_left_empty() -> None:
+    category = {label.name: label for label in load_labels().group("category").labels}
+    for name in ("suitcase", "umbrella", "perfume", "lipstick"):
+        assert "outside" in category[name].shopify
+        assert entries(category[name].shopify) == entries(category[name].google) == ()
+
+
+def test_both_layouts_and_googles_file_are_read(small, tmp_path) -> None:
+    assert small.version == "toy-1"
+    assert small.categories["aa-1"].attributes == {"color", "neckline"}
+    assert small.values["neckline"] == {"boat"}
+    for text in ("aa-2", "gid://shopify/TaxonomyCategory/aa-2", "Clothes > Hats"):
+        assert small.find(text).id == "aa-2"
+    assert small.find("Hats") is None
+    path = tmp_path / "google.txt"
+    path.write_text("# Google_Product_Taxonomy_Version: 2019-07-10\n173 - A > Hats\n")
+    assert Taxonomy.load(path) == Taxonomy("2019-07-10", google={"173": "A > Hats"})
+
+
+@pytest.mark.parametrize(
+    ("groups", "says"),
+    [
+        ({"kind": ("category", {"dress": {"shopify": "aa-9"}})}, "kind=dress: no category 'aa-9'"),
+        (
+            {"kind": ("category", {"dress": {"shopify": "aa-1", "google": "9"}})},
+            "kind=dress: Google's id of aa-1 is 2271",
+        ),
+        ({"c": ("color", {"red": {"shopify": "rouge"}})}, "c=red: no value 'rouge' of color"),
+        ({"c": ("hue", {"red": {"shopify": "none: x"}})}, "c: no attribute 'hue'"),
+        (
+            {
+                "kind": ("category", {"dress": {"shopify": "aa-1", "google": "2271"}}),
+                "cut": ("fit", {"slim": {"shopify": "slim"}}),
+            },
+            "cut: no category of the file may have 'fit'",
+        ),
+        ({"c": ("color", {"red": {}})}, 'c=red; write shopify = "…", or "none: WHY"'),
+    ],
+)
+def test_what_a_taxonomy_has_not_is_said(small, groups, says) -> None:
+    (remark,) = taxonomy_remarks(space(**groups), small)
+    assert says in remark
+
+
+def test_ids_change_nothing_that_is_tagged() -> None:
+    bare = parse_labels({"groups": {"c": {"labels": ["red"]}}}, "toy", "toy.toml")
+    told = space(c=("color", {"red": {"shopify": "red"}}))
+    assert told.hash == bare.hash
+    assert parse_labels(told.content(), "toy", "").content() == told.content() != bare.content()
+    with pytest.raises(LabelFileError, match="shopify is a number"):
+        space(c=("color", {"red": {"shopify": 13}}))
+
+
+def test_the_command_shows_entries_and_complains_in_a_sentence(tmp_path, capsys) -> None:
+    path = tmp_path / "taxonomy.json"
+    path.write_text(json.dumps(SMALL))
+    assert run(["labels", "--taxonomy", str(path), "--json"], debug=True) == 0
+    said = capsys.readouterr()
+    facts = json.loads(said.out)["taxonomy"]
+    assert facts["version"] == "toy-1"
+    assert len(facts["labels"]) == load_labels().size
+    assert "are not in the taxonomy toy-1" in said.err
+    for text, error in (("{}", CatalogError), ('{"version": 1, "attributes": []}', CatalogError)):
+        path.write_text(text)
+        with pytest.raises(error, match=r"taxonomy\.json is no taxonomy"):
+            Taxonomy.load(path)
+    with pytest.raises(UsageError, match="There is no taxonomy"):
+        Taxonomy.load(tmp_path / "gone.json")
