@@ -1,5 +1,6 @@
 """Our labels in Shopify's and Google's words: every id is there, and allowed where it goes."""
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labelcheck import taxonomy_remarks
 from fashiontag.labels import load_labels, parse_labels
 from fashiontag.taxonomy import CATEGORY, NONE, Taxonomy, entries
+from fashiontag.workflows.exporting import ExportOptions, export_feed
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("FASHIONTAG_DATA", ROOT.parent / "shared" / "data"))
@@ -147,3 +149,119 @@ def test_the_command_shows_entries_and_complains_in_a_sentence(tmp_path, capsys)
             Taxonomy.load(path)
     with pytest.raises(UsageError, match="There is no taxonomy"):
         Taxonomy.load(tmp_path / "gone.json")
+
+
+SHOP = {
+    "dress": "category=dress|color=red|neckline=boat neck|sleeve=long sleeve|audience=women",
+    "sunnies": "category=sunglasses|color=black|neckline=boat neck|closure=zip",
+    "brolly": "category=umbrella|color=red",
+    "scent": "category=perfume",
+    "mine": "category=t-shirt|color=maroon, red|neckline=v-neck",
+    "teal": "category=dress|color=teal|color=navy|pattern=floral",
+}
+THERE = {"mine": ("Apparel & Accessories > Clothing > Shorts", "white")}
+FIELDS = {
+    "colour": "Farbe (product.metafields.shopify.color-pattern)",
+    "neckline": "Neckline (product.metafields.shopify.neckline)",
+    "sleeve": "Sleeve length type (product.metafields.shopify.sleeve-length-type)",
+}
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """Patch a file with all that a taxonomy says of `SHOP`, and return its rows by handle."""
+
+    def make(taxonomy: Path | None, **options):
+        columns = ["Handle", "Title", "Image Src", "Product Category", *FIELDS.values()]
+        columns.append("Google Shopping / Google Product Category")
+        with (tmp_path / "shop.csv").open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(columns)
+            for name in SHOP:
+                category, colour = THERE.get(name, ("", ""))
+                picture = f"https://x.example/{name}.jpg"
+                table.writerow([name, name, picture, category, colour, "", "", ""])
+        with (tmp_path / "tags.csv").open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["id", "tags"])
+            table.writerows([f"{name}/1", tags] for name, tags in SHOP.items())
+        out = tmp_path / "out.csv"
+        done = export_feed(
+            tmp_path / "tags.csv",
+            "shopify-csv",
+            tmp_path / "shop.csv",
+            out,
+            ExportOptions(taxonomy=taxonomy, **options),
+        )
+        with out.open(newline="") as file:
+            rows = {row["Handle"]: row for row in csv.DictReader(file)}
+        found = {
+            name: [row[c] for c in ("Product Category", *FIELDS.values(), columns[-1])]
+            for name, row in rows.items()
+        }
+        return found, " ".join(done.warnings)
+
+    return make
+
+
+def test_without_a_taxonomy_categories_are_written_and_no_attributes(exported) -> None:
+    found, said = exported(None)
+    assert found["dress"] == ["aa-1-4", "", "", "", "2271"]
+    assert found["mine"] == [*THERE["mine"], "", "", "212"]
+    assert found["brolly"] == found["scent"] == [""] * 5
+    assert "umbrella: no category of Shopify's (in Home & Garden" in said
+    assert "perfume: no category of Google's (in Health & Beauty" in said
+
+
+@pinned
+def test_attributes_are_written_where_the_category_may_have_them(exported) -> None:
+    found, said = exported(PINNED)
+    assert found["dress"] == ["aa-1-4", "red", "boat", "long", "2271"]
+    assert found["sunnies"] == ["aa-2-27", "black", "", "", "178"]
+    assert found["brolly"] == found["scent"] == [""] * 5
+    assert found["mine"] == [*THERE["mine"], "", "", "212"]  # shorts, as a person said, have none
+    assert found["teal"] == ["aa-1-4", "navy", "", "", "2271"]  # teal has no equivalent
+    assert "Neckline" in said
+    assert "not for products of category 'Apparel & Accessories > Clothing Acc" in said
+    taxonomy = Taxonomy.load(PINNED)
+    for category, colour, neckline, sleeve, google in found.values():
+        known = taxonomy.find(category)
+        assert not category or known
+        for handle, values in (
+            ("color", colour),
+            ("neckline", neckline),
+            ("sleeve-length-type", sleeve),
+        ):
+            for value in filter(None, values.split("; ")):
+                assert value == "white" or value in taxonomy.values[handle]
+                assert value == "white" or handle in known.attributes
+        assert not google or google in taxonomy.google
+
+
+def test_ids_that_another_release_has_not_are_left_out_and_said(exported, tmp_path) -> None:
+    other = dict(SMALL, version="toy-2")
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    found, said = exported(tmp_path / "other.json")
+    assert found["dress"] == ["", "", "", "", "2271"]
+    assert "dress: aa-1-4 is not in the taxonomy toy-2" in said
+
+
+@pinned
+def test_metafields_that_the_file_lacks_are_added_only_when_asked_for(exported, tmp_path) -> None:
+    exported(PINNED, add_columns=True)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["Target gender (product.metafields.shopify.target-gender)"] == "female"
+    assert rows[0]["Age group (product.metafields.shopify.age-group)"] == "adults"
+    assert not any("Color (" in name for name in rows[0])  # there, under the shop's own name
+
+
+@pytest.mark.parametrize("product", ["dress", "brolly"])
+def test_google_gets_its_id_in_its_own_feed(tmp_path, product) -> None:
+    (tmp_path / "feed.tsv").write_text(
+        f"id\ttitle\timage link\tgoogle product category\n{product}\tT\thttps://x.example/1.jpg\t\n"
+    )
+    (tmp_path / "tags.csv").write_text(f'id,tags\n{product}/1,"{SHOP[product]}"\n')
+    out = tmp_path / "out.tsv"
+    export_feed(tmp_path / "tags.csv", "google-tsv", tmp_path / "feed.tsv", out)
+    assert out.read_text().splitlines()[1].endswith("2271" if product == "dress" else "\t")

@@ -55,6 +55,22 @@ def export(
             help="Overwrite what an earlier export wrote there, never what a person wrote.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="The label file that says what labels are in taxonomies; default: fashion.",
+        ),
+    ] = None,
+    taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write ids of this taxonomy only (Shopify's taxonomy.json, Google's "
+            "taxonomy-with-ids.txt); with Shopify's, metafields are filled where the category may "
+            "have them.",
+        ),
+    ] = None,
     place: options.Place,
 ) -> None:
     """Fill tags into a copy of the shop's own file: empty cells only, and `Tags` are added to.
@@ -64,10 +80,10 @@ def export(
     from fashiontag.sinks.tools import TOOLS
 
     if format in TOOLS:
-        if tags is None or into is not None or add_columns or replace:
+        if tags is None or into is not None or add_columns or replace or taxonomy is not None:
             raise UsageError(
                 f"--as {format} takes TAGS, a table of `fashiontag tag`, and none of --into, "
-                "--add-columns and --replace: it makes a data set, and fills no file."
+                "--add-columns, --replace and --taxonomy: it makes a data set, and fills no file."
             )
         _export_dataset(format, tags, out, place)
         return
@@ -83,7 +99,8 @@ def export(
 
         roots = [source.root for source in indexed_sources(place.workspace)]
         into = imported_into(roots, format)
-    chosen = ExportOptions(add_columns, tuple(replace or ()), place.workspace / MEMORY)
+    memory = place.workspace / MEMORY
+    chosen = ExportOptions(add_columns, tuple(replace or ()), memory, labels, taxonomy)
     summary = export_feed(tags, format, into, out, chosen)
     output.warn(*summary.warnings)
     output.show(summary, lambda: _draw(summary), report=True)
