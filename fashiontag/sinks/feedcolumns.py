@@ -13,7 +13,7 @@ from fashiontag.names import fold
 from fashiontag.taxonomy import CATEGORY, NONE, entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fashiontag.labels import Label, LabelSpace
     from fashiontag.taxonomy import Category, Taxonomy
@@ -85,6 +85,7 @@ class Entries:
         self.left: Counter[str] = Counter()
         self._space = space
         self._taxonomy = taxonomy
+        self._groups = {fold(group.name): group.name for group in space.groups}
         self._labels: dict[str, dict[str, Label]] = {
             fold(group.name): {fold(label.name): label for label in group.labels}
             for group in space.groups
@@ -119,24 +120,48 @@ class Entries:
         category : str or None
             What the file says of the product's category; "" or None is what `given` says.
         """
-        labels = [
+        labels = self._named(column, given)
+        if column.entry in ("shopify", "google"):
+            return [entry for label in labels for entry in self._ids(label, column.entry)]
+        known = self._known(labels, column.entry)
+        if not known or self._taxonomy is None:
+            return []
+        of = self._category(given, category)
+        if of is not None and column.entry in of.attributes:
+            return known
+        group = self._space.group(self._groups[column.groups[0]])
+        having = [name for name in entries(group.shopify) if self._known(labels, name)]
+        if of is None or not of.attributes.intersection(having):
+            where = f"of category {of.path!r}" if of else "of no known category"
+            self.left[f"{group.name}: not for products {where}"] += column.entry == having[0]
+        return []
+
+    def is_filled(
+        self, column: FeedColumn, products: Iterable[Mapping[str, Sequence[str]]]
+    ) -> bool:
+        """Return whether a column has something to say of any product, by its given labels."""
+        if column.entry in ("", "shopify", "google"):
+            return True
+        return any(
+            self._known(self._named(column, given), column.entry)
+            and (of := self._category(given, None)) is not None
+            and column.entry in of.attributes
+            for given in products
+        )
+
+    def _named(self, column: FeedColumn, given: Mapping[str, Sequence[str]]) -> list[Label]:
+        return [
             label
             for group in column.groups
             for name in given.get(group, ())
             if (label := self._labels.get(group, {}).get(fold(name)))
         ]
-        if column.entry in ("shopify", "google"):
-            return [entry for label in labels for entry in self._ids(label, column.entry)]
-        values = dict.fromkeys(v for label in labels for v in entries(label.shopify))
-        known = [v for v in values if self._taxonomy and v in self._taxonomy.values[column.entry]]
-        if not known:
-            return []
-        of = self._category(given, category)
-        if of is None or column.entry not in of.attributes:
-            where = f"of category {of.path!r}" if of else "whose category isn't known"
-            self.left[f"{column.name}: not for products {where}"] += 1
-            return []
-        return known
+
+    def _known(self, labels: Sequence[Label], attribute: str) -> list[str]:
+        """Return the values of an attribute that labels are."""
+        values = self._taxonomy.values.get(attribute, ()) if self._taxonomy else ()
+        named = dict.fromkeys(value for label in labels for value in entries(label.shopify))
+        return [value for value in named if value in values]
 
     def _ids(self, label: Label, kind: str) -> Iterator[str]:
         text = label.google if kind == "google" else label.shopify

@@ -140,11 +140,13 @@ def export_feed(
         columns = (*columns, *entries.columns())
     _check_replaced(options.replace, columns)
     findings = Findings()
-    patch = FeedPatch(str(source), format, findings, columns if options.add_columns else ())
     target = out if out is not None else Path(_named_after(shown))
     if target.resolve() in {source.resolve(), tags.resolve() if tags else None}:
         raise UsageError(f"{target} is read by this export; give --out another file.")
     given = Given.read(tags, claims) if tags is not None else Given()
+    products = given.products.values()
+    added = [column for column in columns if entries.is_filled(column, products)]
+    patch = FeedPatch(str(source), format, findings, added if options.add_columns else ())
     memory = _Memory(options.memory, format)
     filler = _Filler(columns, given, entries, memory, options.replace)
     with open_feed(str(source)) as file:
