@@ -279,7 +279,7 @@ def test_the_command_says_what_is_wrong(shop, capsys) -> None:
     assert run(["export", "tags.csv", "--as", "webdataset", *place], debug=False) == 2
     assert "is there already" in capsys.readouterr().err
     assert run(["export", "--as", "hf", *place], debug=False) == 2
-    assert "takes TAGS" in capsys.readouterr().err
+    assert "it takes TAGS" in capsys.readouterr().err
     path = answered(lambda by_id, tasks: choose(by_id[NAMES[0]], "colour", "blue"))
     assert run(["decisions", "import", str(path), *place], debug=False) == 0
     assert held("ws") == {(NAMES[0], "colour"): ("blue",)}

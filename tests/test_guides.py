@@ -27,7 +27,7 @@ def correct() -> str:
     """Change an answer as a person would in a spreadsheet, and return the product's id."""
     with Path("tags.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
-    row = next(row for row in rows if row["id"].endswith("TEE-RED/1") or "tee" in row["id"])
+    row = next(row for row in rows if "tee" in row["id"].lower())
     row["category"] = "polo shirt"
     with Path("tags.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, rows[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 (typer reads it)
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,38 @@ from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
     from fashiontag.workflows.exporting import ExportSummary
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What is written into a shop's own file."""
+
+    add_columns: Annotated[
+        bool, typer.Option("--add-columns", help="Add the columns that the file lacks, at its end.")
+    ] = False
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Overwrite what an earlier export wrote there, never what a person wrote.",
+        ),
+    ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="The label file that says what labels are in taxonomies; default: fashion.",
+        ),
+    ] = None
+    taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write ids of this taxonomy only (Shopify's taxonomy.json, Google's "
+            "taxonomy-with-ids.txt); with Shopify's, metafields are filled where the category may "
+            "have them.",
+        ),
+    ] = None
 
 
 @options.command
@@ -45,32 +78,7 @@ def export(
         Path | None,
         typer.Option(metavar="FILE|DIR", help="The copy or folder; default: NAME-tagged, here."),
     ] = None,
-    add_columns: Annotated[
-        bool, typer.Option("--add-columns", help="Add the columns that the file lacks, at its end.")
-    ] = False,
-    replace: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Overwrite what an earlier export wrote there, never what a person wrote.",
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="The label file that says what labels are in taxonomies; default: fashion.",
-        ),
-    ] = None,
-    taxonomy: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write ids of this taxonomy only (Shopify's taxonomy.json, Google's "
-            "taxonomy-with-ids.txt); with Shopify's, metafields are filled where the category may "
-            "have them.",
-        ),
-    ] = None,
+    filling: Filling,
     place: options.Place,
 ) -> None:
     """Fill tags into a copy of the shop's own file: empty cells only, and `Tags` are added to.
@@ -80,10 +88,10 @@ def export(
     from fashiontag.sinks.tools import TOOLS
 
     if format in TOOLS:
-        if tags is None or into is not None or add_columns or replace or taxonomy is not None:
+        if tags is None or into is not None or filling != Filling():
             raise UsageError(
-                f"--as {format} takes TAGS, a table of `fashiontag tag`, and none of --into, "
-                "--add-columns, --replace and --taxonomy: it makes a data set, and fills no file."
+                f"--as {format} makes a data set and fills no file: it takes TAGS, a table of "
+                "`fashiontag tag`, and none of --into, --add-columns, --replace, --labels, --taxonomy."
             )
         _export_dataset(format, tags, out, place)
         return
@@ -99,8 +107,13 @@ def export(
 
         roots = [source.root for source in indexed_sources(place.workspace)]
         into = imported_into(roots, format)
-    memory = place.workspace / MEMORY
-    chosen = ExportOptions(add_columns, tuple(replace or ()), memory, labels, taxonomy)
+    chosen = ExportOptions(
+        filling.add_columns,
+        tuple(filling.replace or ()),
+        place.workspace / MEMORY,
+        filling.labels,
+        filling.taxonomy,
+    )
     summary = export_feed(tags, format, into, out, chosen)
     output.warn(*summary.warnings)
     output.show(summary, lambda: _draw(summary), report=True)
