@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import sys
 import tarfile
 import time
@@ -98,8 +99,19 @@ def test_what_nobody_answered_decides_nothing(shop, fiftyone, tool) -> None:
     assert import_answers(Path("ws"), path).corrections == 0
 
 
+def test_a_product_with_two_colours_keeps_both(shop) -> None:
+    datasets = pytest.importorskip("datasets")
+    text = Path("tags.csv").read_text("utf-8")
+    Path("tags.csv").write_text(text.replace("colour=red", "colour=red|colour=blue"), "utf-8")
+    out = export("hf").out
+    rows = datasets.load_dataset(str(out), cache_dir=str(shop / "cache"))["train"]
+    found = {row["id"]: row["colour"] for row in rows}
+    assert found[NAMES[0]] == [0, 2]
+
+
 def answered(change) -> Path:
     """Export as Label Studio does: each prediction submitted, after one change."""
+    shutil.rmtree("tags-label-studio", ignore_errors=True)
     tasks = json.loads((export("label-studio").out / "tasks.json").read_text("utf-8"))
     by_id = {}
     for number, task in enumerate(tasks, 1):
@@ -155,9 +167,14 @@ def test_what_no_export_of_ours_is_is_refused_in_a_sentence(shop, fiftyone) -> N
         choose(by_id[NAMES[0]], "colour", "mauve")
 
     path = answered(new_label)
-    with pytest.raises(CatalogError, match=r"red\.png has colour 'mauve'.*--new-labels"):
+    with pytest.raises(
+        CatalogError, match=r"red\.png has colour 'mauve', and the label.*--new-labels"
+    ):
         import_answers(Path("ws"), path)
     assert import_answers(Path("ws"), path, new_labels=True).corrections == 1
+    path = answered(lambda by_id, tasks: choose(by_id[NAMES[0]], "colour", "red", "blue"))
+    with pytest.raises(CatalogError, match="colour 'red' and 'blue', and a product has one"):
+        import_answers(Path("ws"), path)
     for text, says in (
         ("{", "can't be read as JSON"),
         ('[{"id": 1, "colour": "red"}]', "not as JSON-MIN"),

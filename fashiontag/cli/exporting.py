@@ -91,7 +91,7 @@ def export(
         if tags is None or into is not None or filling != Filling():
             raise UsageError(
                 f"--as {format} makes a data set and fills no file: it takes TAGS, a table of "
-                "`fashiontag tag`, and none of --into, --add-columns, --replace, --labels, --taxonomy."
+                "`fashiontag tag`, and no --into, --add-columns, --replace, --labels, --taxonomy."
             )
         _export_dataset(format, tags, out, place)
         return

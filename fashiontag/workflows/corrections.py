@@ -179,19 +179,21 @@ def import_answers(
     if not path.exists():
         raise UsageError(f"There is no {path}; give what Label Studio or FiftyOne exported.")
     answers = read_answers("fiftyone" if path.is_dir() else "label-studio", path)
-    known: dict[str, dict[str, set[str]]] = {}
-    for copy in () if new_labels else find_copies(workspace):
-        groups = known.setdefault(copy.about.root, {})
-        for group, labels in copy.about.labels.items():
-            groups.setdefault(group, set()).update(labels)
+    copies = {copy.about.root: copy.about for copy in reversed(find_copies(workspace))}
     for answer in answers.found:
-        groups = known.get(answer.source, {})
-        strange = {*answer.labels} - {*answer.was} - groups.get(answer.group, set())
-        if groups and strange:
+        about = copies.get(answer.source)
+        if about is None:
+            continue  # tagged in another workspace, whose labels aren't known here
+        shown = f"{path}: {answer.item} has {answer.group} {_shown(answer.labels)}"
+        strange = {*answer.labels} - {*answer.was, *about.labels.get(answer.group, ())}
+        if strange and not new_labels:
             raise CatalogError(
-                f"{path}: {answer.item} has {answer.group} {_shown(tuple(sorted(strange)))}, which "
-                "the label file hasn't. Nothing was imported: mend that and import again, or give "
-                "--new-labels if new labels are meant."
+                f"{shown}, and the label file hasn't {_shown(tuple(sorted(strange)))}. Nothing was "
+                "imported: mend that and import again, or give --new-labels if it is meant."
+            )
+        if answer.group in about.exclusive and len(answer.labels) > max(1, len(answer.was)):
+            raise CatalogError(
+                f"{shown}, and a product has one. Nothing was imported: keep one, and import again."
             )
     pictures = {
         source: _picture_keys(workspace, source)

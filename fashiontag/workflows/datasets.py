@@ -104,16 +104,22 @@ class _Products:
         self._without: list[str] = []
 
     def schema(self, name: str) -> Schema:
-        """Return all that can be said, and what else is said here."""
+        """Return all that can be said, and what else is said here; one label means one here."""
         groups = {group: dict.fromkeys(labels) for group, labels in self._about.labels.items()}
-        for row in self._table.rows:
-            for group, labels in self._given(row).items():
+        exclusive = set(self._about.exclusive)
+        said = [self._given(row) for row in self._table.rows]
+        said += [
+            {event.group: event.labels or ()}
+            for events in self._decided.values()
+            for event in events
+        ]
+        for labels_of in said:
+            for group, labels in labels_of.items():
                 groups.setdefault(group, {}).update(dict.fromkeys(labels))
-        for events in self._decided.values():
-            for event in events:
-                groups.setdefault(event.group, {}).update(dict.fromkeys(event.labels or ()))
+                if len(labels) > 1:  # a product has its variants' colours
+                    exclusive.discard(group)
         filled = {group: tuple(found) for group, found in groups.items() if found}
-        return Schema(name, filled, frozenset(self._about.exclusive))
+        return Schema(name, filled, frozenset(exclusive))
 
     def samples(self) -> Iterator[Sample]:
         """Yield the products whose pictures can be read."""
