@@ -84,4 +84,8 @@ class Dataset:
         return dataset
 
 
+def list_datasets() -> list[str]:
+    return []
+
+
 types = SimpleNamespace(FiftyOneDataset="FiftyOneDataset")

@@ -109,6 +109,17 @@ def test_a_product_with_two_colours_keeps_both(shop) -> None:
     assert found[NAMES[0]] == [0, 2]
 
 
+def test_what_is_to_review_goes_to_people_and_into_no_training(shop) -> None:
+    lines = Path("tags.csv").read_text("utf-8").splitlines()
+    marked = [lines[0] + ",review", *(line + ",use=work" for line in lines[1:])]
+    Path("tags.csv").write_text("\n".join(marked), "utf-8")
+    (task, *_) = json.loads((export("label-studio").out / "tasks.json").read_text("utf-8"))
+    assert task["data"]["fashiontag"]["given"]["use"] == ["work"]
+    with tarfile.open(export("webdataset").out / "shard-000000.tar") as tar:
+        facts = json.load(tar.extractfile(tar.getnames()[1]))
+    assert facts["tags"]["use"] == []
+
+
 def answered(change) -> Path:
     """Export as Label Studio does: each prediction submitted, after one change."""
     shutil.rmtree("tags-label-studio", ignore_errors=True)

@@ -13,17 +13,17 @@ from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError, ImageError, UsageError
 from fashiontag.names import fold
 from fashiontag.sinks.partfile import new_folder
-from fashiontag.sinks.tools import TOOLS, Sample, Schema, write
+from fashiontag.sinks.tools import ANSWERED, TOOLS, Sample, Schema, write
 from fashiontag.workflows.corrections import written_as
 from fashiontag.workspace.decisions import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fashiontag.catalog.tagtables import TagRow, TagTable
     from fashiontag.datamodels import ImageRef
     from fashiontag.workspace.decisions import Event
-    from fashiontag.workspace.written import About
+    from fashiontag.workspace.written import Copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ def export_dataset(
         raise UsageError(f"--as {format}: give one of {', '.join(TOOLS)}.")
     target = out if out is not None else Path(f"{tags.stem}-{format}")
     table = read_tag_table(str(tags), needed=("id", "tags"))
-    about = written_as(workspace, tags, None, table).about
+    copy = written_as(workspace, tags, None, table)
     decided: dict[str, list[Event]] = {}
     for event in current(workspace):
-        if event.source == about.root and table.find(event.item) is not None:
+        if event.source == copy.about.root and table.find(event.item) is not None:
             decided.setdefault(event.item, []).append(event)
-    products = _Products(table, about, decided)
+    products = _Products(table, copy, decided, (TAGS, REVIEW) if format in ANSWERED else (TAGS,))
     with new_folder(target) as folder:
         write(format, products.samples(), products.schema(tags.stem), folder, target)
     return DatasetSummary(
@@ -94,10 +94,19 @@ def export_dataset(
 class _Products:
     """The products of a table, with their pictures as they are asked for."""
 
-    def __init__(self, table: TagTable, about: About, decided: Mapping[str, list[Event]]) -> None:
+    def __init__(
+        self,
+        table: TagTable,
+        copy: Copy,
+        decided: Mapping[str, list[Event]],
+        columns: Sequence[str],
+    ) -> None:
         self.written = 0
-        self._table = table
-        self._about = about
+        # a spreadsheet may have spelled an id in another way than it was written
+        found = ((copy.table.find(row.id), row) for row in table.rows)
+        self._rows = {was.id if was is not None else row.id: row for was, row in found}
+        self._columns = columns
+        self._about = about = copy.about
         self._decided = decided
         self._names = {fold(name): name for name in about.labels}
         self._pictures = _pictures(about.root)
@@ -107,7 +116,7 @@ class _Products:
         """Return all that can be said, and what else is said here; one label means one here."""
         groups = {group: dict.fromkeys(labels) for group, labels in self._about.labels.items()}
         exclusive = set(self._about.exclusive)
-        said = [self._given(row) for row in self._table.rows]
+        said = [self._given(row) for row in self._rows.values()]
         said += [
             {event.group: event.labels or ()}
             for events in self._decided.values()
@@ -123,18 +132,20 @@ class _Products:
 
     def samples(self) -> Iterator[Sample]:
         """Yield the products whose pictures can be read."""
-        for row in self._table.rows:
+        for item, row in self._rows.items():
             path = row.cells.get("path", "")
-            picture: ImageRef = self._pictures.get(row.id) or FileRef(str(Path(path).absolute()))
+            picture: ImageRef = self._pictures.get(item) or FileRef(str(Path(path).absolute()))
             try:
-                content = picture.read()
+                content = picture.read() if row.cells.get("status") != "error" else b""
             except ImageError:
-                self._without.append(row.id)
+                content = b""
+            if not content:
+                self._without.append(item)
                 continue
             self.written += 1
-            events = self._decided.get(row.id, ())
+            events = self._decided.get(item, ())
             yield Sample(
-                row.id,
+                item,
                 self._about.root,
                 row.cells.get("title", ""),
                 content,
@@ -152,9 +163,9 @@ class _Products:
         return (f"{len(self._without):,} products have no picture and are left out: {shown}.",)
 
     def _given(self, row: TagRow) -> dict[str, tuple[str, ...]]:
-        """Return what the table gives, its doubtful tags included: people are to look at them."""
+        """Return what the table gives; where people answer, what they are to look at, too."""
         found: dict[str, tuple[str, ...]] = {}
-        for column in (TAGS, REVIEW):
+        for column in self._columns:
             for group, labels in row.tags(column).items():
                 name = self._names.get(group, group)
                 found[name] = tuple(dict.fromkeys((*found.get(name, ()), *labels)))
@@ -162,7 +173,7 @@ class _Products:
 
 
 def _pictures(root: str) -> Mapping[str, ImageRef]:
-    """Return the pictures of a source by id; () if it can't be read as it was tagged."""
+    """Return the pictures of a source by id; {} if it can't be read as it was tagged."""
     try:
         return {item.id: item.image for item in read_catalog(root).items}
     except (CatalogError, UsageError):

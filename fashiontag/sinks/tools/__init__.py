@@ -27,6 +27,9 @@ TOOLS = {
 }
 """What `--as` calls them, and their modules."""
 
+ANSWERED = ("label-studio", "fiftyone")
+"""Those in which people answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:

@@ -35,12 +35,13 @@ def write(samples: Iterable[Sample], schema: Schema, folder: Path, out: Path) ->
     def sample_of(sample: Sample) -> Any:  # noqa: ANN401
         file = pictures / f"{sample.key}{sample.ending}"
         file.write_bytes(sample.picture)
+        labels = sample.labels
         given = {
             field: fo.Classifications(
-                classifications=[fo.Classification(label=x) for x in sample.labels[group]]
+                classifications=[fo.Classification(label=label) for label in labels[group]]
             )
             for field, group in fields.items()
-            if sample.labels.get(group)
+            if labels.get(group)
         }
         origin = json.dumps(sample.origin(), ensure_ascii=False)
         return fo.Sample(filepath=str(file), title=sample.title, **{ORIGIN: origin}, **given)
@@ -94,4 +95,8 @@ def _fiftyone() -> Any:  # noqa: ANN401
         raise UsageError(
             "FiftyOne isn't installed; run: pip install 'fashiontag[fiftyone]'"
         ) from error
+    try:
+        fiftyone.list_datasets()
+    except Exception as error:  # its own kind, or that of its database's client
+        raise UsageError(f"FiftyOne can't open its database: {error}") from error
     return fiftyone

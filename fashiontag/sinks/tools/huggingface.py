@@ -66,6 +66,7 @@ class _Table:
 
     def add(self, sample: Sample) -> None:
         """Add one product."""
+        labels = sample.labels
         row: dict[str, Any] = {
             "image": {"bytes": sample.picture, "path": f"{sample.key}{sample.ending}"},
             "id": sample.id,
@@ -73,7 +74,7 @@ class _Table:
             "decided": list(sample.decided),
         }
         for group, places in self._places.items():
-            found = [places[label] for label in sample.labels.get(group, ())]
+            found = [places[label] for label in labels.get(group, ())]
             one = group in self._schema.exclusive
             row[self._columns[group]] = next(iter(found), None) if one else found
         self._rows.append(row)

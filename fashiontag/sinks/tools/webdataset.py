@@ -30,10 +30,11 @@ def write(samples: Iterable[Sample], schema: Schema, folder: Path, out: Path) ->
                 shard = folder / f"shard-{shards:06}.tar"
                 tar = stack.enter_context(tarfile.open(shard, "w", format=tarfile.PAX_FORMAT))
                 shards, size = shards + 1, 0
+            labels = sample.labels
             facts = {
                 "id": sample.id,
                 "title": sample.title,
-                "tags": {group: sample.labels.get(group, ()) for group in schema.groups},
+                "tags": {group: labels.get(group, ()) for group in schema.groups},
                 "decided": tuple(sample.decided),
             }
             text = json.dumps(facts, ensure_ascii=False).encode("utf-8", "backslashreplace")
