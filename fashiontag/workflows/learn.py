@@ -19,6 +19,7 @@ from fashiontag.heads.features import Features, moments
 from fashiontag.heads.fusion import TITLE_ONLY
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.local import (
+    FITTED,
     MOST,
     OPEN_PRICE,
     SILENT,
@@ -387,7 +388,8 @@ def _spare_open_groups(
         fresh = np.sort(chances[:, span][~given])[::-1]
         silent = bool(given.any(axis=1).mean() < SILENT)
         nothing = Balance(0.0, 0.0, 0.0)
-        kept, cut = budgeted_cuts(stays, fresh, nothing, silent=silent, price=OPEN_PRICE)
+        constants = replace(FITTED, price=OPEN_PRICE)
+        kept, cut = budgeted_cuts(stays, fresh, nothing, constants, silent=silent)
         model.raise_thresholds(span, cut)
         found[group.name] = Spared(shift, kept)
     return found
