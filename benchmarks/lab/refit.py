@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRID = {
-    "sharpness": (1.0, 1.5, 2.0, 3.0, 4.0),
+    "doubt": (20.0, 40.0, 60.0, 80.0),
+    "sharpness": (1.0, 1.5, 2.0, 3.0),
     "noise": (0.05, 0.1, 0.2),
     "anchor_noise": (1.0, 2.0, 4.0),
     "margin": (0.1, 0.2, 0.3),
     "lost": (0.1, 0.15, 0.2),
-    "price": (1.2, 1.5, 2.0, 2.5),
 }
 ASKED = ("40 corrections", "40 at random", "120 at random")
 DRAWS = 2

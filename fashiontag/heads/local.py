@@ -54,9 +54,9 @@ class Constants:
         How much likelier a label has to be than zero-shot's own to take its place.
     lost : float
         Right ones that may be expected to be lost for each that is expected to be mended.
-    price : float
-        What an expected wrong one costs, in wrong ones that were taken away: a margin for a
-        calibration that few products fit.
+    doubt : float
+        An expected wrong one costs 1 + doubt / m wrong ones that were taken away, where m products
+        are labelled: a margin for a calibration that few products fit.
     """
 
     sharpness: float
@@ -64,7 +64,7 @@ class Constants:
     anchor_noise: float
     margin: float
     lost: float
-    price: float
+    doubt: float
 
     @classmethod
     def load(cls) -> Self:
@@ -268,7 +268,9 @@ def fit_group(
         np.vstack([labelled.at.image, held.at.image]), np.vstack([labelled.at.title, held.at.title])
     )
     gram = similarity(keys, keys, constants.sharpness, fuses=fuses).astype(np.float64)
-    noise = constants.noise / _fairness(targets, catalogue.zero)
+    weight = _fairness(targets, catalogue.zero)
+    noise = constants.noise / weight
+    price = 1 + constants.doubt / float(weight.sum())
     gram[np.diag_indices_from(gram)] += np.append(
         noise, np.full(len(anchors), constants.anchor_noise)
     )
@@ -283,7 +285,7 @@ def fit_group(
     all_moved = np.zeros_like(catalogue.zero)
     all_moved[anchors] = moved[m:]
     all_moved[other] = similarity(others.at, keys, constants.sharpness, fuses=fuses) @ alpha
-    budget = _budgeted(labelled, targets, moved[:m], catalogue, all_moved, constants)
+    budget = _budgeted((labelled, moved[:m]), targets, (catalogue, all_moved), price, constants)
     size = targets.shape[1] - 1
     nothing = np.full(size, np.inf, np.float32)
     places = np.append(np.arange(m), m + anchors)
@@ -326,14 +328,17 @@ def _errors(inverse: NDArray[Any], alpha: NDArray[Any], families: Ints) -> Float
 
 
 def _budgeted(
-    labelled: Evidenced,
+    taught: tuple[Evidenced, Floats],
     targets: Floats,
-    moved: Floats,
-    catalogue: Evidenced,
-    all_moved: Floats,
+    seen: tuple[Evidenced, Floats],
+    price: float,
     constants: Constants,
 ) -> tuple[float, tuple[float, float], float, float, float]:
-    """Return shift and line from left-out scores, the margin, and the cuts in the budget."""
+    """Return shift and line from left-out scores, the margin, and the cuts in the budget.
+
+    Labelled products and the catalogue's come with their residuals.
+    """
+    (labelled, moved), (catalogue, all_moved) = taught, seen
     none = targets.shape[1] - 1
     every = np.arange(len(targets))
     chances = _shares(labelled.zero + moved)
@@ -359,8 +364,8 @@ def _budgeted(
         mended=float(chances[rows, best][replaced].sum()),
     )
     silent = bool(given.mean() < SILENT)
-    cuts = budgeted_cuts(kept[stays], fresh_first, fixed, constants, silent=silent)
-    return shift, line, margin, *cuts
+    spending = Spending(price, constants.lost, silent)
+    return shift, line, margin, *budgeted_cuts(kept[stays], fresh_first, fixed, spending)
 
 
 class Balance(NamedTuple):
@@ -371,8 +376,19 @@ class Balance(NamedTuple):
     mended: float
 
 
+class Spending(NamedTuple):
+    """What an expected wrong one costs, what may be lost for one mended, see `Constants`.
+
+    Zero-shot is silent if it gives next to nothing in this group.
+    """
+
+    price: float
+    lost: float
+    silent: bool
+
+
 def budgeted_cuts(
-    stays: Floats, fresh: Floats, fixed: Balance, constants: Constants, *, silent: bool
+    stays: Floats, fresh: Floats, fixed: Balance, spending: Spending
 ) -> tuple[float, float]:
     """Return the two cuts under which most is right, within the budget.
 
@@ -384,20 +400,17 @@ def budgeted_cuts(
         Those of labels that it didn't give, highest first.
     fixed : Balance
         Of the labels that take another's place.
-    constants : Constants
-        What may be lost, and the price.
-    silent : bool
-        Whether zero-shot gives next to nothing in this group.
+    spending : Spending
     """
     won = np.cumsum(fresh)
     best, chosen = -np.inf, (0.0, 2.0)
     for kept in (0.0, *KEPT):
         back = stays[stays < kept]
         saved = fixed.saved + float((1 - back).sum())
-        count = affordable(fresh, saved, constants.price, silent=silent)
+        count = affordable(fresh, saved, spending.price, silent=spending.silent)
         lost = fixed.lost + back.sum()
         mended = fixed.mended + (won[count - 1] if count else 0.0)
-        if mended - lost > best and (kept == 0 or lost <= constants.lost * mended):
+        if mended - lost > best and (kept == 0 or lost <= spending.lost * mended):
             best = mended - lost
             chosen = kept, max(float(fresh[count - 1]), LEAST) if count else 2.0
     return chosen
