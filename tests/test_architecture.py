@@ -40,7 +40,7 @@ HEAVY = {
     "metrics": {"sklearn"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub", "lxml",
+        "huggingface_hub", "lxml", "httpx", "protego",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
@@ -61,8 +61,8 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest",
-        "learn", "corrections", "compare", "importing", "exporting",
+        "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
+        "suggest", "learn", "corrections", "compare", "importing", "exporting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

@@ -103,7 +103,8 @@ def read_catalog(
     for item in catalog.items:
         found = words.get(item.id, NO_WORDS)
         found = Words(found.title, {**item.fields, **found.fields})
-        items.append(make_item(item.id, item.path, item.image, found))
+        titled = make_item(item.id, item.path, item.image, found)
+        items.append(replace(titled, product=item.product, variants=item.variants))
     return replace(catalog, items=tuple(items), warnings=catalog.warnings + warnings)
 
 

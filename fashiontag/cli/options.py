@@ -84,6 +84,36 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Units:
+    """What a row of tags is of, and which columns say so."""
+
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="photo|variant|product",
+            help="What a row is of; default: product if SOURCE is an imported catalogue or "
+            "--product-column is given, else photo.",
+        ),
+    ] = None
+    product_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column of a table that names a photo's product."),
+    ] = None
+    variant_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column that names the variant, or is empty."),
+    ] = None
+
+    def part(self, catalog: Catalog) -> Catalog:
+        """Return the catalogue with what was asked for; what is odd about it is said."""
+        from fashiontag.catalog.units import by_units
+
+        parted = by_units(catalog, self.by, self.product_column, self.variant_column)
+        output.warn(*parted.warnings[len(catalog.warnings) :])
+        return parted
+
+
+@dataclass(frozen=True)
 class Place:
     """Where vectors and the index are."""
 

@@ -47,6 +47,7 @@ def tag(
         bool, typer.Option("--strict", help="Exit with 1 if any picture couldn't be read.")
     ] = False,
     columns: options.Columns,
+    units: options.Units,
     model: options.Model,
     effort: options.Effort,
 ) -> int:
@@ -66,7 +67,8 @@ def tag(
     doubts = unsaid(space, latin_only=model.model is None)
     for doubt in doubts:
         output.warn(doubt)
-    catalog = columns.read(source)
+    catalog = units.part(columns.read(source))
+    kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
     outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
     preview = _Preview()
@@ -86,7 +88,7 @@ def tag(
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     summary = replace(summary, warnings=(*doubts, *summary.warnings))
-    output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout), report=True)
+    output.show(summary, lambda: _draw(summary, preview, kind, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
 
 
@@ -102,7 +104,7 @@ class _Preview:
             self.rows.append(tagged)
 
 
-def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
+def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool) -> None:
     from rich.text import Text
 
     def dim(text: str) -> Text:
@@ -111,7 +113,7 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
     console = output.talk if to_stdout else output.results
     if preview.rows:
         table = output.table()
-        table.add_column("picture", overflow="fold", max_width=26)
+        table.add_column("picture" if kind == "items" else kind[:-1], overflow="fold", max_width=26)
         table.add_column("title", max_width=34, overflow="ellipsis", no_wrap=True)
         table.add_column("tags")
         for row in preview.rows:
@@ -161,5 +163,5 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
             + (f" → {files}" if files else "")
         )
     console.print(
-        f"{summary.items:,} items, {summary.errors:,} errors, {end}", markup=False, soft_wrap=True
+        f"{summary.items:,} {kind}, {summary.errors:,} errors, {end}", markup=False, soft_wrap=True
     )

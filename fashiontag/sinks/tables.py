@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
+from fashiontag.datamodels import TaggedUnit
 from fashiontag.errors import OutputError, UsageError
 from fashiontag.sinks.partfile import PartFile
 
@@ -40,6 +41,7 @@ def open_table(
     *,
     scores: bool = False,
     promised: bool = False,
+    units: bool = False,
     stream: TextIO | BinaryIO | None = None,
     before: Callable[[Path], None] | None = None,
 ) -> AbstractContextManager[TableSink]:
@@ -58,6 +60,10 @@ def open_table(
         Whether a precision was promised: then ``tags`` (as text) and the group columns hold only
         what may be published, and ``.csv`` and ``.tsv`` have a last column ``review``. The list
         of tags in ``.jsonl`` and ``.parquet`` holds all of them, each with its decision.
+    units : bool
+        Whether rows are of products or variants (`TaggedUnit`): then a column ``photos`` after the
+        groups has how many they have, and ``.jsonl`` and ``.parquet`` have ``evidence`` and
+        ``conflicts``.
     stream : TextIO or BinaryIO, optional
         Where CSV goes without `out`; standard output by default. What was written stays there.
     before : callable, optional
@@ -75,7 +81,7 @@ def open_table(
     OutputError
         Nothing can be written there; later also from the sink, when the disk is full.
     """
-    layout = _Layout(tuple(groups), scores, promised)
+    layout = _Layout(tuple(groups), scores, promised, units)
     if out is None:
         return nullcontext(_delimited(_stream_writer(stream or sys.stdout), layout, ","))
     suffix = out.suffix.lower()
@@ -103,12 +109,14 @@ class Cells:
 
     Parameters
     ----------
-    groups, promised
+    groups, promised, units
         As in `open_table`.
     """
 
-    def __init__(self, groups: Sequence[str], *, promised: bool = False) -> None:
-        self._layout = _Layout(tuple(groups), scores=False, promised=promised)
+    def __init__(
+        self, groups: Sequence[str], *, promised: bool = False, units: bool = False
+    ) -> None:
+        self._layout = _Layout(tuple(groups), scores=False, promised=promised, units=units)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -154,17 +162,21 @@ class _Layout:
     groups: tuple[str, ...]
     scores: bool
     promised: bool
+    units: bool
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The header of the text formats."""
-        return (*_COLUMNS, "tags", *self.groups, *(("review",) if self.promised else ()))
+        last = ("photos",) * self.units + ("review",) * self.promised
+        return (*_COLUMNS, "tags", *self.groups, *last)
 
     def text_row(self, tagged: Tagged) -> list[str]:
         """Return the row as CSV has it, before its guard against formulas."""
         chosen = self._chosen(tagged)
         cells = [getattr(tagged, column) for column in _COLUMNS]
         cells += [_joined(chosen), *self._labels(chosen).values()]
+        if isinstance(tagged, TaggedUnit):
+            cells.append(str(len(tagged.photos)))
         if self.promised:
             rest = [tag for tag in tagged.tags if tag.decision not in ("publish", "abstain")]
             cells.append(_joined(rest))
@@ -186,6 +198,25 @@ class _Layout:
         ]
         labels = self._labels(self._chosen(tagged))
         cells |= {_text(group): _text(joined) for group, joined in labels.items()}
+        if isinstance(tagged, TaggedUnit):
+            cells["photos"] = len(tagged.photos)
+            cells["evidence"] = [
+                {
+                    "photo": _text(said.photo),
+                    "group": _text(said.group),
+                    "label": _text(said.label),
+                    "score": _rounded(said.score),
+                }
+                for said in tagged.evidence
+            ]
+            cells["conflicts"] = [
+                {
+                    "group": _text(one.group),
+                    "between": [*map(_text, one.between)],
+                    "values": [*map(_text, one.values)],
+                }
+                for one in tagged.conflicts
+            ]
         if self.scores:
             cells["scores"] = {
                 _text(group): {_text(label): _rounded(score) for label, score in scores.items()}
@@ -254,6 +285,14 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
     fields = dict.fromkeys(_COLUMNS, pa.string())
     fields["tags"] = pa.list_(pa.struct(tag | {"score": pa.float64()}))
     fields |= {_text(group): pa.string() for group in layout.groups}
+    if layout.units:
+        texts = pa.list_(pa.string())
+        said = dict.fromkeys(("photo", "group", "label"), pa.string()) | {"score": pa.float64()}
+        fields["photos"] = pa.int64()
+        fields["evidence"] = pa.list_(pa.struct(said))
+        fields["conflicts"] = pa.list_(
+            pa.struct({"group": pa.string(), "between": texts, "values": texts})
+        )
     if layout.scores:
         fields["scores"] = pa.string()
     schema = pa.schema(fields)
