@@ -38,14 +38,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRID = {
-    "doubt": (20.0, 40.0, 60.0, 80.0),
+    "noise": (0.03, 0.05, 0.1, 0.2),
     "sharpness": (1.0, 1.5, 2.0, 3.0),
-    "noise": (0.05, 0.1, 0.2),
     "anchor_noise": (1.0, 2.0, 4.0),
     "margin": (0.1, 0.2, 0.3),
     "lost": (0.1, 0.15, 0.2),
+    "doubt": (20.0, 40.0, 60.0, 80.0),
 }
 ASKED = ("40 corrections", "40 at random", "120 at random")
+FIRMER = 20.0
 DRAWS = 2
 
 
@@ -128,7 +129,10 @@ def refit(found: list[Row], start: Constants = FITTED) -> Constants:
             if choice != getattr(best, name):
                 tried = replace(best, **{name: choice})
                 reached = worth(found, tried)
-                print(name, choice, *reached, flush=True)
+                if reached[0] > value[0]:  # what buys more may need a firmer budget
+                    tried = replace(tried, doubt=tried.doubt + FIRMER)
+                    reached = worth(found, tried)
+                print(name, choice, tried.doubt, *reached, flush=True)
                 if reached < value:
                     best, value = tried, reached
     return best
