@@ -48,11 +48,12 @@ HEAVY = {
     },
     "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
-    "sinks": {"pyarrow", "PIL", "jinja2"},
+    "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter"},
     "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},
-    "cli": {"typer", "rich", "textual_image"},  # the last for rich, with --pictures only
+    "server": {"fastapi", "starlette", "pydantic"},
+    "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
 }  # fmt: skip
 
 

@@ -152,3 +152,13 @@ def _is_of_brands(column: str) -> bool:
 def printable(name: str) -> str:
     r"""Return a file's name as Unicode; bytes that are none are shown as ``\xff``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def as_on_disk(name: str) -> str:
+    r"""Return the name of the file that `printable` showed, where there is none called ``\xff``."""
+    if "\\x" not in name or os.path.lexists(name):
+        return name
+    raw = re.sub(
+        rb"\\x([89a-f][0-9a-f])", lambda byte: bytes.fromhex(byte[1].decode()), os.fsencode(name)
+    )
+    return os.fsdecode(raw) if os.path.lexists(raw) else name

@@ -32,6 +32,14 @@ SourceArgument = Annotated[
         "a path column, or hf:NAME.",
     ),
 ]
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
+        "path column, or hf:NAME.",
+    ),
+]
 LabelsOption = Annotated[
     str | None,
     typer.Option(
@@ -73,12 +81,12 @@ class Columns:
         str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
     ] = None
 
-    def read(self, source: str) -> Catalog:
-        """List a source's items and join their titles; what is odd about it is said."""
+    def read(self, *sources: str) -> Catalog:
+        """List the items of sources and join their titles; what is odd about them is said."""
         from fashiontag import catalog as rooms
 
         names = rooms.Columns(self.path_column, self.id_column, self.title_column)
-        catalog = rooms.read_catalog(source, self.titles, names)
+        catalog = rooms.read_catalog(sources, self.titles, names)
         output.warn(*catalog.warnings)
         return catalog
 

@@ -23,15 +23,18 @@ REASONS = 5
 
 @options.command
 def tag(
-    source: options.SourceArgument,
+    sources: options.SourcesArgument,
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Leave out what was applied in `fashiontag serve`.")
+    ] = False,
     out: Annotated[
         str,
         typer.Option(
             metavar="FILE",
-            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet; - is CSV on "
+            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet .xlsx; - is CSV on "
             "standard output.",
         ),
     ] = "tags.csv",
@@ -60,6 +63,8 @@ def tag(
     from fashiontag.labels import load_labels
     from fashiontag.workflows import tag as workflow
 
+    if probe is not None and no_probe:
+        raise UsageError("--probe and --no-probe were both given; give the one that is wanted.")
     to_stdout = out == "-"
     if to_stdout and output.wants_json():
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
@@ -67,7 +72,7 @@ def tag(
     doubts = unsaid(space, latin_only=model.model is None)
     for doubt in doubts:
         output.warn(doubt)
-    catalog = units.part(columns.read(source))
+    catalog = units.part(columns.read(*sources))
     kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
     outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
@@ -76,6 +81,8 @@ def tag(
         model.open() as workspace,
         output.progress("Tagging", len(catalog.items)) as advance,
     ):
+        if probe is None and not no_probe and (probe := workflow.applied_probe(workspace)):
+            output.say(f"Tagging with {probe}, as applied in serve; --no-probe leaves it out.")
         summary = workflow.tag(
             workspace,
             catalog,
@@ -99,9 +106,8 @@ class _Preview:
         self.rows: list[Tagged] = []
 
     def write(self, tagged: Tagged, item: Item) -> None:
-        del item
         if len(self.rows) < PREVIEW:
-            self.rows.append(tagged)
+            self.rows.append(replace(tagged, title=item.text))
 
 
 def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool) -> None:
@@ -125,9 +131,9 @@ def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool)
         console.print(table)
     if summary.tagged and summary.ok:
         shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items()]
-        console.print(Text.assemble(dim("given  "), output.joined(shares)))
+        console.print(Text.assemble(dim("products with  "), output.joined(shares)))
     if summary.decided:
-        said = "1 decision" if summary.decided == 1 else f"{summary.decided:,} decisions"
+        said = output.counted(summary.decided, "decision")
         console.print(dim(f"note   {said} of people taken over as they are (method: person)."))
     for reason, count in list(summary.reasons.items())[:REASONS]:
         console.print(Text(f"error  {count} × {reason}", style="red"))

@@ -37,7 +37,7 @@ alone; with titles 0.73 at 0, 0.82 at 0.2."""
 LEAST = 0.01
 """The least chance of a whole product that a photo is given: a tenth of its weight is left then."""
 
-STRANGE = 0.54
+STRANGE = 0.452
 """From which strangeness, as of `strangeness`, a photo is said to show another product: 93 % of
 the reports on pool are right then, where 5 % of the products hold a foreign photo."""
 

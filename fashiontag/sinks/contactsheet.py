@@ -94,7 +94,7 @@ class ReportSink:
             self._without_picture += 1
         elif tagged.status == "ok":
             self._picture(shown)
-        row: dict[str, Any] = {"id": tagged.id, "path": tagged.path, "title": tagged.title}
+        row: dict[str, Any] = {"id": tagged.id, "path": tagged.path, "title": item.text}
         if isinstance(tagged, TaggedUnit):
             row |= {"photos": len(tagged.photos), "note": tagged.message}
         if tagged.status == "error":

@@ -1,9 +1,13 @@
-r"""Rows of tags → one table: CSV, TSV, JSON lines or Parquet, written as the rows come.
+r"""Rows of tags → one table: CSV, TSV, JSON lines, Parquet or a workbook, row by row.
 
 Every format has the columns ``id, path, title, status, message, tags``, then one column per
 attribute group. The text formats are UTF-8 without a byte-order mark, quoted as RFC 4180 says,
 with ``\n`` line ends on every system, so that equal rows are equal bytes everywhere. A file name
 that is no Unicode text (a lone surrogate in Python) is written with ``\udcXX`` spelled out.
+
+A workbook (``.xlsx``) is what opens in Excel without a question: Excel takes a CSV without a
+byte-order mark for the system's own encoding, and a number's leading zeros from it. Its cells are
+texts and no formulas, so nothing in them needs a guard.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ import json
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -28,10 +34,12 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Item, Tagged, TagScore
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 
 _COLUMNS = ("id", "path", "title", "status", "message")  # then come tags and the groups
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SHEET_ROWS = 1_048_576
+_CELL = 32_767  # characters that Excel keeps of a cell
 _ROW_GROUP = 4096  # rows that Parquet holds back: about 10 MB, 30 MB with scores
 
 
@@ -98,6 +106,8 @@ def _whole(part: PartFile, suffix: str, layout: _Layout) -> Iterator[TableSink]:
     with part:
         if suffix == ".parquet":
             yield from _parquet(part, layout)
+        elif suffix == ".xlsx":
+            yield from _workbook(part, layout)
         elif suffix == ".jsonl":
             yield TableSink(lambda tagged: part.write(_json(layout.nested_row(tagged)) + "\n"))
         else:
@@ -138,6 +148,11 @@ class TableSink:
         """Add one row."""
         del item
         self._add(tagged)
+
+
+def nested_row(tagged: Tagged, groups: tuple[str, ...], *, promised: bool) -> dict[str, Any]:
+    """Return a row as ``.jsonl`` has it."""
+    return _Layout(groups, scores=False, promised=promised, units=False).nested_row(tagged)
 
 
 def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> None:
@@ -320,6 +335,38 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
             writer.close()
     finally:
         writer.is_open = False  # or its destructor tries again, after the file is gone
+
+
+def _workbook(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
+    import xlsxwriter
+
+    with part.errors():  # rows go to a temporary file, so memory stays flat
+        book = xlsxwriter.Workbook(part.file, {"constant_memory": True})
+        # a date of the run would make equal rows other bytes
+        book.set_properties({"created": datetime(2000, 1, 1)})
+        sheet = book.add_worksheet("tags")
+        sheet.freeze_panes(1, 0)
+        # shown as it is, and still no formula where somebody edits the cell
+        quoted = book.add_format({"quote_prefix": True})
+    places = count()
+
+    def put(cells: Sequence[str]) -> None:
+        row = next(places)
+        if row == _SHEET_ROWS:
+            raise OutputError(
+                f"a workbook holds {_SHEET_ROWS - 1:,} products and there are more; end --out in "
+                ".csv or .parquet."
+            )
+        for column, cell in enumerate(map(_text, cells)):
+            text = cell if len(cell) <= _CELL else f"{cell[: _CELL - 1]}…"
+            style = quoted if text.startswith(_FORMULA) else None
+            with part.errors():
+                sheet.write_string(row, column, text, style)
+
+    put(layout.columns)
+    yield TableSink(lambda tagged: put(layout.text_row(tagged)))
+    with part.errors():
+        book.close()
 
 
 def _stream_writer(stream: TextIO | BinaryIO) -> Callable[[str], object]:

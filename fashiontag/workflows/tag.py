@@ -22,6 +22,7 @@ from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.index import Entry
+from fashiontag.manifest import FILE_NAME, Manifest
 from fashiontag.workflows.products import UnitJudge
 from fashiontag.workspace.decisions import Standing
 from fashiontag.workspace.embed import (
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
+
+
+APPLIED = "probe"
+"""The folder of a workspace with the probe that people let the server learn and apply."""
 
 
 class Sink(Protocol):
@@ -220,6 +225,10 @@ class Judge:
         With ``scores`` rows carry the score of every label.
         """
         scored = self.score(self.evidence(embedded), embedded.read)
+        return self.decide(embedded, scored, scores=scores)
+
+    def decide(self, embedded: Embedded, scored: Scores, *, scores: bool = False) -> list[Tagged]:
+        """Return the rows of `tag` for items that were scored."""
         found = self.decider.decide(scored)
         pairs = zip(embedded.errors, found, strict=True)
         tags = [() if error else tags for error, tags in pairs]
@@ -238,6 +247,17 @@ class Judge:
             )
             for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True))
         ]
+
+
+def applied_probe(workspace: Workspace) -> Path | None:
+    """Return the probe that was applied in a workspace; None without one of its model."""
+    folder = workspace.path / APPLIED
+    if not (folder / FILE_NAME).is_file():
+        return None
+    from fashiontag.heads.artefact import KIND  # and scikit-learn with it
+
+    made_with = Manifest.load(folder, KIND).fingerprint
+    return folder if made_with == workspace.encoder.fingerprint else None
 
 
 def index_entries(embedded: Embedded, rows: Sequence[Tagged], space: LabelSpace) -> Iterator[Entry]:

@@ -64,7 +64,7 @@
     const unsure = rows.filter(VIEWS.unsure[1]).length;
     for (const [name, n, className] of [
       ["products", rows.length], ["tagged", rows.length - errors],
-      ["unsure", unsure], ["errors", errors, errors ? "bad" : ""],
+      ["without " + (main < 0 ? "doubt" : words(groups[main].name)), unsure], ["errors", errors, errors ? "bad" : ""],
     ]) {
       const cell = make("div", className);
       cell.append(make("dt", "", name), make("dd", "", count(n)));
