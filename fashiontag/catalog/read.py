@@ -2,12 +2,13 @@
 
 # ids are strings: pathlib doubles the time to list 100,000 files, and has nothing that makes a
 # path absolute and plain without resolving links
-# ruff: noqa: PTH100,PTH110,PTH112,PTH113,PTH118,PTH120,PTH122
+# ruff: noqa: PTH100,PTH110,PTH112,PTH113,PTH118,PTH120,PTH122,PTH123
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from operator import attrgetter
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USUAL_COLUMNS = Columns()
+# How the files of pictures begin, for those without an ending.
+_SIGNATURES = (*(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*"),)
+_BRANDS = {b"ftyp" + brand for brand in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")}
+# What lies beside pictures on purpose: nobody misses it among the items.
+_BESIDE = frozenset(
+    (
+        *(".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".xls", ".txt", ".md"),
+        *(".html", ".xml", ".yaml", ".yml", ".toml", ".db", ".py"),
+    )
+)
 
 
 def read_catalog(
@@ -108,14 +119,18 @@ def read_catalog(
 
 
 def _list_folder(source: str) -> Catalog:
-    names, unread = walk_pictures(source)
+    passed: Counter[str] = Counter()
+    names, unread = walk_pictures(source, passed=passed)
+    warnings = _passed_warning(source, passed)
     if not names and source in unread:
         raise CatalogError(f"{source} can't be read: no permission; give a folder that can.")
     if not names:
         raise CatalogError(
             f"{source} holds no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
+            + "".join(f" {warning}" for warning in warnings)
         )
-    return _list_files(source, source, names, unread)
+    catalog = _list_files(source, source, names, unread)
+    return replace(catalog, warnings=catalog.warnings + warnings)
 
 
 def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str] = ()) -> Catalog:
@@ -129,30 +144,79 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
     return Catalog(source, printable(root), tuple(items), warnings)
 
 
-def walk_pictures(top: str, depth: int | None = None) -> tuple[list[str], list[str]]:
+def walk_pictures(
+    top: str, depth: int | None = None, passed: Counter[str] | None = None
+) -> tuple[list[str], list[str]]:
     """Return the pictures below a folder, as paths below it, and the folders that can't be read.
 
-    Links to files are followed, links to folders are not, so no loop is possible. A link that
-    leads nowhere is a picture that can't be read.
+    Links to files and folders are followed, each real folder once: a link to a folder that is
+    below, or that holds `top`, adds nothing. A link that leads nowhere is a picture that can't be
+    read. A file whose name has no ending is a picture if it begins like one.
+
+    Parameters
+    ----------
+    top : str
+    depth : int or None
+        How many folders deep to look.
+    passed : Counter of str, optional
+        What else lies there is counted here by ending: neither pictures nor what usually lies
+        beside them (tables, texts).
     """
     names: list[str] = []
     unread: list[str] = []
-    waiting = [("", 1)]
-    while waiting:
-        below, level = waiting.pop()
+    seen: set[str] = set()
+    top_itself = f"{os.path.realpath(top)}/"
+    waiting, links = [("", 1)], list[tuple[str, int]]()
+    while waiting or links:
+        if waiting:
+            below, level = waiting.pop()
+        else:  # after all real folders, whose own paths are the ones to show
+            links.sort(reverse=True)
+            below, level = links.pop()
+        folder = os.path.join(top, below) if below else top
+        real = os.path.realpath(folder)
+        if real in seen or (below and top_itself.startswith(f"{real.rstrip('/')}/")):
+            continue
+        seen.add(real)
         try:
-            with os.scandir(os.path.join(top, below) if below else top) as entries:
+            with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or entry.name == "__MACOSX":
                         continue
-                    if entry.is_dir(follow_symlinks=False):
+                    if entry.is_dir():
                         if depth is None or level < depth:
-                            waiting.append((f"{below}{entry.name}/", level + 1))
-                    elif entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.is_dir():
+                            found = links if entry.is_symlink() else waiting
+                            found.append((f"{below}{entry.name}/", level + 1))
+                    elif _is_picture(entry):
                         names.append(below + entry.name)
+                    elif passed is not None:
+                        passed[os.path.splitext(entry.name)[1].lower()] += 1
         except OSError:
-            unread.append(printable(os.path.join(top, below) if below else top))
+            unread.append(printable(folder))
     return names, unread
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    if entry.name.lower().endswith(IMAGE_SUFFIXES):
+        return True
+    if os.path.splitext(entry.name)[1] or not entry.is_file():  # a pipe would block
+        return False
+    try:
+        with open(entry.path, "rb") as file:
+            start = file.read(16)
+    except OSError:
+        return False
+    return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or start[4:12] in _BRANDS
+
+
+def _passed_warning(source: str, passed: Counter[str]) -> tuple[str, ...]:
+    kinds = [
+        f"{ending or 'no ending'} ({count})"
+        for ending, count in passed.most_common()
+        if ending not in _BESIDE
+    ]
+    total = sum(count for ending, count in passed.items() if ending not in _BESIDE)
+    return (f"{source}: {total} files are no pictures: {first_few(kinds)}.",) if kinds else ()
 
 
 def _list_glob(source: str) -> Catalog:
