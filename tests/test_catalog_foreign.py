@@ -2,9 +2,10 @@
 
 import openpyxl
 import pytest
+from fakes import color_picture
 
 from fashiontag.catalog import Columns, read_catalog
-from fashiontag.errors import CatalogError
+from fashiontag.errors import CatalogError, UsageError
 
 
 def put(folder, *names):
@@ -225,3 +226,111 @@ def test_formulas_never_calculated_are_said(shop, formula):
     catalog = read_catalog(str(shop), path)
     assert [item.title for item in catalog.items] == ["", "", "Blue"]
     assert "1 formulas in title were never calculated" in " ".join(catalog.warnings)
+
+
+# --- items of tables -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("sku,size,image,title\n1,S,a.jpg,Red\n2,M,a.jpg,Red M\n", ["1", "2"]),
+        ("id,sku,image,title\n7,1,a.jpg,Red\n7,2,a.jpg,Red\n", ["1", "2"]),
+        ("id,image,title\n7,a.jpg,Red\n7,b.jpg,Red\n", ["a.jpg", "b.jpg"]),
+        ("id,image,title\n7,a.jpg,Red\n,b.jpg,Red\n", ["a.jpg", "b.jpg"]),
+    ],
+    ids=["a row per size", "variants", "photos of one product", "an id missing"],
+)
+def test_a_row_is_an_item_where_the_table_has_an_id(shop, text, items):
+    (shop / "list.csv").write_text(text)
+    catalog = read_catalog(str(shop / "list.csv"))
+    assert [item.id for item in catalog.items] == items
+    assert {item.path.rpartition("/")[2] for item in catalog.items} <= {"a.jpg", "b.jpg"}
+
+
+def test_the_column_of_items_can_be_named(shop):
+    (shop / "list.csv").write_text("code,image,title\n1,a.jpg,Red\n2,a.jpg,Blue\n")
+    source = str(shop / "list.csv")
+    catalog = read_catalog(source, columns=Columns(item="Code"))
+    assert [(item.id, item.title) for item in catalog.items] == [("1", "Red"), ("2", "Blue")]
+    with pytest.raises(UsageError, match=r"--item-id.*'x'.*code, image"):
+        read_catalog(source, columns=Columns(item="x"))
+    with pytest.raises(UsageError, match="--item-id"):
+        read_catalog(str(shop), columns=Columns(item="code"))
+
+
+def test_titles_join_a_tables_items_by_picture_too(shop):
+    (shop / "list.csv").write_text("sku,image\n1,a.jpg\n2,b.jpg\n")
+    (shop / "t.csv").write_text("file,title\na,Red\nb,Blue\n")
+    items = read_catalog(str(shop / "list.csv"), shop / "t.csv").items
+    assert [(item.id, item.title) for item in items] == [("1", "Red"), ("2", "Blue")]
+
+
+@pytest.mark.parametrize("kind", ["bytes and path", "bytes alone", "binary", "path alone"])
+def test_pictures_inside_parquet_are_read(shop, kind):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = [color_picture(shop / f"{name}.png", name).read_bytes() for name in ("red", "blue")]
+    cells = {
+        "bytes and path": [{"bytes": one, "path": f"{n}.png"} for n, one in enumerate(data)],
+        "bytes alone": [{"bytes": one, "path": None} for one in data],
+        "binary": data,
+        "path alone": [{"bytes": None, "path": "r.png"}, {"bytes": None, "path": "b.png"}],
+    }[kind]
+    (shop / "r.png").write_bytes(data[0])
+    (shop / "b.png").write_bytes(data[1])
+    pq.write_table(
+        pa.table({"image": cells, "title": ["Red", "Blue"]}), shop / "p.parquet", row_group_size=1
+    )
+    if kind == "path alone":
+        struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        table = pa.table({"image": pa.array(cells, struct), "title": ["Red", "Blue"]})
+        pq.write_table(table, shop / "p.parquet")
+    items = read_catalog(str(shop / "p.parquet")).items
+    names = {"bytes and path": ["0.png", "1.png"], "path alone": ["r.png", "b.png"]}
+    assert [item.id for item in items] == names.get(kind, ["0", "1"])
+    assert [item.image.read() for item in items] == data
+    assert [(item.title, item.fields) for item in items] == [("Red", {}), ("Blue", {})]
+
+
+def test_pictures_inside_a_table_of_titles_are_their_names(shop):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    cells = [{"bytes": b"x", "path": "a.jpg"}, {"bytes": b"y", "path": "b.jpg"}]
+    pq.write_table(pa.table({"image": cells, "title": ["Red", "Blue"]}), shop.parent / "t.parquet")
+    assert [i.title for i in read_catalog(str(shop), shop.parent / "t.parquet").items] == [
+        *("", "Red", "Blue"),
+    ]
+
+
+# --- folders ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".jfif", ".jpe", ".heif", ".HIF", ""])
+def test_pictures_of_rare_endings_are_items(tmp_path, ending):
+    color_picture(tmp_path / "x.png", "red").rename(tmp_path / f"x{ending}")
+    (tmp_path / "LICENCE").write_text("all rights reserved")
+    catalog = read_catalog(str(tmp_path))
+    assert [item.id for item in catalog.items] == [f"x{ending}"]
+    assert catalog.warnings == (f"{tmp_path}: 1 files are no pictures: no ending (1).",)
+
+
+def test_what_is_passed_over_is_counted_by_ending(tmp_path):
+    put(tmp_path, "a.jpg", "b.psd", "sub/c.PSD", "d.mp4", "titles.csv", "._a.jpg")
+    (warning,) = read_catalog(str(tmp_path)).warnings
+    assert warning.endswith("3 files are no pictures: .psd (2), .mp4 (1).")
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(CatalogError, match=r"holds no image.*\.psd \(2\)"):
+        read_catalog(str(tmp_path))
+
+
+@pytest.mark.parametrize("target", ["real", "real/deep", "../outside"])
+def test_a_linked_folder_is_followed_once(tmp_path, target):
+    shop = put(tmp_path / "shop", "real/deep/a.jpg")
+    put(tmp_path / "outside", "b.jpg")
+    for name in ("one", "two"):
+        (shop / name).symlink_to(shop / target)
+    items = [item.id for item in read_catalog(str(shop)).items]
+    assert items == [*(["one/b.jpg"] if "outside" in target else []), "real/deep/a.jpg"]

@@ -509,3 +509,23 @@ def test_faiss_follows_the_index_and_answers_alike(indexed, shop, encoder, monke
         assert hits[0] == "sub/teal.png"
         assert "red.png" not in hits
         follow()
+
+
+def test_a_shops_placeholder_folds_nothing(tmp_path, workspace, encoder):
+    names = ["Silk dress", "Wool coat", "Rain boots", "Straw hat", "Leather belt"]
+    for number in range(5):
+        color_picture(tmp_path / "shop" / f"{number}.png", "grey" if number else "black")
+    lines = [f"{number}.png,{name}" for number, name in enumerate(names)]
+    (tmp_path / "titles.csv").write_text("\n".join(["image,title", *lines]))
+    index(tmp_path / "shop", workspace, encoder)
+    assert len(ids(search(workspace, encoder, query="red", k=5))) == 5
+
+
+def test_pruning_drops_the_items_of_a_folder_that_is_gone(shop, indexed, encoder):
+    from fashiontag.workflows import upkeep
+
+    assert upkeep.prune(indexed).gone == ()
+    shop.rename(shop.parent / "moved")
+    assert upkeep.prune(indexed).gone == (str(shop),)
+    assert not any(source.items for source in indexed_sources(indexed))
+    assert upkeep.prune(indexed).gone == ()

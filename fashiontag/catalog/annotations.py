@@ -2,7 +2,8 @@
 
 Each column decides by itself what it is. ``tags`` holds ``group=label|group=label``; a column of
 nothing but 0, 1 and blanks is one label; every other column is an attribute group, its cells the
-labels, several of them parted by ``|`` or ``;``, or in a list. The value "none" says: none of the group's labels.
+labels, several of them parted by ``|`` or ``;``, or in a list. The value "none" says: none of the
+group's labels.
 """
 
 from __future__ import annotations
@@ -440,13 +441,14 @@ def _space(
         )
     for group in sorted(several.keys() & invented.keys() - {*known}):
         first = several[group][0]
-        said = {
-            label: line for (name, label), line in by_id[first].positive.items() if name == group
-        }
+        said = [
+            f"{label!r} (line {line})"
+            for (name, label), line in by_id[first].positive.items()
+            if name == group
+        ]
         warnings += (
-            f"{path}: {len(several[group])} of {len(by_id)} products have several values of {group}, "
-            f"so a product may get several: {first} is "
-            f"{' and '.join(f'{label!r} (line {line})' for label, line in said.items())}.",
+            f"{path}: {len(several[group])} of {len(by_id)} products have several values of "
+            f"{group}, so a product may get several: {first} is {' and '.join(said)}.",
         )
     if labels is None and not invented:
         raise CatalogError(f"{path} names no label at all, only none; name labels that hold, too.")

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from fashiontag.catalog.imported import is_imported, list_imported
 from fashiontag.catalog.items import NO_WORDS, Catalog, FileRef, Words, make_item, printable
+from fashiontag.catalog.parquet import list_inside
 from fashiontag.catalog.tables import SUFFIXES as TABLE_SUFFIXES
-from fashiontag.catalog.tables import Columns, read_table
+from fashiontag.catalog.tables import Columns, Row, Table, find_columns, read_table
 from fashiontag.catalog.titles import (
     IMAGE_SUFFIXES,
     WordsPerKey,
@@ -26,12 +27,15 @@ from fashiontag.catalog.titles import (
     join_titles,
     other_cells,
     ragged_warning,
+    titles_below,
 )
 from fashiontag.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from fashiontag.datamodels import ImageRef
 
 USUAL_COLUMNS = Columns()
 # How the files of pictures begin, for those without an ending.
@@ -101,6 +105,8 @@ def read_catalog(
         raise UsageError(f"There is no {source}; give an existing folder, image or table.")
     if columns.path is not None and kind != "a table":
         raise UsageError(f"--path-column is for a table, and {source} is {kind}; leave it out.")
+    if columns.item is not None and kind != "a table":
+        raise UsageError(f"--item-id is for a table, and {source} is {kind}; leave it out.")
     if titles is None and columns.id is not None:
         raise UsageError("--id-column names a column of the titles; give --titles FILE with it.")
     if own.title is not None and kind not in ("a table", "a data set"):
@@ -109,7 +115,8 @@ def read_catalog(
         return catalog
 
     ids = [item.id for item in catalog.items]
-    words, warnings = join_titles(os.fspath(titles), ids, columns)
+    paths = [item.path for item in catalog.items] if kind == "a table" else []
+    words, warnings = join_titles(os.fspath(titles), ids, columns, paths)
     items = []
     for item in catalog.items:
         found = words.get(item.id, NO_WORDS)
@@ -249,42 +256,71 @@ def _fits(names: list[str], patterns: list[str]) -> bool:
 
 
 def _list_table(source: str, columns: Columns) -> Catalog:
-    table = read_table(source, (columns.path, columns.title))
-    path_at = table.needed_column("path", columns.path)
+    table = read_table(source, (columns.path, columns.title, columns.item))
+    inside = list_inside(source, columns.path) if source.lower().endswith(".parquet") else []
+    path_at = table.column("path", None) if inside else table.needed_column("path", columns.path)
     title_at = table.column("title", columns.title)
     folder = os.path.dirname(source)
+    named = [_cell(row, path_at) for row in table.rows]
+    item_at = _item_column(table, columns.item, path_at, [*map(bool, inside or named)])
+    titles = titles_below(table, title_at, path_at)
     products = WordsPerKey(source)
+    pictures: dict[str, tuple[str, ImageRef]] = {}
     pathless: list[int] = []
     repeated: list[int] = []
-    for row in table.rows:
-        item_id = row.cells[path_at].strip() if path_at < len(row.cells) else ""
+    for place, (row, name) in enumerate(zip(table.rows, named, strict=True)):
         # A ragged line is still a product if its path is one: it only gives no title.
-        if row.ragged and not os.path.isfile(_file(folder, item_id)):
+        if row.ragged and not os.path.isfile(_file(folder, name)):
             continue
-        if not item_id:
+        if not name and not inside:
             pathless.append(row.line)
             continue
+        item_id = _cell(row, item_at) or (str(place) if inside else name)
         words = NO_WORDS
         if not row.ragged:
-            title = "" if title_at is None else row.cells[title_at].strip()
-            words = Words(title, other_cells(table, row, {path_at, title_at}))
+            words = Words(titles[row.line], other_cells(table, row, {path_at, title_at}))
         if products.add(item_id, words, row.line):
             repeated.append(row.line)
+        if item_id not in pictures:
+            path = f"{source}/{place}" if inside else _file(folder, name)
+            pictures[item_id] = path, inside[place] if inside else FileRef(os.path.abspath(path))
     if not products.words:
         raise CatalogError(
-            f"{source} names no picture in its column {table.columns[path_at]!r}; "
+            f"{source} names no picture in its column {table.columns[path_at or 0]!r}; "
             "name another one with --path-column."
         )
     warnings = (
+        *table.warnings,
         *ragged_warning(table),
         *counted(source, pathless, "rows have no path: line"),
         *counted(source, repeated, "rows repeat a path and were passed over: line"),
     )
-    items = []
-    for item_id, words in products.words.items():
-        path = _file(folder, item_id)
-        items.append(make_item(item_id, path, FileRef(os.path.abspath(path)), words))
+    items = [make_item(key, *pictures[key], words) for key, words in products.words.items()]
     return Catalog(source, printable(os.path.abspath(source)), tuple(items), warnings)
+
+
+def _cell(row: Row, place: int | None) -> str:
+    return row.cells[place].strip() if place is not None and place < len(row.cells) else ""
+
+
+def _item_column(
+    table: Table, wanted: str | None, path_at: int | None, shown: Sequence[bool]
+) -> int | None:
+    """Return the column that names a table's items; None where their paths do.
+
+    That is the one that was asked for, or else ``id`` or ``sku`` if it has one value for each row
+    with a picture; pictures inside a table may have names of their own too.
+    """
+    if wanted is not None:
+        found = find_columns(table.columns, [wanted])
+        if not found:
+            raise UsageError(f"--item-id: {table.path} has no column {wanted!r}; {table.has()}.")
+        return found[0]
+    for place in [*find_columns(table.columns, ("id", "sku")), path_at]:
+        keys = [_cell(row, place) for row, has in zip(table.rows, shown, strict=True) if has]
+        if all(keys) and len({*keys}) == len(keys):
+            return place
+    return None
 
 
 def _file(folder: str, name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fashiontag.catalog.delimited import Delimited, TextLines, header_at
+from fashiontag.catalog.parquet import pictures_inside
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.names import fold
 
@@ -75,11 +76,14 @@ class Columns:
         The column of a titles table that names the picture.
     title : str or None
         The column with the title, of a titles table or else of the source.
+    item : str or None
+        The column of a table source that names its items.
     """
 
     path: str | None = None
     id: str | None = None
     title: str | None = None
+    item: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,23 +213,6 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
             "at least one was expected."
         )
     return Table(path, columns, tuple(lines[1:]), tuple(notes))
-
-
-def pictures_inside(schema: Any) -> dict[str, str | None]:  # noqa: ANN401 - pyarrow has no types
-    """Return the columns of a Parquet file that hold pictures, and the field with their names.
-
-    They are ``{bytes, path}``, as data sets have them, or bytes alone.
-    """
-    import pyarrow as pa
-
-    found: dict[str, str | None] = {}
-    for column in schema:
-        kind = column.type
-        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-            found[column.name] = "path" if kind.get_field_index("path") >= 0 else None
-        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            found[column.name] = None
-    return found
 
 
 def as_text(value: object) -> str:

@@ -100,7 +100,7 @@ class _Names:
 
 
 def join_titles(
-    path: str, ids: Sequence[str], columns: Columns
+    path: str, ids: Sequence[str], columns: Columns, paths: Sequence[str] = ()
 ) -> tuple[Mapping[str, Words], tuple[str, ...]]:
     """Read a titles table and join it to the ids of a source.
 
@@ -112,6 +112,8 @@ def join_titles(
         The ids of the source.
     columns : Columns
         The columns that a user named.
+    paths : sequence of str
+        Where the pictures are, in the order of `ids`, if that may be a key too.
 
     Returns
     -------
@@ -128,7 +130,7 @@ def join_titles(
         images.
     """
     table = read_table(path, (columns.id, columns.title))
-    joined = join_rows(table, columns.id, ids)
+    joined = join_rows(table, columns.id, ids, paths)
     key_at = joined.key_at
     title_at = table.needed_column("title", columns.title)
     titles = titles_below(table, title_at, key_at)
@@ -164,7 +166,9 @@ class Joined:
     warnings: tuple[str, ...]
 
 
-def join_rows(table: Table, id_column: str | None, ids: Sequence[str]) -> Joined:
+def join_rows(
+    table: Table, id_column: str | None, ids: Sequence[str], paths: Sequence[str] = ()
+) -> Joined:
     """Join a table to ids by the column that was asked for, or of the usual ones that fits most.
 
     Raises
@@ -177,11 +181,21 @@ def join_rows(table: Table, id_column: str | None, ids: Sequence[str]) -> Joined
     usual = [table.needed_column("id", id_column)]
     if id_column is None:
         usual = find_columns(table.columns, USUAL_NAMES["id"])
-    matcher = Matcher(ids)
+    by_id, by_path = Matcher(ids), Matcher([*dict.fromkeys(paths)])
+    owners: dict[str, list[str]] = defaultdict(list)
+    for item_id, path in zip(ids, paths, strict=False):
+        owners[path].append(item_id)
+
+    def find(key: str) -> list[str]:
+        found = by_id.find(key)
+        if found or not paths:
+            return found
+        return [item_id for path in by_path.find(key) for item_id in owners[path]]
+
     columns = []
     for place in usual:
         keys = [(row, "" if row.ragged else row.cells[place].strip()) for row in table.rows]
-        columns.append((place, [(row, key, matcher.find(key)) for row, key in keys if key]))
+        columns.append((place, [(row, key, find(key)) for row, key in keys if key]))
     # one image that fits counts before two that can't be told apart
     key_at, found = max(
         columns,
@@ -212,7 +226,7 @@ def join_rows(table: Table, id_column: str | None, ids: Sequence[str]) -> Joined
     return Joined(key_at, rows, warnings)
 
 
-def titles_below(table: Table, title_at: int | None, key_at: int) -> dict[int, str]:
+def titles_below(table: Table, title_at: int | None, key_at: int | None) -> dict[int, str]:
     """Return the titles by line; a further picture of the product above takes its title.
 
     That is a row without a title whose handle, or other name of a product, is the one above.
