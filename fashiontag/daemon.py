@@ -1,7 +1,7 @@
 """A search soon after another is answered by a process that the first one left behind.
 
 This half is the caller's: only the standard library, for importing numpy alone would take as long
-as the whole answer, and of that only what is quick to import. `fashiontag.cli.serve` is the other
+as the whole answer, and of that only what is quick to import. `fashiontag.cli.warm` is the other
 half. The two meet at a socket in a folder that only its owner can enter, and whose name changes
 with the code, the interpreter and what of the environment matters, so an answer never comes from
 another version, and both can speak `marshal`.
@@ -47,9 +47,15 @@ def ask(arguments: Sequence[str]) -> int | None:
     options = {argument.split("=", 1)[0] for argument in arguments}
     if arguments[:1] != ["search"] or options & {*_OWN, "-h"} or not wanted():
         return None
+    if (sys.stdout.encoding or "").lower() != "utf-8":  # what it lacks is known only here
+        return None
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - pathlib takes 10 ms to import
+    except OSError:  # it was deleted meanwhile
+        return None
     question = {
         "arguments": list(arguments),
-        "folder": os.getcwd(),  # noqa: PTH109 - pathlib takes 10 ms to import
+        "folder": folder,
         "terminals": [_width(sys.stdout.fileno()), _width(sys.stderr.fileno())],
         "environment": {name: os.environ[name] for name in _TERMINAL if name in os.environ},
     }
@@ -90,7 +96,7 @@ def start(model: str) -> None:
         return
     with suppress(OSError):
         subprocess.Popen(
-            [sys.executable, "-m", "fashiontag.cli.serve", model],
+            [sys.executable, "-m", "fashiontag.cli.warm", model],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -59,6 +59,10 @@ class Item:
         is no evidence where a title has it.
     image : ImageRef
         Where the picture's bytes are.
+    product : str
+        Whose photo it is, "" where nothing says so.
+    variants : tuple of str
+        Which of the product's variants it shows; () for a photo of them all.
     """
 
     id: str
@@ -67,6 +71,8 @@ class Item:
     text: str
     fields: Mapping[str, str]
     image: ImageRef
+    product: str = ""
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,54 @@ class Tagged:
     def labels(self, group: str) -> tuple[str, ...]:
         """Return the labels given in one group, best first."""
         return tuple(tag.label for tag in self.given if tag.group == group)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSays:
+    """What one photo of a product would be given by itself, its title unread."""
+
+    photo: str
+    group: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two that say different things of one group of a product.
+
+    Attributes
+    ----------
+    group : str
+    between : tuple of str
+        The ids of two photos; or a photo's and ``title``, or ``field NAME``.
+    values : tuple of str
+        What they say, in the same order.
+    """
+
+    group: str
+    between: tuple[str, str]
+    values: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedUnit(Tagged):
+    """What became of a product, or of one of its variants.
+
+    ``path`` and ``title`` are the main photo's; ``message`` also says what is odd about photos of
+    one whose ``status`` is ok.
+
+    Attributes
+    ----------
+    photos : tuple of Item
+        In the order of the source, the unread included.
+    evidence : tuple of PhotoSays
+    conflicts : tuple of Conflict
+    """
+
+    photos: tuple[Item, ...] = ()
+    evidence: tuple[PhotoSays, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

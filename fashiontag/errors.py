@@ -21,6 +21,14 @@ class CatalogError(FashiontagError, ValueError):
     """A folder or table was found but can't be read as a catalogue."""
 
 
+class AddressError(CatalogError):
+    """An address can't or may not be read; the message is the reason, to stand after it."""
+
+
+class NoAnswerError(AddressError):
+    """A host was asked and gave no whole answer; later it may."""
+
+
 class ImageError(FashiontagError, OSError):
     """One picture can't be read; the message is the reason that its row shows."""
 

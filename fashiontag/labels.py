@@ -32,7 +32,19 @@ if TYPE_CHECKING:
 DEFAULT_LABELS = "fashion"
 
 RESERVED_GROUPS = frozenset(
-    {"id", "path", "title", "status", "message", "tags", "review", "scores"}
+    {
+        "id",
+        "path",
+        "title",
+        "status",
+        "message",
+        "tags",
+        "review",
+        "scores",
+        "photos",
+        "evidence",
+        "conflicts",
+    }
 )
 """Columns that every output has; a group of that name would overwrite one."""
 

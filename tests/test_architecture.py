@@ -40,7 +40,7 @@ HEAVY = {
     "metrics": {"sklearn"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub", "lxml",
+        "huggingface_hub", "lxml", "httpx", "protego",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
@@ -48,11 +48,12 @@ HEAVY = {
     },
     "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
-    "sinks": {"pyarrow", "PIL", "jinja2"},
+    "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter"},
     "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},
-    "cli": {"typer", "rich", "textual_image"},  # the last for rich, with --pictures only
+    "server": {"fastapi", "starlette", "pydantic"},
+    "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
 }  # fmt: skip
 
 
@@ -61,8 +62,8 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate", "suggest",
-        "learn", "corrections", "compare", "importing", "exporting",
+        "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
+        "suggest", "learn", "corrections", "compare", "importing", "exporting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

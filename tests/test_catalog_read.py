@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes import color_picture
 from PIL import Image
 
 from fashiontag.catalog import Columns, read_catalog
@@ -641,3 +642,31 @@ def test_reading_a_catalogue_of_files_loads_no_heavy_library(shop):
         check=True,
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("img/*.png", ["b.png", "a.png"]),
+        ("img/*/*.png", ["x/1.png", "y/1.png"]),
+        ("img/?", ["x", "y"]),
+    ],
+)
+def test_several_sources_give_the_ids_of_the_quoted_glob(tmp_path, monkeypatch, pattern, names):
+    for name in ("a.png", "b.png", "x/1.png", "y/1.png"):
+        color_picture(tmp_path / "img" / name, "red")
+    monkeypatch.chdir(tmp_path)
+    given = [f"img/{name}" for name in names]
+    told = read_catalog([*given, given[0]])  # one that is named twice is one
+    wanted = read_catalog("img/*/*.png" if pattern == "img/?" else pattern)
+    assert [item.id for item in told.items] == [item.id for item in wanted.items]
+    assert [item.path for item in told.items] == [item.path for item in wanted.items]
+    assert (told.root, told.complete) == (wanted.root, False)
+
+
+@pytest.mark.parametrize("wrong", ["img/gone.png", "table.csv", "hf:beans"])
+def test_of_several_sources_each_is_a_picture_or_folder_that_is_there(tmp_path, monkeypatch, wrong):
+    color_picture(tmp_path / "img/a.png", "red")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=wrong):
+        read_catalog(["img/a.png", wrong])

@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 from encoder_folders import write_clip
 from fakes import color_picture
+from rich.text import Text
 
 from fashiontag.cli import output
 
@@ -350,3 +353,110 @@ def test_doctor_names_versions_and_devices(tmp_path) -> None:
     assert facts["devices"]["cpu"].endswith(("computes in fp32", "computes in bf16"))
     assert facts["faiss"]["active"]
     assert not list(tmp_path.iterdir())
+
+
+# -- streams and folders that aren't as usual -----------------------------------------------------
+
+
+def printed(*arguments: object, cwd: Path, **options) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | options.pop("env", {})
+    return subprocess.run(command(*arguments), cwd=cwd, env=environment, **options)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_stream_that_is_no_utf8_gets_what_it_can_show(shop, tmp_path, model, encoding) -> None:
+    (tmp_path / "titles.csv").write_text("image;title\nred.png;A red dress ♥ é\n", "utf-8")
+    told = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    for arguments in (
+        (*tag(shop, model), "--titles", "titles.csv"),
+        ("search", "red"),
+        ("search", "red ♥", "--json"),
+    ):
+        done = printed(*arguments, cwd=tmp_path, env=told, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert b"red" in done.stdout
+    hits = json.loads(done.stdout.decode(encoding))["hits"]
+    assert any(hit["title"] == "A red dress ♥ é" for hit in hits)  # JSON loses nothing
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_run_whose_table_is_written_never_fails_for_its_summary(
+    shop, tmp_path, model, as_json
+) -> None:
+    extra = ["--json"] if as_json else []
+    with Path("/dev/full").open("w") as full:
+        done = printed(*tag(shop, model), *extra, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode == 0, done.stderr
+        assert b"the summary couldn't be shown (No space left on device)" in done.stderr
+        assert len(rows(tmp_path / "tags.csv")) == 3
+        done = printed("search", "red", cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: can't write to standard output")
+
+
+def test_a_closed_standard_output_costs_no_table(shop, tmp_path, model) -> None:
+    closed = " ".join(map(shlex.quote, command(*tag(shop, model)))) + " >&-"
+    assert subprocess.run(["sh", "-c", closed], cwd=tmp_path, check=False).returncode == 0
+    assert len(rows(tmp_path / "tags.csv")) == 3
+
+
+@pytest.mark.parametrize(
+    "control", ["\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "\u202e", "\x08\x7f"]
+)
+def test_control_characters_never_reach_a_terminal(control) -> None:
+    shown = io.StringIO()
+    console = output.Console(file=shown, force_terminal=True, width=60, color_system=None)
+    table = output.table("title")
+    table.add_row(Text(f"red{control}dress"))
+    console.print(table)
+    console.print(f"told{control}", markup=False, soft_wrap=True)
+    assert not {*control} & {*"\x1b\x07\x08\x7f\x9b\u202e"} & {*shown.getvalue()}
+    assert "red" in shown.getvalue()
+
+
+def test_an_error_that_names_a_file_shows_no_control_characters(tmp_path) -> None:
+    done = call("tag", "no\x1bsuch", cwd=tmp_path, code=2)
+    assert "nosuch" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes")
+@pytest.mark.parametrize("name", [b"caf\xe9.png", b"two\nlines.png", b"\xff\xfe.png"])
+def test_paths_are_the_names_on_disk_and_may_end_in_nul(shop, tmp_path, model, name) -> None:
+    try:
+        shutil.copy(shop / "red.png", os.fsencode(shop) + b"/" + name)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    call(*tag(shop, model), cwd=tmp_path)
+    done = printed("search", "red", "--no-fold", "--paths", "-0", cwd=tmp_path, capture_output=True)
+    paths = done.stdout.split(b"\0")
+    assert os.fsencode(shop) + b"/" + name in paths
+    assert paths.pop() == b""
+    assert all(map(os.path.exists, paths))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder in use can't be deleted elsewhere")
+@pytest.mark.parametrize("arguments", [("search", "red"), ("tag", "."), ("store",)])
+def test_a_folder_that_was_deleted_meanwhile_is_one_sentence(tmp_path, arguments) -> None:
+    (tmp_path / "gone").mkdir()
+    script = f"rmdir ../gone; {' '.join(map(shlex.quote, command(*arguments)))}"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path / "gone", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: The folder that this runs in")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        (("stoer",), "? See: fashiontag --help"),
+        (("tag", "x", "--nope"), ". See: fashiontag tag"),
+    ],
+)
+def test_a_question_ends_in_its_own_sign(tmp_path, arguments, end) -> None:
+    stderr = call(*arguments, cwd=tmp_path, code=2).stderr
+    assert end in stderr or "? See:" in stderr
+    assert "?." not in stderr
+    assert ".." not in stderr

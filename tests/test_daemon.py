@@ -50,7 +50,7 @@ def processes(folder):
     for place in Path("/proc").glob("[0-9]*"):
         try:
             words = (place / "cmdline").read_bytes().split(b"\0")
-            if b"fashiontag.cli.serve" in words and marked in (place / "environ").read_bytes():
+            if b"fashiontag.cli.warm" in words and marked in (place / "environ").read_bytes():
                 found.append(int(place.name))
         except OSError:
             continue
@@ -130,7 +130,7 @@ def test_a_killed_one_is_replaced(shop, here):
 
 
 def test_idleness_ends_it(shop, here):
-    code = "from fashiontag.cli.serve import serve; serve('local-dir:nowhere', idle=0.2)"
+    code = "from fashiontag.cli.warm import serve; serve('local-dir:nowhere', idle=0.2)"
     assert run(shop, "search", "red", "--no-daemon").returncode == 0
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

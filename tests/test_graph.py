@@ -201,7 +201,7 @@ def say(command, code):
     print("\\n#", command, code, *loaded, file=sys.stderr)
 for line in lines:
     say(line[0], run([*line, *place], debug=True))
-from fashiontag.cli.serve import warm
+from fashiontag.cli.warm import warm
 say("warm", warm("mini"))
 """
 

@@ -26,6 +26,7 @@ from fashiontag.errors import (
 )
 from fashiontag.index import Index
 from fashiontag.index import where as filters
+from fashiontag.index.columns import number
 from fashiontag.vectors import VectorStore
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workflows.search import Query
@@ -513,9 +514,9 @@ def test_faiss_follows_the_index_and_answers_alike(indexed, shop, encoder, monke
 
 def test_a_shops_placeholder_folds_nothing(tmp_path, workspace, encoder):
     names = ["Silk dress", "Wool coat", "Rain boots", "Straw hat", "Leather belt"]
-    for number in range(5):
-        color_picture(tmp_path / "shop" / f"{number}.png", "grey" if number else "black")
-    lines = [f"{number}.png,{name}" for number, name in enumerate(names)]
+    for at in range(5):
+        color_picture(tmp_path / "shop" / f"{at}.png", "grey" if at else "black")
+    lines = [f"{at}.png,{name}" for at, name in enumerate(names)]
     (tmp_path / "titles.csv").write_text("\n".join(["image,title", *lines]))
     index(tmp_path / "shop", workspace, encoder)
     assert len(ids(search(workspace, encoder, query="red", k=5))) == 5
@@ -529,3 +530,47 @@ def test_pruning_drops_the_items_of_a_folder_that_is_gone(shop, indexed, encoder
     assert upkeep.prune(indexed).gone == (str(shop),)
     assert not any(source.items for source in indexed_sources(indexed))
     assert upkeep.prune(indexed).gone == ()
+
+
+# -- what a query excludes, and what nothing answers ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "minus"),
+    [
+        ("shoes not red", "shoes", "red"),
+        ("watch not for men", "watch", "men"),
+        ("dress without sleeves", "dress", "sleeves"),
+        ("non-leather bag", "bag", "leather"),
+        ("shoes that are not red, size 40", "shoes , size 40", "red"),
+        ("shirt but not blue not green", "shirt", "blue green"),
+        ("not red shoes", "shoes", "red"),
+        ("Shoes NOT in red", "Shoes", "red"),
+        ("knot dress", "knot dress", ""),
+        ("forget me not", "forget me not", ""),
+        ("not red", "not red", ""),
+    ],
+)
+def test_not_without_and_non_are_read_as_minus(typed, words, minus):
+    heard = Query(typed).heard()
+    assert (heard.words, heard.minus) == (words, minus)
+
+
+def test_what_was_read_as_minus_is_said_and_turned_away(indexed, encoder):
+    result = search(indexed, encoder, query="red not dress", minus="blue")
+    assert result.note.startswith("Read as 'red' --minus 'blue dress'.")
+    assert not search(indexed, encoder, query="red", minus="dress").note.startswith("Read")
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("40.00 EUR", 40), ("$12", 12), ("1.299,00", 1299), ("1,299.00", 1299), ("US$ 1,299", 1299),
+        ("₹1,299/-", 1299), ("Rs. 1,299", 1299), ("€ 12,5", 12.5), ("1.299 EUR", 1299),
+        ("1 299,00 €", 1299), ("CHF 1'299.50", 1299.5), ("-5 €", -5), ("40", 40), ("1e3", 1000),
+        ("49,-€", 49), ("1,5", None), ("1,299", None), ("10-20 EUR", None), ("501 blue", None),
+        ("nan", None), ("EUR", None), ("1.2.3 EUR", None),
+    ],
+)  # fmt: skip
+def test_prices_are_numbers(typed, value):
+    assert number(typed) == value

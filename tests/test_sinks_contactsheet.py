@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashiontag.catalog.items import Words, make_item
 from fashiontag.datamodels import Hit, Item, Tagged, TagScore
 from fashiontag.errors import ImageError, OutputError
 from fashiontag.sinks import contactsheet
@@ -129,6 +130,16 @@ def test_each_picture_stands_beside_its_own_row(tmp_path):
     thumbs = page.all("script", type="text/plain")
     assert [attrs["id"] for attrs, _ in thumbs] == ["t1", "t3"]
     assert Image.open(io.BytesIO(base64.b64decode(thumbs[0][1]))).size == (216, 288)
+
+
+@pytest.mark.parametrize("raw", ["Men&#39;s &amp; <b>NEW</b>", "<p>Men's & NEW</p>"])
+def test_a_card_shows_the_title_that_was_read_without_its_markup(tmp_path, raw):
+    row = Tagged("a", "a", raw, "ok", "")
+    item = make_item("a", "a", Bytes(), Words(raw))
+    with open_report(tmp_path / "r.html", title="", groups={}, load=red) as sink:
+        sink.write(row, item)
+    assert embed_json(item.text) in (tmp_path / "r.html").read_text("utf-8")
+    assert embed_json(raw) not in (tmp_path / "r.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("where", ["title", "id", "group", "label", "heading"])

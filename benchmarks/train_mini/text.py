@@ -149,7 +149,8 @@ def encode_bank(model: Pair, work: Path, count: int = 1536) -> torch.Tensor:
     model.eval()
     with torch.no_grad():
         for part in np.array_split(ids, max(1, len(ids) // 64)):
-            x = torch.from_numpy(raw[part]).permute(0, 3, 1, 2).float() / 255
+            colours = torch.from_numpy(raw[part][..., :3])  # without `white_ground`
+            x = colours.permute(0, 3, 1, 2).float() / 255
             x = fn.interpolate(x, size=pictures.SIZE, mode="area")
             found.append(model.image(normalise(x))[0])
     return torch.cat(found).clone()

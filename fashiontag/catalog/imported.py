@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.catalog.items import Catalog, FileRef, Words, make_item
@@ -97,7 +97,7 @@ def list_imported(source: str) -> Catalog:
             f"{source} is an imported catalogue without a photo; import the feed again with "
             "--images DIR."
         )
-    return Catalog(source, os.path.abspath(source), tuple(items))
+    return Catalog(source, os.path.abspath(source), tuple(items), by="product")
 
 
 def _item(source: str, photo: dict[str, Any]) -> Item:
@@ -109,6 +109,9 @@ def _item(source: str, photo: dict[str, Any]) -> Item:
     }
     words = Words(photo["title"], fields)
     if photo["path"] is None:
-        return make_item(photo["id"], photo["url"], AbsentRef(photo["url"]), words)
-    shown = os.path.normpath(os.path.join(source, photo["path"]))
-    return make_item(photo["id"], shown, FileRef(os.path.abspath(shown)), words)
+        item = make_item(photo["id"], photo["url"], AbsentRef(photo["url"]), words)
+    else:
+        shown = os.path.normpath(os.path.join(source, photo["path"]))
+        item = make_item(photo["id"], shown, FileRef(os.path.abspath(shown)), words)
+    variants = photo.get("variants") or filter(None, [photo["variant"]])
+    return replace(item, product=photo["product"], variants=tuple(variants))

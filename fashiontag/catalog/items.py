@@ -10,7 +10,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fashiontag.catalog.clean import clean_title
 from fashiontag.datamodels import Item
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fashiontag.datamodels import ImageRef
+
+By = Literal["photo", "variant", "product"]
+"""What a row of tags is of."""
 
 # A picture of 152 megapixels, which is the most that is decoded, has 456 MB uncompressed.
 _MOST_BYTES = 512_000_000
@@ -52,12 +55,15 @@ class Catalog:
         In the order of the contract, with unread pictures; at least one.
     warnings : tuple of str
         One counted sentence for each kind of thing that was passed over.
+    by : {"photo", "variant", "product"}
+        What a row of its tags is of.
     """
 
     source: str
     root: str
     items: Sequence[Item]
     warnings: tuple[str, ...] = ()
+    by: By = "photo"
 
     @property
     def complete(self) -> bool:
@@ -146,3 +152,13 @@ def _is_of_brands(column: str) -> bool:
 def printable(name: str) -> str:
     r"""Return a file's name as Unicode; bytes that are none are shown as ``\xff``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def as_on_disk(name: str) -> str:
+    r"""Return the name of the file that `printable` showed, where there is none called ``\xff``."""
+    if "\\x" not in name or os.path.lexists(name):
+        return name
+    raw = re.sub(
+        rb"\\x([89a-f][0-9a-f])", lambda byte: bytes.fromhex(byte[1].decode()), os.fsencode(name)
+    )
+    return os.fsdecode(raw) if os.path.lexists(raw) else name

@@ -2,7 +2,7 @@
 
 # ids are strings: pathlib doubles the time to list 100,000 files, and has nothing that makes a
 # path absolute and plain without resolving links
-# ruff: noqa: PTH100,PTH110,PTH112,PTH113,PTH118,PTH120,PTH122,PTH123
+# ruff: noqa: PTH100,PTH110,PTH112,PTH113,PTH117,PTH118,PTH120,PTH122,PTH123
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _BESIDE = frozenset(
 
 
 def read_catalog(
-    source: str, titles: Path | None = None, columns: Columns = USUAL_COLUMNS
+    source: str | Sequence[str], titles: Path | None = None, columns: Columns = USUAL_COLUMNS
 ) -> Catalog:
     """List the items of a source and join their titles; no picture is opened.
 
@@ -59,7 +59,8 @@ def read_catalog(
     ----------
     source : str
         A folder, an imported catalogue, an image, a glob, a table, or ``hf:NAME`` for a data set
-        of the Hugging Face hub or a local one.
+        of the Hugging Face hub or a local one. Several are what a shell makes of a glob: pictures
+        and folders, with their paths below the folder that holds them all as ids.
     titles : path, optional
         A table of titles. Without one, a source that is a table or a data set gives its own.
     columns : Columns
@@ -73,7 +74,12 @@ def read_catalog(
         The source is empty, or a table can't be read or joined.
     """
     own = columns if titles is None else replace(columns, title=None)
-    if source.startswith("hf:"):
+    several = [source] if isinstance(source, str) else list(source)
+    source = several[0] + (f" and {len(several) - 1:,} more" if len(several) > 1 else "")
+    if len(several) > 1:
+        kind = "several sources"
+        catalog = _list_several(several, source)
+    elif source.startswith("hf:"):
         kind = "a data set"
         from fashiontag.catalog.hub import list_dataset
 
@@ -121,7 +127,8 @@ def read_catalog(
     for item in catalog.items:
         found = words.get(item.id, NO_WORDS)
         found = Words(found.title, {**item.fields, **found.fields})
-        items.append(make_item(item.id, item.path, item.image, found))
+        titled = make_item(item.id, item.path, item.image, found)
+        items.append(replace(titled, product=item.product, variants=item.variants))
     return replace(catalog, items=tuple(items), warnings=catalog.warnings + warnings)
 
 
@@ -224,6 +231,38 @@ def _passed_warning(source: str, passed: Counter[str]) -> tuple[str, ...]:
     ]
     total = sum(count for ending, count in passed.items() if ending not in _BESIDE)
     return (f"{source}: {total} files are no pictures: {first_few(kinds)}.",) if kinds else ()
+
+
+def _list_several(sources: Sequence[str], told: str) -> Catalog:
+    wrong = [
+        path
+        for path in sources
+        if not os.path.isdir(path) and not path.lower().endswith(IMAGE_SUFFIXES)
+    ]
+    if wrong:
+        raise UsageError(
+            f"{first_few(wrong)}: of several sources each must be a picture or a folder; take "
+            "tables and data sets one at a time."
+        )
+    if gone := [path for path in sources if not os.path.lexists(path)]:
+        raise UsageError(f"There is no {first_few(gone)}; give pictures and folders that exist.")
+    folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in sources])
+    names: dict[str, None] = {}
+    unread: list[str] = []
+    passed: Counter[str] = Counter()
+    for path in sources:
+        below = os.path.relpath(os.path.abspath(path), folder).replace(os.sep, "/")
+        if os.path.isdir(path):
+            found, closed = walk_pictures(path, passed=passed)
+            names |= dict.fromkeys(f"{below}/{name}" for name in found)
+            unread += closed
+        else:
+            names[below] = None
+    if not names:
+        raise CatalogError(f"{told} hold no image; give folders that do.")
+    shown = folder if os.path.isabs(sources[0]) else os.path.relpath(folder)
+    catalog = _list_files(told, "" if shown == "." else shown, list(names), unread)
+    return replace(catalog, warnings=catalog.warnings + _passed_warning(told, passed))
 
 
 def _list_glob(source: str) -> Catalog:

@@ -22,7 +22,9 @@ from fashiontag.names import fold
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-TAGS, REVIEW, SCORES = "tags", "review", "scores"
+TAGS, REVIEW = "tags", "review"
+NESTED = frozenset({"scores", "evidence", "conflicts"})
+"""What only JSON lines and Parquet have."""
 _NUMBER = re.compile(r"([+-]?)(\d{1,15})(?:[.,](\d{1,15}))?")
 _GUARDED = re.compile(r"'(?=[=+\-@\t\r])")
 
@@ -66,7 +68,7 @@ class TagTable:
     path : str
         As typed.
     columns : tuple of str
-        As written, without ``scores``.
+        As written, without what text formats don't have.
     rows : tuple of TagRow
     ragged : tuple of int
         Lines whose cells can't be told apart.
@@ -161,7 +163,7 @@ def tag_table(
 ) -> TagTable:
     """Make a table of tags of cells that were read already, line by line."""
     folded = [fold(name) for name in columns]
-    kept = [(place, name) for place, name in enumerate(folded) if name and name != SCORES]
+    kept = [(place, name) for place, name in enumerate(folded) if name and name not in NESTED]
     rows = []
     for line, texts in lines:
         cells = {name: _unguarded(texts[place]) for place, name in kept}

@@ -7,9 +7,11 @@ so that ``fashiontag --help`` and ``fashiontag labels`` answer at once.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashiontag.errors import FashiontagError
+from fashiontag.errors import FashiontagError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,7 @@ def run(arguments: list[str], *, debug: bool) -> int:
     try:
         if _answered(arguments):
             return 0
+        _need_a_folder()
         from fashiontag.cli import commands
 
         status = commands.parse(arguments)
@@ -73,6 +76,19 @@ def _answered(arguments: list[str]) -> bool:
     return False
 
 
+def _need_a_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"The folder that this runs in can't be entered any more ({error.strerror}); change "
+            "to one that is there."
+        ) from error
+
+
 def complain(sentence: str) -> None:
     """Say on standard error what went wrong."""
-    sys.stderr.write(f"error: {sentence}\n")
+    from fashiontag.cli.output import inert
+
+    with suppress(OSError):  # nobody listens, and the exit status says it too
+        sys.stderr.write(f"error: {inert(sentence)}\n")

@@ -21,6 +21,7 @@ COMMANDS = {
     "tag": "Tag every product picture of a folder, table or data set.",
     "export": "Fill tags into a shop's own file.",
     "search": "Search what was tagged: by words, by picture, or by both.",
+    "serve": "Review, correct, teach and search in a browser.",
     "index": "Make the index match a folder, without tagging.",
     "duplicates": "Show what is there twice: the same photo, or the same style.",
     "decisions": "Take over what people corrected, list it, take it back.",
@@ -53,8 +54,10 @@ def parse(arguments: list[str]) -> int:
         )
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "fashiontag")
-        message = error.format_message().strip().rstrip(".").replace("Value error, ", "")
-        complain(f"{message}. See: {command} --help")
+        message = error.format_message().strip().replace("Value error, ", "")
+        complain(
+            f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See: {command} --help"
+        )
         return 2
     return status if isinstance(status, int) else 0
 

@@ -89,7 +89,7 @@ def _import(
         _draw(done.decided)
         known = done.corrections - len(done.decided)
         output.results.print(
-            f"{_count(len(done.decided))} from {table}"
+            f"{output.counted(len(done.decided), 'decision')} from {table}"
             + (f", {known:,} more were decided so before" if known else "")
             + ("; `fashiontag tag` gives them from now on." if done.decided else "."),
             markup=False,
@@ -114,7 +114,7 @@ def _undo(by: str | None, place: options.Place) -> None:
 
     def draw() -> None:
         _draw(events)
-        output.results.print(f"{_count(len(events))} taken back.")
+        output.results.print(f"{output.counted(len(events), 'decision')} taken back.")
 
     output.show({"undone": events}, draw)
 
@@ -128,7 +128,7 @@ def _list(place: options.Place, *, everything: bool) -> None:
     def draw() -> None:
         _draw(events, most=None)
         output.results.print(
-            f"{len(events):,} events." if everything else f"{_count(len(events))}."
+            f"{output.counted(len(events), 'event' if everything else 'decision')}."
         )
 
     output.show({"decisions": events}, draw)
@@ -153,7 +153,3 @@ def _draw(events: Sequence[Event], most: int | None = SHOWN) -> None:
     output.results.print(table)
     if most is not None and len(events) > most:
         output.results.print(f"and {len(events) - most:,} more.", style="dim")
-
-
-def _count(number: int) -> str:
-    return "1 decision" if number == 1 else f"{number:,} decisions"

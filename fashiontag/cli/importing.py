@@ -1,4 +1,4 @@
-"""``fashiontag import``: a shop's own file in, a catalogue folder out."""
+"""``fashiontag import``: a shop's own file or address in, a catalogue folder out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def import_(
         typer.Argument(
             metavar="SOURCE",
             help="A feed (.gz too): Shopify CSV or products.json, Google XML or TSV, WooCommerce "
-            "CSV; or a folder of saved product pages.",
+            "CSV; a folder of saved product pages; or the address of a feed or a shop.",
         ),
     ],
     *,
@@ -40,24 +40,34 @@ def import_(
     ] = None,
     no_download: Annotated[
         bool,
-        typer.Option("--no-download", help="Fetch nothing; pictures that aren't here are missing."),
+        typer.Option("--no-download", help="Fetch no picture; those that aren't here are missing."),
     ] = False,
+    allow_private: Annotated[
+        bool,
+        typer.Option("--allow-private", help="Addresses inside this network may be asked too."),
+    ] = False,
+    delay: Annotated[
+        float,
+        typer.Option(min=0.0, metavar="SECONDS", help="Between two requests to one host."),
+    ] = 0.5,
+    max_pages: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="The most pages of a shop that has no feed."),
+    ] = 50_000,
 ) -> None:
     """Make a catalogue folder of a shop's own file: a line a photo, on its product and variant.
 
-    Nothing is downloaded so far. `fashiontag tag DIR` reads the folder, `fashiontag export` fills
-    the tags into a copy of the file.
+    Pictures are taken from --images, else downloaded to a folder beside it; a run that is stopped
+    goes on where it was. `fashiontag tag DIR` reads the folder, `fashiontag export` fills the tags
+    into a copy of the file.
     """
-    from fashiontag.workflows.importing import import_feed
+    from fashiontag.catalog.web import Web
+    from fashiontag.workflows.importing import Fetching, import_feed
 
-    summary = import_feed(source, images=images, out=out, format=format)
+    web = Web(delay=delay, allow_private=allow_private)
+    fetching = Fetching(web, not no_download, max_pages, output.progress)
+    summary = import_feed(source, images=images, out=out, format=format, fetching=fetching)
     output.warn(*summary.warnings)
-    missing = summary.counts["missing"]
-    if missing and not no_download:
-        output.warn(
-            f"{missing:,} of {summary.counts['photos']:,} photos aren't here and downloading isn't "
-            "there yet: give their folder with --images DIR, or --no-download to leave them out."
-        )
     output.show(summary, lambda: _draw(summary), report=True)
 
 

@@ -32,6 +32,14 @@ SourceArgument = Annotated[
         "a path column, or hf:NAME.",
     ),
 ]
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
+        "path column, or hf:NAME.",
+    ),
+]
 LabelsOption = Annotated[
     str | None,
     typer.Option(
@@ -77,14 +85,44 @@ class Columns:
         str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
     ] = None
 
-    def read(self, source: str) -> Catalog:
-        """List a source's items and join their titles; what is odd about it is said."""
+    def read(self, *sources: str) -> Catalog:
+        """List the items of sources and join their titles; what is odd about them is said."""
         from fashiontag import catalog as rooms
 
         names = rooms.Columns(self.path_column, self.id_column, self.title_column, self.item_id)
-        catalog = rooms.read_catalog(source, self.titles, names)
+        catalog = rooms.read_catalog(sources, self.titles, names)
         output.warn(*catalog.warnings)
         return catalog
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a row of tags is of, and which columns say so."""
+
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="photo|variant|product",
+            help="What a row is of; default: product if SOURCE is an imported catalogue or "
+            "--product-column is given, else photo.",
+        ),
+    ] = None
+    product_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column of a table that names a photo's product."),
+    ] = None
+    variant_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column that names the variant, or is empty."),
+    ] = None
+
+    def part(self, catalog: Catalog) -> Catalog:
+        """Return the catalogue with what was asked for; what is odd about it is said."""
+        from fashiontag.catalog.units import by_units
+
+        parted = by_units(catalog, self.by, self.product_column, self.variant_column)
+        output.warn(*parted.warnings[len(catalog.warnings) :])
+        return parted
 
 
 @dataclass(frozen=True)

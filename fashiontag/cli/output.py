@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console as RichConsole
+from rich.segment import Segment
+
+from fashiontag.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from rich.console import ConsoleOptions, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -46,6 +51,28 @@ def notice_interrupts() -> None:
     signal.signal(signal.SIGINT, note)
 
 
+_UNSEEN = dict.fromkeys(
+    [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)
+"""Control characters, and what turns the direction of writing: titles may hold any."""
+
+
+def inert(text: str) -> str:
+    """Return a text without what would command the terminal; its width there stays."""
+    return text.translate(_UNSEEN)
+
+
+class Console(RichConsole):
+    """A console on which texts of others are only shown, whatever they hold."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render as rich does; what rich itself says to the terminal is marked, and stays."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(inert(segment.text), segment.style)
+
+
 results = Console(highlight=False, soft_wrap=False)
 talk = Console(stderr=True, highlight=False)
 _mode = {"json": False, "quiet": False}
@@ -64,12 +91,37 @@ def wants_json() -> bool:
 def show(result: Any, draw: Callable[[], None], *, report: bool = False) -> None:  # noqa: ANN401
     """Show a command's result: as JSON from its own fields, or drawn for people.
 
-    A ``report`` only tells of work whose result is elsewhere; a quiet run leaves it out.
+    A ``report`` only tells of work whose result is elsewhere; a quiet run leaves it out, and a
+    stream that takes no more doesn't make the work undone.
+
+    Raises
+    ------
+    OutputError
+        Standard output takes no more, of what is no report.
     """
-    if wants_json():
-        document(result)
-    elif not (report and _mode["quiet"]):
-        draw()
+    try:
+        if wants_json():
+            document(result)
+        elif not (report and _mode["quiet"]):
+            draw()
+        sys.stdout.flush()
+    except OSError as error:
+        if report:
+            _mute()
+            warn(f"the summary couldn't be shown ({error.strerror}); what was done is kept.")
+        elif isinstance(error, BrokenPipeError):  # whoever read has seen enough
+            raise
+        else:
+            _mute()
+            raise OutputError(
+                f"can't write to standard output: {error.strerror}; make room there."
+            ) from error
+
+
+def _mute() -> None:
+    """Send what is still to be flushed nowhere, or Python would fail on it as it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(sentence: str, *, style: str = "") -> None:
@@ -86,14 +138,17 @@ def warn(*sentences: str) -> None:
         talk.print(f"[yellow]warning:[/] {escape(sentence)}", soft_wrap=True)
 
 
-def line(text: str) -> None:
+def line(text: str, end: str = "\n") -> None:
     """Print one line of a result as it is, for pipes."""
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+    sys.stdout.write(text + end)
 
 
 def document(value: Any) -> None:  # noqa: ANN401
     """Print the one JSON document of ``--json``."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+    # the daemon's has no encoding: it answers only whoever takes UTF-8
+    utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+    text = json.dumps(plain(value), ensure_ascii=not utf8, indent=2)
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401
@@ -133,6 +188,11 @@ def table(*columns: str) -> Table:
             name.lstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right
         )
     return made
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 decision`` or ``1,200 decisions``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def joined(parts: Sequence[tuple[str, str]]) -> Text:

@@ -68,6 +68,9 @@ def search(
         ),
     ] = None,
     paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="End --paths with a NUL each, as xargs -0 reads.")
+    ] = False,
     html: options.HtmlOption = None,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
@@ -84,12 +87,10 @@ def search(
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
-    from fashiontag.errors import UsageError
     from fashiontag.workflows import search as workflow
     from fashiontag.workspace import Workspace, indexed_model
 
-    if paths and output.wants_json():
-        raise UsageError("--paths and --json were both given; give the one that is wanted.")
+    ends = _ends(paths=paths, null=null)
     asked = workflow.Query(query or "", image, minus or "")
     floor = _floor(min_score)
     draw = _drawing() if pictures else None
@@ -108,7 +109,7 @@ def search(
         )
     if html is not None:
         output.gallery(html, title=result.query, note=result.note, hits=result.hits)
-    output.show(result, lambda: _draw(result, draw, paths=paths))
+    output.show(result, lambda: _draw(result, draw, ends=ends))
     if html is not None and not output.wants_json():
         output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
 
@@ -126,6 +127,17 @@ def kept(encoder: LazyEncoder) -> LazyEncoder:
         _kept.clear()
         _kept[key] = encoder
     return _kept[key]
+
+
+def _ends(*, paths: bool, null: bool) -> str:
+    """Return what ends each path where only paths are printed, else ""."""
+    from fashiontag.errors import UsageError
+
+    if paths and output.wants_json():
+        raise UsageError("--paths and --json were both given; give the one that is wanted.")
+    if null and not paths:
+        raise UsageError("-0 is about --paths, which wasn't given; give both.")
+    return "\0" if null else "\n" if paths else ""
 
 
 def _floor(text: str | None) -> float | Literal["auto"] | None:
@@ -173,16 +185,18 @@ def _draw(
     result: SearchResult,
     picture: Callable[[Hit], RenderableType] | None,
     *,
-    paths: bool,
+    ends: str,
 ) -> None:
     from rich.text import Text
 
     if result.note:
         output.say(result.note)
-    if paths:
+    if ends:
+        from fashiontag.catalog.items import as_on_disk
+
         for hit in result.hits:
-            output.line(hit.path)
-    if paths or not result.hits:
+            output.line(as_on_disk(hit.path), ends)
+    if ends or not result.hits:
         return
     best = max(hit.score for hit in result.hits)
     table = output.table(">", "score")

@@ -1,105 +1,87 @@
-"""The process that a search leaves behind: imports done, model loaded, waiting for questions.
-
-Questions come one at a time from `fashiontag.daemon.ask` and are run as the command line would,
-with what it prints sent back. Nothing of a workspace is kept open or locked between them.
-"""
+"""``fashiontag serve``: the workspace in a browser and over HTTP."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import marshal
 import os
+import secrets
 import socket
-import sys
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
-from fashiontag import cli, daemon, encoders
-from fashiontag.cli import output, search
+from fashiontag.cli import options, output
+from fashiontag.cli.search import BLAS_THREADS
+
+TOKEN = "FASHIONTAG_TOKEN"  # noqa: S105 - the name of the variable that holds one
 
 
-def serve(model: str, *, idle: float = daemon.IDLE) -> None:
-    """Answer until nobody has asked for ``idle`` seconds; return at once if another process does.
+@options.command
+def serve(
+    *,
+    labels: options.LabelsOption = None,
+    probe: options.ProbeOption = None,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Others than 127.0.0.1 ask for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Where to listen.")] = (
+        8765
+    ),
+    model: options.Model,
+) -> None:
+    """Look, correct, teach and search in a browser; everything stays on this machine.
 
-    Parameters
-    ----------
-    model : str
-        Loaded before the first answer.
-    idle : float
+    Where others can reach it, every request needs a token: that of FASHIONTAG_TOKEN, or a new one.
     """
-    import fcntl
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
+    from fashiontag.errors import UsageError
 
-    place = Path(daemon.address())
-    with place.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        place.unlink(missing_ok=True)  # of one that was killed: nobody else holds the lock
-        with socket.socket(socket.AF_UNIX) as line:
-            line.bind(str(place))
-            line.listen()  # who asks already now waits for what follows
-            place.chmod(0o600)
-            line.settimeout(idle)
-            try:
-                warm(model)
-                _answer_until_idle(line)
-            finally:
-                place.unlink(missing_ok=True)
-
-
-def warm(model: str) -> None:
-    """Import what a search needs, and load what encodes words."""
-    import rich.table  # noqa: F401
-
-    import fashiontag.workflows.search  # noqa: F401
-    from fashiontag.errors import FashiontagError
-
-    with contextlib.suppress(FashiontagError):
-        search.kept(encoders.resolve(model, offline=True)).encode_texts(["dress"])
-
-
-def _answer_until_idle(line: socket.socket) -> None:
-    while True:
-        try:
-            caller, _ = line.accept()
-        except TimeoutError:
-            return
-        with caller, contextlib.suppress(OSError, ValueError, EOFError, TypeError):
-            caller.settimeout(10)
-            with caller.makefile("rb") as asked:
-                question = marshal.loads(asked.read())  # noqa: S302 - only its owner can ask
-            caller.sendall(marshal.dumps(answer(question)))
-
-
-def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Run a command line in the caller's folder; return its exit status and what it printed."""
-    out, err = io.StringIO(), io.StringIO()
-    before = output.results, output.talk
-    widths = question["terminals"]
-    output.results, output.talk = (
-        Console(
-            file=file,
-            force_terminal=bool(width),
-            width=width or None,
-            highlight=False,
-            _environ=question["environment"],
-        )
-        for file, width in zip((out, err), widths, strict=True)
-    )
     try:
-        os.chdir(question["folder"])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.run(question["arguments"], debug=False)
-    finally:
-        os.chdir("/")  # or the caller's disk could not be unmounted
-        output.results, output.talk = before
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+        import uvicorn
+
+        from fashiontag.server.web import create_app
+    except ImportError as error:
+        raise UsageError(
+            f"serve needs {error.name}, which isn't installed; pip install 'fashiontag[serve]'."
+        ) from error
+    from fashiontag.labels import load_labels
+    from fashiontag.server.desk import Desk
+    from fashiontag.server.guard import is_loopback
+    from fashiontag.workspace import indexed_model
+
+    token = None if is_loopback(host) else os.environ.get(TOKEN) or secrets.token_urlsafe(24)
+    encoder = model.resolve(model.model or indexed_model(model.workspace))
+    with (
+        _listening(host, port) as line,
+        Desk(model.workspace, encoder, load_labels(labels), probe) as desk,
+    ):
+        port = line.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        page = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+        output.say(f"Review {model.workspace} at {page} (Ctrl-C ends it)")
+        settings = uvicorn.Config(
+            create_app(desk, token),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            limit_concurrency=512,
+            h11_max_incomplete_event_size=65_536,
+        )
+        uvicorn.Server(settings).run(sockets=[line])
 
 
-if __name__ == "__main__":
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", search.BLAS_THREADS)
-    serve(sys.argv[1])
+def _listening(host: str, port: int) -> socket.socket:
+    from fashiontag.errors import OutputError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    line = socket.socket(family)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        line.bind((host, port))
+    except OSError as error:
+        line.close()
+        raise OutputError(
+            f"Port {port} of {host} can't be listened on ({error.strerror}); name another with "
+            "--port, or end the server that has it."
+        ) from error
+    return line

@@ -23,15 +23,18 @@ REASONS = 5
 
 @options.command
 def tag(
-    source: options.SourceArgument,
+    sources: options.SourcesArgument,
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Leave out what was applied in `fashiontag serve`.")
+    ] = False,
     out: Annotated[
         str,
         typer.Option(
             metavar="FILE",
-            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet; - is CSV on "
+            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet .xlsx; - is CSV on "
             "standard output.",
         ),
     ] = "tags.csv",
@@ -47,6 +50,7 @@ def tag(
         bool, typer.Option("--strict", help="Exit with 1 if any picture couldn't be read.")
     ] = False,
     columns: options.Columns,
+    units: options.Units,
     model: options.Model,
     effort: options.Effort,
 ) -> int:
@@ -59,6 +63,8 @@ def tag(
     from fashiontag.labels import load_labels
     from fashiontag.workflows import tag as workflow
 
+    if probe is not None and no_probe:
+        raise UsageError("--probe and --no-probe were both given; give the one that is wanted.")
     to_stdout = out == "-"
     if to_stdout and output.wants_json():
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
@@ -66,7 +72,8 @@ def tag(
     doubts = unsaid(space, latin_only=model.model is None)
     for doubt in doubts:
         output.warn(doubt)
-    catalog = columns.read(source)
+    catalog = units.part(columns.read(*sources))
+    kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
     outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
     preview = _Preview()
@@ -74,6 +81,8 @@ def tag(
         model.open() as workspace,
         output.progress("Tagging", len(catalog.items)) as advance,
     ):
+        if probe is None and not no_probe and (probe := workflow.applied_probe(workspace)):
+            output.say(f"Tagging with {probe}, as applied in serve; --no-probe leaves it out.")
         summary = workflow.tag(
             workspace,
             catalog,
@@ -86,7 +95,7 @@ def tag(
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     summary = replace(summary, warnings=(*doubts, *summary.warnings))
-    output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout), report=True)
+    output.show(summary, lambda: _draw(summary, preview, kind, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
 
 
@@ -97,12 +106,11 @@ class _Preview:
         self.rows: list[Tagged] = []
 
     def write(self, tagged: Tagged, item: Item) -> None:
-        del item
         if len(self.rows) < PREVIEW:
-            self.rows.append(tagged)
+            self.rows.append(replace(tagged, title=item.text))
 
 
-def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
+def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool) -> None:
     from rich.text import Text
 
     def dim(text: str) -> Text:
@@ -111,7 +119,7 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
     console = output.talk if to_stdout else output.results
     if preview.rows:
         table = output.table()
-        table.add_column("picture", overflow="fold", max_width=26)
+        table.add_column("picture" if kind == "items" else kind[:-1], overflow="fold", max_width=26)
         table.add_column("title", max_width=34, overflow="ellipsis", no_wrap=True)
         table.add_column("tags")
         for row in preview.rows:
@@ -123,9 +131,9 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
         console.print(table)
     if summary.tagged and summary.ok:
         shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items()]
-        console.print(Text.assemble(dim("given  "), output.joined(shares)))
+        console.print(Text.assemble(dim("products with  "), output.joined(shares)))
     if summary.decided:
-        said = "1 decision" if summary.decided == 1 else f"{summary.decided:,} decisions"
+        said = output.counted(summary.decided, "decision")
         console.print(dim(f"note   {said} of people taken over as they are (method: person)."))
     for reason, count in list(summary.reasons.items())[:REASONS]:
         console.print(Text(f"error  {count} × {reason}", style="red"))
@@ -161,5 +169,5 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
             + (f" → {files}" if files else "")
         )
     console.print(
-        f"{summary.items:,} items, {summary.errors:,} errors, {end}", markup=False, soft_wrap=True
+        f"{summary.items:,} {kind}, {summary.errors:,} errors, {end}", markup=False, soft_wrap=True
     )

@@ -147,6 +147,9 @@ class Statistics:
         For groups that have none of their own: all groups of a user's own label file.
     groups : Mapping of str to GroupConstants
         Keys are ``label file/group``.
+    whole : ndarray of shape (d + 1,), float32, or None
+        A logistic regression on image vectors, its offset last: whether a photo shows a product as
+        a whole, and no detail, swatch or size chart.
     """
 
     image: Moments | None = None
@@ -155,6 +158,22 @@ class Statistics:
     exclusive: GroupConstants = _NEUTRAL_EXCLUSIVE
     open: GroupConstants = _NEUTRAL_OPEN
     groups: Mapping[str, GroupConstants] = field(default_factory=dict)
+    whole: NDArray[np.float32] | None = None
+
+    def shows_whole(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the chance that each of n photos shows a whole product, shape (n,).
+
+        1 for all, if nobody fitted it.
+        """
+        if self.whole is None:
+            return np.ones(len(images))
+        # In double precision and rounded, so that it doesn't depend on the number of rows.
+        logits = np.round(images.astype(np.float64) @ self.whole[:-1] + self.whole[-1], 6)
+        return np.asarray(1 / (1 + np.exp(-logits)))
+
+    def centred(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return image vectors without what all have in common; as they are, if it isn't known."""
+        return images if self.image is None else unit(images - self.image.mean)
 
     @property
     def fitted(self) -> bool:
@@ -179,6 +198,8 @@ class Statistics:
             **{f"image.{name}": value for name, value in asdict(self.image).items()},
             **{f"title.{name}": value for name, value in asdict(self.title).items()},
         }
+        if self.whole is not None:
+            arrays["image.whole"] = self.whole
         constants = {
             "exclusive": asdict(self.exclusive),
             "open": asdict(self.open),
@@ -223,6 +244,7 @@ class Statistics:
                 exclusive=GroupConstants(**constants["exclusive"]),
                 open=GroupConstants(**constants["open"]),
                 groups={n: GroupConstants(**c) for n, c in constants["groups"].items()},
+                whole=arrays.get("image.whole"),
             )
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(

@@ -14,7 +14,7 @@ from fashiontag.names import fold
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +31,21 @@ CREATE TABLE IF NOT EXISTS facets (
     val INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (val, number)) WITHOUT ROWID
 """
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+_CURRENCY = (
+    r"(?:[a-z]{0,3}[$\u20a0-\u20cf£¥¢]|rs\.?|kr\.?|zł|kč|ft|lei|aed|aud|bgn|brl|cad|chf|cny|czk|dkk|eur"
+    r"|gbp|hkd|huf|idr|ils|inr|jpy|krw|mxn|myr|nok|nzd|php|pln|ron|rub|sar|sek|sgd|thb|try|twd|uah"
+    r"|usd|vnd|zar)"
+)
+_PRICE = re.compile(
+    rf"(?P<before>{_CURRENCY}\s*)?(?P<sign>[+-]?)(?P<amount>\d[\d.,'\s]*?)(?:\s*[,/]?-)?"
+    rf"(?P<after>\s*{_CURRENCY})?"
+)
+_AMOUNTS = {
+    point: re.compile(
+        rf"\d{{1,3}}(?:[{thousands}'\s]\d{{3}})+(?:[{point}]\d+)?|\d+(?:[{point}]\d{{1,2}})?"
+    )
+    for thousands, point in (",.", ".,")
+}
 
 
 class Column(NamedTuple):
@@ -121,6 +136,28 @@ def names(database: sqlite3.Connection) -> tuple[str, ...]:
     )
 
 
+def lacking(
+    database: sqlite3.Connection, texts: Sequence[str], numbers: Sequence[int]
+) -> list[str]:
+    """Return the tags that texts name and none of these items has; see `Index.lacking`."""
+    groups = [name for name in names(database) if not name.startswith(FIELD)]
+    missing = []
+    for text in dict.fromkeys(map(fold, texts)):
+        having = {
+            f"{group}={text}": database.execute(
+                "SELECT EXISTS (SELECT 1 FROM facets WHERE facets.val = vals.val"
+                " AND number IN (SELECT value FROM json_each(?)))"
+                " FROM vals WHERE name = ? AND value = ?",
+                (json.dumps(list(numbers)), group, text),
+            ).fetchone()
+            for group in groups
+        }
+        found = {tag: row[0] for tag, row in having.items() if row is not None}
+        if found and not any(found.values()):
+            missing.append(min(found))
+    return missing
+
+
 def write(database: sqlite3.Connection, changes: Iterable[tuple[int, str, str, str, str]]) -> None:
     """Write what differs, for new labels change the tags of a whole catalogue.
 
@@ -157,8 +194,25 @@ def write(database: sqlite3.Connection, changes: Iterable[tuple[int, str, str, s
 
 
 def number(text: str) -> float | None:
-    """Return the number that a text is, None for anything else (``nan`` and ``1,5`` are text)."""
-    return float(text) if _NUMBER.fullmatch(text.strip().lower()) else None
+    """Return the number that a text is, or the price; None for anything else, as ``nan``.
+
+    ``40.00 EUR``, ``$12``, ``1.299,00`` and ``Rs. 1,299/-`` are prices; where a point or comma has
+    three digits after it, it parts thousands. ``1,5`` alone is text: it may be two numbers.
+    """
+    text = text.strip().lower()
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    price = _PRICE.fullmatch(text)
+    if price is None:
+        return None
+    amount = price["amount"]
+    if not (price["before"] or price["after"] or {".", ","} <= {*amount}):
+        return None
+    for point, form in _AMOUNTS.items():
+        if form.fullmatch(amount):
+            whole, _, cents = amount.partition(point)
+            return float(f"{price['sign']}{re.sub('[^0-9]', '', whole)}.{cents}")
+    return None
 
 
 def _pairs(tags: str, fields: str) -> set[tuple[str, str]]:

@@ -128,13 +128,17 @@ class KnownTitle:
 
 @dataclass(frozen=True, slots=True)
 class IndexedItem:
-    """One item as the output shows it, and the index's own name of it."""
+    """One item as the output shows it, the index's own name of it, and where its vectors are."""
 
     number: int
     id: str
     path: str
     title: str
     tags: tuple[str, ...]
+    source: str
+    fields: Mapping[str, str]
+    image_key: str | None
+    text_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +435,14 @@ class Index:
         with self._database.turn():
             return Column(*kept).matching(self._database, column, operator, value)
 
+    def lacking(self, texts: Sequence[str], numbers: Sequence[int]) -> list[str]:
+        """Return the tags ``group=label`` that texts name, and that none of these items has.
+
+        A text that is a label in several groups is lacking only where none of these is found.
+        """
+        with self._database.turn():
+            return columns.lacking(self._database, texts, numbers)
+
     def words(self, text: str) -> list[int]:
         """Return the numbers of a text's words, each once; -1 for one that no title ever had."""
         with self._database.turn():
@@ -459,14 +471,47 @@ class Index:
         """Return these items, in this order; what has gone meanwhile is left out."""
         with self._database.turn():
             found = {
-                number: IndexedItem(number, item, path, title, tuple(json.loads(tags)[0]))
-                for number, item, path, title, tags in self._database.execute(
-                    "SELECT number, id, path, title, tags FROM items"
-                    " WHERE number IN (SELECT value FROM json_each(?))",
-                    (json.dumps([int(number) for number in numbers]),),
+                number: IndexedItem(
+                    *(number, item, path, title, tuple(json.loads(tags)[0])),
+                    *(source, json.loads(fields), image_key, text_key),
+                )
+                for number, item, path, title, tags, source, fields, image_key, text_key in (
+                    self._database.execute(
+                        "SELECT number, id, path, title, tags, root, fields, image_key, text_key"
+                        " FROM items JOIN sources USING (source)"
+                        " WHERE number IN (SELECT value FROM json_each(?))",
+                        (json.dumps([int(number) for number in numbers]),),
+                    )
                 )
             }
         return [found[number] for number in map(int, numbers) if number in found]
+
+    def locate(self, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return the numbers of those items that are there, named by source's root and id."""
+        keys = {(as_utf8(root), as_utf8(item)): (root, item) for root, item in places}
+        with self._database.turn():
+            return {
+                keys[root, item]: number
+                for root, item, number in self._database.execute(
+                    "SELECT s.root, i.id, i.number FROM json_each(?) AS wanted"
+                    " CROSS JOIN sources AS s ON s.root = json_extract(wanted.value, '$[0]')"
+                    " CROSS JOIN items AS i ON i.source = s.source"
+                    " AND i.id = json_extract(wanted.value, '$[1]')",
+                    (json.dumps(list(keys)),),
+                )
+            }
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many items have each label, or one under it, by tag group."""
+        found: dict[str, dict[str, int]] = {}
+        with self._database.turn():
+            for name, value, count in self._database.execute(
+                "SELECT name, value, (SELECT count(*) FROM facets WHERE facets.val = vals.val)"
+                " AS n FROM vals WHERE name NOT GLOB ? ORDER BY name, n DESC, value",
+                (f"{columns.FIELD}*",),
+            ):
+                found.setdefault(name, {})[value] = count
+        return found
 
     def placement(self, fingerprint: str, find: Finder) -> Placement:
         """Return where the items of one model have their vectors.

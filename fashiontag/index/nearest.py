@@ -70,11 +70,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits, best first: positions in the placement, their scores, and what folded into each."""
+    """Hits, best first: positions in the placement, their scores, and what folded into each.
+
+    ``chance`` is the `chance_level` of all scores of this query.
+    """
 
     positions: NDArray[np.int64]
     scores: NDArray[np.float32]
     folded: NDArray[np.int64]
+    chance: float
 
 
 def members(numbers: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -127,14 +131,16 @@ def nearest(
     scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
     if len(allowed) > max(FEW, 50 * k) and all(part.proposer for part in parts):
         allowed = _proposed(placement, parts, words, k, among)
+    # The query's own distribution is that over everything, or a filter would move the cut; 20,000
+    # items show it as well as all.
+    some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // 20_000))
+    scores[some] = _fused(parts, words, some)
+    having = scores[~np.isnan(scores)]
+    chance = chance_level(having, len(having) * len(scores) // max(1, len(some)))
     if floor == "auto":
-        # The query's own distribution is that over everything, or a filter would move the cut;
-        # 20,000 items show it as well as all.
-        some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // 20_000))
-        scores[some] = _fused(parts, words, some)
-        having = scores[~np.isnan(scores)]
-        floor = chance_level(having, len(having) * len(scores) // max(1, len(some)))
-    scores[allowed] = _fused(parts, words, allowed)
+        floor = chance
+    new = allowed[np.isnan(scores[allowed])]
+    scores[new] = _fused(parts, words, new)
     with np.errstate(invalid="ignore"):
         kept = scores[allowed] >= (-np.inf if floor is None else floor)
     allowed = allowed[kept]  # comparing with nan is false: what has no vector is no hit
@@ -145,7 +151,7 @@ def nearest(
         for rank, at in enumerate(chosen):
             same = (families == placement.families[at]) | (pictures == placement.pictures[at])
             folded[rank] = same.sum() - 1
-    return Found(chosen, scores[chosen], folded)
+    return Found(chosen, scores[chosen], folded, chance)
 
 
 def _proposed(

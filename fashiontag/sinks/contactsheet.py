@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fashiontag.datamodels import TaggedUnit
 from fashiontag.sinks import pages
 from fashiontag.sinks.partfile import PartFile
 
@@ -77,7 +78,7 @@ class ReportSink:
         self._number = {name: number for number, name in enumerate(groups)}
         self._load = load
         self._held: list[dict[str, Any]] = []
-        self._thumbs: list[tuple[int, str]] = []
+        self._thumbs: list[tuple[str, str]] = []
         self._rows = 0
         self._thumb_bytes = 0
         self._without_picture = 0
@@ -88,13 +89,14 @@ class ReportSink:
         self._rows += 1
         if self._rows > _MOST_ROWS:
             return
+        shown = tagged.photos if isinstance(tagged, TaggedUnit) else (item,)
         if tagged.status == "ok" and self._thumb_bytes >= _MOST_THUMBS:
             self._without_picture += 1
-        elif tagged.status == "ok" and (image := pages.picture_of(item, self._load)) is not None:
-            thumb = pages.embed_thumbnail(image)
-            self._thumb_bytes += len(thumb)
-            self._thumbs.append((self._rows - 1, thumb))
-        row: dict[str, Any] = {"id": tagged.id, "path": tagged.path, "title": tagged.title}
+        elif tagged.status == "ok":
+            self._picture(shown)
+        row: dict[str, Any] = {"id": tagged.id, "path": tagged.path, "title": item.text}
+        if isinstance(tagged, TaggedUnit):
+            row |= {"photos": len(tagged.photos), "note": tagged.message}
         if tagged.status == "error":
             row["error"] = tagged.message or "no reason was given"
         row["tags"] = [
@@ -111,6 +113,16 @@ class ReportSink:
         self._held.append(row)
         if len(self._held) >= _ROWS_AT_ONCE:
             self._flush()
+
+    def _picture(self, shown: Sequence[Item]) -> None:
+        """Add the thumbnails of a card, each of its photos that can be read."""
+        name = str(self._rows - 1)
+        for number, photo in enumerate(shown):
+            image = pages.picture_of(photo, self._load)
+            if image is not None:
+                thumb = pages.embed_thumbnail(image)
+                self._thumb_bytes += len(thumb)
+                self._thumbs.append((f"{name}-{number}" if number else name, thumb))
 
     def finish(self) -> None:
         """End the page."""

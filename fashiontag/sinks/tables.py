@@ -1,9 +1,13 @@
-r"""Rows of tags → one table: CSV, TSV, JSON lines or Parquet, written as the rows come.
+r"""Rows of tags → one table: CSV, TSV, JSON lines, Parquet or a workbook, row by row.
 
 Every format has the columns ``id, path, title, status, message, tags``, then one column per
 attribute group. The text formats are UTF-8 without a byte-order mark, quoted as RFC 4180 says,
 with ``\n`` line ends on every system, so that equal rows are equal bytes everywhere. A file name
 that is no Unicode text (a lone surrogate in Python) is written with ``\udcXX`` spelled out.
+
+A workbook (``.xlsx``) is what opens in Excel without a question: Excel takes a CSV without a
+byte-order mark for the system's own encoding, and a number's leading zeros from it. Its cells are
+texts and no formulas, so nothing in them needs a guard.
 """
 
 from __future__ import annotations
@@ -14,9 +18,12 @@ import json
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
+from fashiontag.datamodels import TaggedUnit
 from fashiontag.errors import OutputError, UsageError
 from fashiontag.sinks.partfile import PartFile
 
@@ -27,10 +34,12 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Item, Tagged, TagScore
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 
 _COLUMNS = ("id", "path", "title", "status", "message")  # then come tags and the groups
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SHEET_ROWS = 1_048_576
+_CELL = 32_767  # characters that Excel keeps of a cell
 _ROW_GROUP = 4096  # rows that Parquet holds back: about 10 MB, 30 MB with scores
 
 
@@ -40,6 +49,7 @@ def open_table(
     *,
     scores: bool = False,
     promised: bool = False,
+    units: bool = False,
     stream: TextIO | BinaryIO | None = None,
     before: Callable[[Path], None] | None = None,
 ) -> AbstractContextManager[TableSink]:
@@ -58,6 +68,10 @@ def open_table(
         Whether a precision was promised: then ``tags`` (as text) and the group columns hold only
         what may be published, and ``.csv`` and ``.tsv`` have a last column ``review``. The list
         of tags in ``.jsonl`` and ``.parquet`` holds all of them, each with its decision.
+    units : bool
+        Whether rows are of products or variants (`TaggedUnit`): then a column ``photos`` after the
+        groups has how many they have, and ``.jsonl`` and ``.parquet`` have ``evidence`` and
+        ``conflicts``.
     stream : TextIO or BinaryIO, optional
         Where CSV goes without `out`; standard output by default. What was written stays there.
     before : callable, optional
@@ -75,7 +89,7 @@ def open_table(
     OutputError
         Nothing can be written there; later also from the sink, when the disk is full.
     """
-    layout = _Layout(tuple(groups), scores, promised)
+    layout = _Layout(tuple(groups), scores, promised, units)
     if out is None:
         return nullcontext(_delimited(_stream_writer(stream or sys.stdout), layout, ","))
     suffix = out.suffix.lower()
@@ -92,6 +106,8 @@ def _whole(part: PartFile, suffix: str, layout: _Layout) -> Iterator[TableSink]:
     with part:
         if suffix == ".parquet":
             yield from _parquet(part, layout)
+        elif suffix == ".xlsx":
+            yield from _workbook(part, layout)
         elif suffix == ".jsonl":
             yield TableSink(lambda tagged: part.write(_json(layout.nested_row(tagged)) + "\n"))
         else:
@@ -103,12 +119,14 @@ class Cells:
 
     Parameters
     ----------
-    groups, promised
+    groups, promised, units
         As in `open_table`.
     """
 
-    def __init__(self, groups: Sequence[str], *, promised: bool = False) -> None:
-        self._layout = _Layout(tuple(groups), scores=False, promised=promised)
+    def __init__(
+        self, groups: Sequence[str], *, promised: bool = False, units: bool = False
+    ) -> None:
+        self._layout = _Layout(tuple(groups), scores=False, promised=promised, units=units)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -130,6 +148,11 @@ class TableSink:
         """Add one row."""
         del item
         self._add(tagged)
+
+
+def nested_row(tagged: Tagged, groups: tuple[str, ...], *, promised: bool) -> dict[str, Any]:
+    """Return a row as ``.jsonl`` has it."""
+    return _Layout(groups, scores=False, promised=promised, units=False).nested_row(tagged)
 
 
 def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> None:
@@ -154,17 +177,21 @@ class _Layout:
     groups: tuple[str, ...]
     scores: bool
     promised: bool
+    units: bool
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The header of the text formats."""
-        return (*_COLUMNS, "tags", *self.groups, *(("review",) if self.promised else ()))
+        last = ("photos",) * self.units + ("review",) * self.promised
+        return (*_COLUMNS, "tags", *self.groups, *last)
 
     def text_row(self, tagged: Tagged) -> list[str]:
         """Return the row as CSV has it, before its guard against formulas."""
         chosen = self._chosen(tagged)
         cells = [getattr(tagged, column) for column in _COLUMNS]
         cells += [_joined(chosen), *self._labels(chosen).values()]
+        if isinstance(tagged, TaggedUnit):
+            cells.append(str(len(tagged.photos)))
         if self.promised:
             rest = [tag for tag in tagged.tags if tag.decision not in ("publish", "abstain")]
             cells.append(_joined(rest))
@@ -186,6 +213,25 @@ class _Layout:
         ]
         labels = self._labels(self._chosen(tagged))
         cells |= {_text(group): _text(joined) for group, joined in labels.items()}
+        if isinstance(tagged, TaggedUnit):
+            cells["photos"] = len(tagged.photos)
+            cells["evidence"] = [
+                {
+                    "photo": _text(said.photo),
+                    "group": _text(said.group),
+                    "label": _text(said.label),
+                    "score": _rounded(said.score),
+                }
+                for said in tagged.evidence
+            ]
+            cells["conflicts"] = [
+                {
+                    "group": _text(one.group),
+                    "between": [*map(_text, one.between)],
+                    "values": [*map(_text, one.values)],
+                }
+                for one in tagged.conflicts
+            ]
         if self.scores:
             cells["scores"] = {
                 _text(group): {_text(label): _rounded(score) for label, score in scores.items()}
@@ -254,6 +300,14 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
     fields = dict.fromkeys(_COLUMNS, pa.string())
     fields["tags"] = pa.list_(pa.struct(tag | {"score": pa.float64()}))
     fields |= {_text(group): pa.string() for group in layout.groups}
+    if layout.units:
+        texts = pa.list_(pa.string())
+        said = dict.fromkeys(("photo", "group", "label"), pa.string()) | {"score": pa.float64()}
+        fields["photos"] = pa.int64()
+        fields["evidence"] = pa.list_(pa.struct(said))
+        fields["conflicts"] = pa.list_(
+            pa.struct({"group": pa.string(), "between": texts, "values": texts})
+        )
     if layout.scores:
         fields["scores"] = pa.string()
     schema = pa.schema(fields)
@@ -281,6 +335,38 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
             writer.close()
     finally:
         writer.is_open = False  # or its destructor tries again, after the file is gone
+
+
+def _workbook(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
+    import xlsxwriter
+
+    with part.errors():  # rows go to a temporary file, so memory stays flat
+        book = xlsxwriter.Workbook(part.file, {"constant_memory": True})
+        # a date of the run would make equal rows other bytes
+        book.set_properties({"created": datetime(2000, 1, 1)})
+        sheet = book.add_worksheet("tags")
+        sheet.freeze_panes(1, 0)
+        # shown as it is, and still no formula where somebody edits the cell
+        quoted = book.add_format({"quote_prefix": True})
+    places = count()
+
+    def put(cells: Sequence[str]) -> None:
+        row = next(places)
+        if row == _SHEET_ROWS:
+            raise OutputError(
+                f"a workbook holds {_SHEET_ROWS - 1:,} products and there are more; end --out in "
+                ".csv or .parquet."
+            )
+        for column, cell in enumerate(map(_text, cells)):
+            text = cell if len(cell) <= _CELL else f"{cell[: _CELL - 1]}…"
+            style = quoted if text.startswith(_FORMULA) else None
+            with part.errors():
+                sheet.write_string(row, column, text, style)
+
+    put(layout.columns)
+    yield TableSink(lambda tagged: put(layout.text_row(tagged)))
+    with part.errors():
+        book.close()
 
 
 def _stream_writer(stream: TextIO | BinaryIO) -> Callable[[str], object]:

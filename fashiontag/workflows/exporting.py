@@ -14,6 +14,7 @@ from fashiontag.catalog.feeds.edits import Cells, FeedPatch
 from fashiontag.catalog.feeds.woocommerce_csv import escaped_term, split_terms
 from fashiontag.catalog.imported import CATALOG, is_imported, report_of, unescaped
 from fashiontag.catalog.tagtables import read_tag_table
+from fashiontag.catalog.units import VARIANTS_OWN
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.names import fold
 from fashiontag.sinks.feedcolumns import FORMATS, FeedColumn, feed_columns
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Edit
 
     Labels = Mapping[str, Sequence[str]]
-
-VARIANTS_OWN = frozenset(("color", "basecolour", "pattern"))
-"""Groups, folded, that differ between a product's variants; the others are of the product."""
 
 MEMORY = "exports.json"
 """What exports wrote, in the workspace: what --replace may overwrite."""
@@ -171,7 +169,8 @@ class Given:
     """What a table of tags gives: labels by product, and by variant.
 
     A label of several photos is given if more than half of those that say anything of its group
-    agree; where none reaches that, the first photo's labels stand. Colours and patterns are the
+    agree; where none reaches that, the first photo's labels stand. A row of a product or a variant
+    has seen all photos already. Colours and patterns are the
     variants' own: a product has those of all of its variants.
     """
 
@@ -207,9 +206,17 @@ class Given:
     def of(self, row: FeedRow, *, variant: bool) -> Labels:
         """Return the labels of a row's product, or of its variant."""
         self.used.add(row.product)
-        if variant and row.variant is not None:
+        of_product = self.products.get(row.product, {})
+        if not variant or row.variant is None:
+            return of_product
+        if self.variants:
             return self.variants.get((row.product, row.variant), {})
-        return self.products.get(row.product, {})
+        # Rows of products: several colours are those of all variants together, and no one's.
+        return {
+            group: labels
+            for group, labels in of_product.items()
+            if group not in VARIANTS_OWN or len(labels) == 1
+        }
 
     def warnings(self) -> tuple[str, ...]:
         """Say which products of the table the file doesn't have."""

@@ -1,6 +1,7 @@
-"""A merchant's feed → a catalogue folder: a line a photo, the feed itself, and what was odd.
+"""A merchant's feed or shop → a catalogue folder: a line a photo, the feed, and what was odd.
 
-The folder is made beside its place and put there whole.
+The folder is made beside its place and put there whole. What is downloaded lies in a folder of its
+own beside it, which outlives a run that is stopped.
 """
 
 from __future__ import annotations
@@ -10,23 +11,35 @@ import os
 import shutil
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fashiontag import __version__
+from fashiontag.catalog.downloads import Downloads
 from fashiontag.catalog.feeds import Findings, Photo, Product, open_dialect
 from fashiontag.catalog.feeds.pictures import Pictures
+from fashiontag.catalog.feeds.schema_org import ADDRESSES
 from fashiontag.catalog.feeds.schema_org import SUFFIXES as PAGE_SUFFIXES
 from fashiontag.catalog.imported import CATALOG, ORIGINAL, REPORT, is_imported, photo_id
 from fashiontag.catalog.read import walk_pictures
+from fashiontag.catalog.shop import save_pages, save_products_json
+from fashiontag.catalog.web import without_password
 from fashiontag.errors import CatalogError, OutputError, UsageError
 from fashiontag.sinks.partfile import part_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from typing import TextIO
+
+    from fashiontag.catalog.web import Web
+
+_MOST_FEED = 2_000_000_000
+_MOST_PICTURE = 30_000_000
+"""Bytes; Google takes pictures of 16 MB at most, Shopify of 20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +49,7 @@ class ImportSummary:
     Attributes
     ----------
     source, out : str, Path
-        As typed; the catalogue folder.
+        As typed, without a password; the catalogue folder.
     format : str
     counts : Mapping of str to int
         ``rows`` of the feed = those ``used`` + those ``reported``; ``products``, ``variants``,
@@ -54,25 +67,55 @@ class ImportSummary:
     seconds: float
 
 
+def _unseen(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG001
+    return nullcontext(lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """What may be asked of the network, and how.
+
+    Attributes
+    ----------
+    web : Web
+        The one import that it is for closes it.
+    pictures : bool
+        Whether pictures that aren't here are downloaded.
+    most_pages : int
+        Pages of a shop that has no feed.
+    progress : callable
+        Takes what is done and how many there are (0: not known), gives a context whose value is
+        called with the number just done.
+    """
+
+    web: Web
+    pictures: bool = True
+    most_pages: int = 50_000
+    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = _unseen
+
+
 def import_feed(
     source: str,
     *,
     images: str | None = None,
     out: Path | None = None,
     format: str | None = None,  # noqa: A002
+    fetching: Fetching | None = None,
 ) -> ImportSummary:
     """Make a catalogue folder of a feed.
 
     Parameters
     ----------
     source : str
-        A feed, gzip or not, or a folder of saved pages.
+        A feed, gzip or not, a folder of saved pages, or the address of a feed or a shop.
     images : str or None
         A folder with the pictures; None for saved pages is their own folder.
     out : Path or None
         The folder to make, or an imported catalogue to replace; None is the source's stem, here.
     format : str or None
         One of `fashiontag.catalog.feeds.FORMATS`; None finds it out.
+    fetching : Fetching or None
+        None asks the network for nothing.
 
     Raises
     ------
@@ -84,30 +127,36 @@ def import_feed(
         The folder can't be written.
     """
     began = time.monotonic()
-    if "://" in source:
-        raise UsageError(
-            f"{source} is an address, and feeds are read from files only so far; download it and "
-            "give the file."
-        )
+    remote = "://" in source
+    shown = without_password(source) if remote else source
+    if remote and fetching is None:
+        raise UsageError(f"{source} is an address, and nothing may be fetched; give a file.")
     findings = Findings()
-    dialect = open_dialect(source, format, findings)
-    if images is None and Path(source).is_dir() and walk_pictures(source)[0]:
-        images = source  # a browser saves a page's pictures beside it
-    pictures = None if images is None else Pictures(images, findings)
     place = Path(_stem(source)) if out is None else out
-    with _folder(place) as folder:
-        original = _keep_original(Path(source), folder)
+    with ExitStack() as stack:
+        folder = stack.enter_context(_folder(place))
+        net = _Net(place, stack, fetching, findings)
+        given = net.original(source, format, folder) if remote else Path(source)
+        try:
+            dialect = open_dialect(str(given), format, findings)
+        except CatalogError as error:  # what a person typed, not where it lies while it is read
+            raise CatalogError(str(error).replace(str(given), shown)) from error
+        if images is None and not remote and given.is_dir() and walk_pictures(source)[0]:
+            images = source  # a browser saves a page's pictures beside it
+        pictures = None if images is None else Pictures(images, findings)
+        original = given.name if remote else _keep_original(given, folder)
         with (folder / CATALOG).open("w", encoding="utf-8", newline="\n") as lines:
             counts = _write(dialect.products(), _Writer(lines, place, pictures, findings))
         counts |= {"rows": counts["used"] + findings.reported, "reported": findings.reported}
-        warnings = findings.warnings(source)
         if not counts["products"]:
-            raise CatalogError(
-                f"{source} gives no product" + (f": {warnings[0]}" if warnings else ".")
-            )
+            said = findings.warnings(shown)
+            raise CatalogError(f"{shown} gives no product" + (f": {said[0]}" if said else "."))
+        if fetching is not None and fetching.pictures and counts["missing"]:
+            counts["missing"] -= net.pictures(folder / CATALOG)
+        warnings = findings.warnings(shown)
         report = {
             "format": dialect.name,
-            "source": Path(source).name,
+            "source": shown if remote else Path(source).name,
             "original": original,
             "counts": counts,
             "warnings": warnings,
@@ -115,7 +164,84 @@ def import_feed(
         }
         text = json.dumps(report, ensure_ascii=False, indent=2)
         (folder / REPORT).write_text(f"{text}\n", "utf-8")
-    return ImportSummary(source, place, dialect.name, counts, warnings, time.monotonic() - began)
+    return ImportSummary(shown, place, dialect.name, counts, warnings, time.monotonic() - began)
+
+
+class _Net:
+    """What one import gets from the network; the folder for it is made when there is something."""
+
+    def __init__(
+        self, place: Path, stack: ExitStack, fetching: Fetching | None, findings: Findings
+    ) -> None:
+        self._place, self._stack, self._findings = place, stack, findings
+        self._fetching = fetching
+        self._opened: Downloads | None = None
+
+    def original(self, source: str, wanted: str | None, folder: Path) -> Path:
+        """Return what an address holds, as it stands in the new folder."""
+        fetching, downloads = self._open()
+        path = urlsplit(source).path
+        if path.strip("/") and not path.endswith("/products.json") and wanted != "schema-org":
+            got = downloads.fetch(source, _MOST_FEED, robots=False)
+            if got.file is None:
+                raise CatalogError(f"{without_password(source)} {got.reason}.")
+            original = folder / f"{ORIGINAL}{''.join(_suffixes(path))}"
+            shutil.copyfile(downloads.path(got), original)
+            return original
+        with fetching.progress("Reading pages", 0) as advance:
+            original = folder / f"{ORIGINAL}.json"
+            if wanted in (None, "shopify-json") and save_products_json(
+                source, downloads, original, self._findings, advance
+            ):
+                return original
+            if wanted == "shopify-json" or path.endswith("/products.json"):
+                raise CatalogError(
+                    f"{without_password(source)} shows no products.json; leave --format out and "
+                    "give the shop's first page to read its pages."
+                )
+            original = folder / ORIGINAL
+            most = fetching.most_pages
+            save_pages(source, downloads, original, self._findings, most, advance)
+        return original
+
+    def pictures(self, catalog: Path) -> int:
+        """Download what a catalogue's lines lack, write the paths into them, and count them."""
+        fetching, downloads = self._open()
+        with catalog.open(encoding="utf-8") as lines:
+            photos = (json.loads(line) for line in lines)
+            urls = [photo["url"] for photo in photos if not photo["path"] and photo["url"]]
+        wanted = dict.fromkeys(url for url in urls if "://" in url)
+        with fetching.progress("Downloading", len(wanted)) as advance:
+            found = downloads.fetch_pictures(wanted, _MOST_PICTURE, advance)
+        for url in wanted:  # in the feed's order, whichever host was quicker
+            if found[url].file is None:
+                self._findings.note(f"pictures {found[url].kind}", found[url].place)
+        home = os.path.relpath(downloads.folder, self._place)
+        filled = catalog.with_suffix(".part")
+        count = 0
+        with (
+            catalog.open(encoding="utf-8") as lines,
+            filled.open("w", encoding="utf-8", newline="\n") as new,
+        ):
+            for line in lines:
+                photo = json.loads(line)
+                got = found.get(photo["url"])
+                if photo["path"] is None and got is not None and got.file is not None:
+                    photo["path"] = f"{home}/{got.file}"
+                    count += 1
+                    text = json.dumps(photo, ensure_ascii=False, separators=(",", ":"))
+                    new.write(f"{text}\n")
+                else:
+                    new.write(line)
+        filled.replace(catalog)
+        return count
+
+    def _open(self) -> tuple[Fetching, Downloads]:
+        assert self._fetching is not None
+        if self._opened is None:
+            home = self._place.with_name(f"{self._place.name}.downloads")
+            self._opened = self._stack.enter_context(Downloads(home, self._fetching.web))
+        return self._fetching, self._opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,24 +321,35 @@ def _with_pictures(
 
 
 def _stem(source: str) -> str:
+    if "://" in source:
+        parts = urlsplit(source)
+        source = parts.path.rstrip("/").rpartition("/")[2]
+        if not source or source == "products.json":
+            return parts.hostname or "shop"
     path = Path(source.rstrip("/"))
     if path.is_dir():
         return path.resolve().name
     return path.name.removesuffix(".gz").rpartition(".")[0] or path.name
 
 
+def _suffixes(name: str) -> tuple[str, str]:
+    """Return the ending of a feed's name in lower case, and that of its packing."""
+    path = Path(name)
+    packed = ".gz" if path.suffix.lower() == ".gz" else ""
+    return Path(path.stem if packed else path.name).suffix.lower(), packed
+
+
 def _keep_original(source: Path, folder: Path) -> str:
     """Copy the feed byte for byte, and return the copy's name."""
     if source.is_dir():
         for page in source.rglob("*"):
-            if page.suffix.lower() in PAGE_SUFFIXES and page.is_file():
+            wanted = page.suffix.lower() in PAGE_SUFFIXES or page.name == ADDRESSES
+            if wanted and page.is_file():
                 copy = folder / ORIGINAL / page.relative_to(source)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(page, copy)
         return ORIGINAL
-    packed = ".gz" if source.suffix.lower() == ".gz" else ""
-    ending = Path(source.name.removesuffix(source.suffix) if packed else source.name).suffix
-    name = f"{ORIGINAL}{ending.lower()}{packed}"
+    name = f"{ORIGINAL}{''.join(_suffixes(source.name))}"
     shutil.copyfile(source, folder / name)
     return name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from fashiontag.datamodels import Hit
 from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.index import where as filters
+from fashiontag.names import fold
 from fashiontag.workspace.embed import content_key, embed_texts
 from fashiontag.workspace.neighbours import open_neighbours
 
@@ -44,6 +46,20 @@ name found its product at recall@10 .621 without, .917 with it; BM25 alone .884.
 
 MINUS_WEIGHT = 0.5
 """How much of ``--minus`` is taken away: all of it would leave little of a query that is near."""
+
+# "but not in red", "that are not for men", "without sleeves": up to a comma or a "but". The word
+# itself goes with what leads to it and with the small words that follow it.
+_NOT = re.compile(
+    r"(?:,\s*|\b(?:that|which|but|and|is|are)\s+)*\b(?:not|without)\s+"
+    r"(?:(?:for|in|with|of|a|an|the|any)\s+)*(?P<said>[^,;]+?)\s*(?=[,;]|\bbut\b|\bnot\b|$)",
+    re.IGNORECASE,
+)
+_NON = re.compile(r"\bnon-(?P<said>\w[\w-]*)", re.IGNORECASE)
+_NOT_FIRST = re.compile(r"^(?:not|without)\s+(?P<said>[\w-]+)(?=\s+\w)", re.IGNORECASE)
+"""At the start only the next word is meant: "not red shoes" is a query for shoes."""
+
+_LONGEST = 3
+"""Words of a label that a query is searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,22 @@ class Query:
         looked_for = "a picture" if isinstance(self.image, bytes) else str(self.image or "")
         shown = " + ".join(part for part in (self.words, looked_for) if part)
         return f"{shown} - {self.minus}" if self.minus else shown
+
+    def heard(self) -> Query:
+        """Return the query with what its words exclude (not, without, non-) as `minus`."""
+        excluded = [self.minus] if self.minus else []
+
+        def take(found: re.Match[str]) -> str:
+            excluded.append(found["said"].strip())
+            return " "
+
+        words = self.words
+        for said in (_NON, _NOT_FIRST, _NOT):
+            words = said.sub(take, words)
+        words = " ".join(words.split()).strip(" ,;")
+        if not words and self.image is None:
+            return self
+        return Query(words, self.image, " ".join(excluded)) if words != self.words else self
 
     @property
     def image_weight(self) -> float:
@@ -119,6 +151,7 @@ def search(
         Its encoder is asked only for vectors that the store doesn't have: words that were searched
         before, or a picture of the catalogue, need no model.
     query : Query
+        What its words exclude ("not red", "without sleeves", "non-leather") is taken as `minus`.
     where : str, optional
         A filter, as `fashiontag.index.where` defines it; applied before the cut to k.
     k : int
@@ -144,7 +177,8 @@ def search(
     if image_weight is not None and not 0 <= image_weight <= 1:
         raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
     condition = None if where is None else filters.parse(where)
-    note = workspace.left_out()
+    asked, query = query, query.heard()
+    notes = [workspace.left_out()]
     index, placement = workspace.index, workspace.placement()
     among = None
     if condition is not None:
@@ -166,15 +200,32 @@ def search(
         for rank, (item, score, folded) in enumerate(ranked, start=1)
     )
     if among is not None and not len(among):
-        note = f"Nothing that is indexed satisfies --where {where}. {note}".strip()
+        notes.insert(0, f"Nothing that is indexed satisfies --where {where}.")
     elif min_score == "auto" and len(placement.numbers) < FEW_SCORES:
-        note = (
+        notes.insert(
+            0,
             f"--min-score auto cut nothing: {len(placement.numbers)} indexed are too few to tell a "
-            f"good score from chance. {note}".strip()
+            "good score from chance.",
         )
     elif not hits:
-        note = f"No good match: nothing scores as high as --min-score asks. {note}".strip()
-    return SearchResult(str(query), hits, note)
+        notes.insert(0, "No good match: nothing scores as high as --min-score asks.")
+    elif lacking := index.lacking(_phrases(query.words), numbers):
+        notes.insert(0, f"None of these is tagged {' or '.join(lacking)}; the nearest are shown.")
+    elif hits[0].score < max(found.chance, 0.0):
+        notes.insert(0, "No good match: none of these scores better than chance would.")
+    if query is not asked:
+        notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
+    return SearchResult(str(query), hits, " ".join(filter(None, notes)))
+
+
+def _phrases(words: str) -> list[str]:
+    """Return the runs of words that may be a label's name."""
+    parts = fold(words).replace(",", " ").split()
+    return [
+        " ".join(parts[start : start + length])
+        for length in range(1, _LONGEST + 1)
+        for start in range(len(parts) - length + 1)
+    ]
 
 
 def _parts(workspace: Workspace, query: Query, placement: Placement, weight: float) -> list[Part]:

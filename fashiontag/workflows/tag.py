@@ -22,6 +22,8 @@ from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.index import Entry
+from fashiontag.manifest import FILE_NAME, Manifest
+from fashiontag.workflows.products import UnitJudge
 from fashiontag.workspace.decisions import Standing
 from fashiontag.workspace.embed import (
     DEFAULTS,
@@ -36,14 +38,19 @@ from fashiontag.workspace.receipts import Run, judge_digest
 from fashiontag.workspace.written import About, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.statistics import Statistics
+    from fashiontag.heads.zeroshot import Scores
     from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
+
+
+APPLIED = "probe"
+"""The folder of a workspace with the probe that people let the server learn and apply."""
 
 
 class Sink(Protocol):
@@ -181,13 +188,16 @@ class Judge:
         self.probe = probe
         self.standing = standing
         self._statistics = statistics
-        self._matcher = TitleMatcher(self.space)
-        self._decider = Decider(self.space)
+        self.decider = Decider(self.space)
 
     @cached_property
     def head(self) -> ZeroShot:
         """The zero-shot head."""
         return zero_shot(self.workspace, self.space, self._statistics)
+
+    @cached_property
+    def _matcher(self) -> TitleMatcher:
+        return TitleMatcher(self.space)
 
     def evidence(self, embedded: Embedded) -> Evidence:
         """Gather what the store and the titles say of a window of items."""
@@ -201,19 +211,25 @@ class Judge:
             words=words,
         )
 
+    def score(self, evidence: Evidence, read: Sequence[str]) -> Scores:
+        """Score products; ``read`` are the titles that the model read, "" for none."""
+        scored = self.head.score(evidence)
+        if self.probe is not None:
+            features = self.probe.features.transform(evidence.images, evidence.titles, read)
+            scored = self.probe.overlay(scored, self.head.space, features)
+        return scored
+
     def tag(self, embedded: Embedded, *, scores: bool = False) -> list[Tagged]:
         """Return one row per item of a window, error rows included, in order.
 
         With ``scores`` rows carry the score of every label.
         """
-        evidence = self.evidence(embedded)
-        scored = self.head.score(evidence)
-        if self.probe is not None:
-            features = self.probe.features.transform(
-                evidence.images, evidence.titles, embedded.read
-            )
-            scored = self.probe.overlay(scored, self.head.space, features)
-        found = self._decider.decide(scored)
+        scored = self.score(self.evidence(embedded), embedded.read)
+        return self.decide(embedded, scored, scores=scores)
+
+    def decide(self, embedded: Embedded, scored: Scores, *, scores: bool = False) -> list[Tagged]:
+        """Return the rows of `tag` for items that were scored."""
+        found = self.decider.decide(scored)
         pairs = zip(embedded.errors, found, strict=True)
         tags = [() if error else tags for error, tags in pairs]
         if self.standing is not None:
@@ -227,10 +243,21 @@ class Judge:
                 status="error" if error else "ok",
                 message=error,
                 tags=tags[row],
-                scores=self._decider.all_scores(scored, row) if scores and not error else None,
+                scores=self.decider.all_scores(scored, row) if scores and not error else None,
             )
             for row, (item, error) in enumerate(zip(embedded.items, embedded.errors, strict=True))
         ]
+
+
+def applied_probe(workspace: Workspace) -> Path | None:
+    """Return the probe that was applied in a workspace; None without one of its model."""
+    folder = workspace.path / APPLIED
+    if not (folder / FILE_NAME).is_file():
+        return None
+    from fashiontag.heads.artefact import KIND  # and scikit-learn with it
+
+    made_with = Manifest.load(folder, KIND).fingerprint
+    return folder if made_with == workspace.encoder.fingerprint else None
 
 
 def index_entries(embedded: Embedded, rows: Sequence[Tagged], space: LabelSpace) -> Iterator[Entry]:
@@ -262,7 +289,9 @@ def tag(
     sinks: Sequence[Sink] = (),
     options: EmbedOptions = DEFAULTS,
 ) -> TagSummary:
-    """Tag every item of a catalogue: into files, into the index, and to whoever else listens.
+    """Tag a catalogue: into files, into the index, and to whoever else listens.
+
+    Rows are of what `Catalog.by` says; the index holds photos, tagged each by itself, in any case.
 
     A run that would write what is there already is left out.
 
@@ -305,20 +334,20 @@ def tag(
     judged_by = judge_digest(workspace, space, probe=probe, scores=scores) if table else ""
     space = space if loaded is None else space.with_(loaded.space)
     standing = Standing.of(workspace.store, catalog, space)
-    said = (*catalog.warnings, *standing.notes)
+    judge = Judge(workspace, space, loaded, standing=standing)
+    units = None if catalog.by == "photo" else UnitJudge(judge, catalog)
+    said = (*catalog.warnings, *standing.notes, *(units.standing.notes if units else ()))
     if table is not None:
         kept = Run.of(workspace, table, catalog, judged_by).done()
         if kept is not None:
             facts = {"encoded": 0, "warnings": said, "out": table, "unchanged": True}
             return TagSummary(**kept | facts | {"seconds": time.monotonic() - began})
-    judge = Judge(workspace, space, loaded, standing=standing)
     with ExitStack() as stack:
-        opened = (
-            [] if outputs is None else _open_outputs(stack, outputs, catalog, judge, scores=scores)
-        )
-        summary = _run(judge, catalog, [*opened, *sinks], scores=scores, options=options)
+        opened = _open_outputs(stack, outputs, catalog, judge, units, scores=scores)
+        summary = _run(judge, units, catalog, [*opened, *sinks], scores=scores, options=options)
     refresh_neighbours(workspace)
-    summary = replace(summary, decided=standing.decided, warnings=said)
+    decided = standing.decided + (units.standing.decided if units else 0)
+    summary = replace(summary, decided=decided, warnings=said)
     if outputs is not None:
         summary = replace(summary, out=outputs.table, html=outputs.html)
     if table is not None:
@@ -328,24 +357,40 @@ def tag(
 
 
 def _open_outputs(
-    stack: ExitStack, outputs: Outputs, catalog: Catalog, judge: Judge, *, scores: bool
+    stack: ExitStack,
+    outputs: Outputs | None,
+    catalog: Catalog,
+    judge: Judge,
+    units: UnitJudge | None,
+    *,
+    scores: bool,
 ) -> list[Sink]:
     """Open the files of a run, having made sure that they can be written."""
     from fashiontag.sinks.tables import Cells, open_table
 
+    if outputs is None:
+        return []
+    rows = catalog if units is None else units.catalog
     groups, promised = judge.space.names, judge.probe is not None and judge.probe.promised
     sinks: list[Sink] = []
     before = None
     if outputs.table is not None:
         recording = Written(judge.workspace.path, outputs.table).record(
-            About.of(outputs.table, catalog.root, judge.space),
-            Cells(groups, promised=promised),
-            {item.id for item in catalog.items},
+            About.of(outputs.table, rows.root, judge.space),
+            Cells(groups, promised=promised, units=units is not None),
+            {item.id for item in rows.items},
             overwrite=outputs.overwrite,
         )
         sinks.append(recorder := stack.enter_context(recording))
         before = recorder.before
-    table = open_table(outputs.table, groups, scores=scores, promised=promised, before=before)
+    table = open_table(
+        outputs.table,
+        groups,
+        scores=scores,
+        promised=promised,
+        units=units is not None,
+        before=before,
+    )
     sinks.append(stack.enter_context(table))
     if outputs.html is not None:
         from fashiontag.catalog.images import load_image
@@ -366,6 +411,7 @@ def _open_outputs(
 
 def _run(
     judge: Judge,
+    units: UnitJudge | None,
     catalog: Catalog,
     sinks: Sequence[Sink],
     *,
@@ -379,13 +425,19 @@ def _run(
 
     def entries() -> Iterator[Entry]:
         for embedded in embed(workspace, catalog.items, options):
-            rows = judge.tag(embedded, scores=scores)
+            rows = judge.tag(embedded, scores=scores and units is None)
             counts["encoded"] += embedded.encoded
             counts["chunked"] += embedded.chunked
-            for row, item, title in zip(rows, embedded.items, embedded.read, strict=True):
-                counts[row.status] += 1
+            for item, title in zip(embedded.items, embedded.read, strict=True):
                 counts["titled"] += bool(title)
                 counts["silent"] += bool(item.title.strip()) and not title
+            pairs: Iterable[tuple[Tagged, Item]] = (
+                zip(rows, embedded.items, strict=True)
+                if units is None
+                else ((row, row.photos[0]) for row in units.add(embedded, scores=scores))
+            )
+            for row, item in pairs:
+                counts[row.status] += 1
                 if row.status == "error":
                     reasons[row.message] += 1
                 groups.update({tag.group for tag in row.given})

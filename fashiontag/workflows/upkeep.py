@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashiontag.catalog.items import as_on_disk
 from fashiontag.index import DATABASE, DERIVED, Index, Manifest
 from fashiontag.vectors import Pruned, VectorStore
 from fashiontag.workspace import decisions, indexed_sources
@@ -78,7 +79,7 @@ class Swept(Pruned):
 
 def is_gone(root: str) -> bool:
     """Tell whether a source was a file or folder that isn't there any more."""
-    return Path(root).is_absolute() and not os.path.lexists(root)
+    return Path(root).is_absolute() and not os.path.lexists(as_on_disk(root))
 
 
 def prune(workspace: Path) -> Swept:

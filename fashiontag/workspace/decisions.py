@@ -335,7 +335,12 @@ class Standing:
 
         What a decided label implies holds too, in groups of which nobody decided.
         """
-        decided = self.labels(item)
+        return self.laid(self.labels(item), tags, "both" if item.text else "image")
+
+    def laid(
+        self, decided: ByGroup, tags: tuple[TagScore, ...], fallback: Source
+    ) -> tuple[TagScore, ...]:
+        """Return tags with decisions in their place; ``fallback`` is the source of new ones."""
         if not decided:
             return tags
         tagged = [f"{group}={label}" for group, labels in decided.items() for label in labels]
@@ -346,7 +351,6 @@ class Standing:
             if name not in decided:
                 implied[name].append(label)
         sources = {tag.tag: tag.source for tag in tags}
-        fallback: Source = "both" if item.text else "image"
         out: list[TagScore] = []
         for group in self._space.groups:
             theirs = decided.get(group.name, tuple(implied[group.name]))

@@ -60,7 +60,8 @@ class Run:
         """
         digest = hashlib.blake2b(judged_by.encode(), digest_size=16)
         revisions = [workspace.images.revision(), workspace.texts.revision()]
-        digest.update(f"{revisions} {catalog.root} {catalog.complete}".encode(errors="replace"))
+        of = f"{revisions} {catalog.root} {catalog.complete} {catalog.by}"
+        digest.update(of.encode(errors="replace"))
         items = catalog.items
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
@@ -128,7 +129,10 @@ def judge_digest(
 
 
 def _line(item: Item, known: Known) -> str:
-    return repr((item.id, item.path, item.title, item.text, item.fields, known.hash, known.error))
+    of = (item.product, item.variants)
+    return repr(
+        (item.id, item.path, item.title, item.text, item.fields, *of, known.hash, known.error)
+    )
 
 
 def _file(path: Path) -> str:

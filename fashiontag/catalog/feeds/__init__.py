@@ -72,7 +72,8 @@ def open_dialect(path: str, wanted: str | None, findings: Findings) -> ReadsProd
     if re.match(rb"<!doctype html|<html|<head|<body", start, re.IGNORECASE):
         raise CatalogError(
             f"{path} is a web page{_title(start)}, not a feed: the shop sent an error or a login "
-            "instead; download the feed again, or save product pages as .html."
+            "instead; get the feed again, save product pages as .html, or have a shop's pages read "
+            "by giving the address of one and --format schema-org."
         )
     if start.startswith(b"<"):
         if not google_xml.ANCHORS.search(head.replace(b"\0", b"")) and wanted is None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 SUFFIXES = (".html", ".htm", ".xhtml")
-_MOST_BYTES = 20_000_000
+MOST_BYTES = 20_000_000
+"""Of one page."""
+ADDRESSES = "addresses.json"
+"""Beside crawled pages: where each was, by its file's name."""
 # A string is left alone; comments go, and so does a comma before a closing bracket.
 _SLIPS = re.compile(r'("(?:[^"\\]|\\.)*")|/\*.*?\*/|(?<!:)//[^\n]*|,(?=\s*[}\]])', re.DOTALL)
 _WRAPPED = re.compile(r"^\s*(?://)?\s*<!\[CDATA\[|(?://)?\s*\]\]>\s*$|^\s*<!--|-->\s*$|;\s*$")
@@ -63,6 +66,7 @@ class SchemaOrg:
             raise CatalogError(
                 f"{path} holds no page; files ending in {' '.join(SUFFIXES)} were expected."
             )
+        self._addresses = _crawled(self._top)
 
     def products(self) -> Iterator[Product]:
         """Yield the products of the pages in their order; pages without one are reported."""
@@ -73,17 +77,17 @@ class SchemaOrg:
     def _of(self, page: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         name = page.name if page == self._top else page.relative_to(self._top).as_posix()
         try:
-            if page.stat().st_size > _MOST_BYTES:
-                self.findings.leave_out(f"pages have more than {_MOST_BYTES // 10**6} MB", name)
+            if page.stat().st_size > MOST_BYTES:
+                self.findings.leave_out(f"pages have more than {MOST_BYTES // 10**6} MB", name)
                 return
-            root = _parsed(page.read_bytes())
+            root = parsed(page.read_bytes())
         except OSError as error:
             self.findings.leave_out(f"pages can't be read ({error.strerror})", name)
             return
         except ValueError:
             self.findings.leave_out("pages are empty", name)
             return
-        address = _address(root)
+        address = _address(root) or self._addresses.get(name, "")
         nodes = self._json_ld(root, name) or _microdata(root) or _open_graph(root)
         if not nodes:
             self.findings.leave_out("pages show no product", name)
@@ -141,7 +145,23 @@ class SchemaOrg:
         return Product(key, tuple(dict.fromkeys(variants)), album.photos(key), rows, first)
 
 
-def _parsed(data: bytes) -> HtmlElement:
+def _crawled(folder: Path) -> dict[str, str]:
+    """Return where the pages of a folder were, if a crawl left that there."""
+    try:
+        said = json.loads((folder / ADDRESSES).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def parsed(data: bytes) -> HtmlElement:
+    """Return a page as browsers see it.
+
+    Raises
+    ------
+    ValueError
+        It holds nothing.
+    """
     from lxml import html as pages
 
     try:

@@ -64,7 +64,7 @@
     const unsure = rows.filter(VIEWS.unsure[1]).length;
     for (const [name, n, className] of [
       ["products", rows.length], ["tagged", rows.length - errors],
-      ["unsure", unsure], ["errors", errors, errors ? "bad" : ""],
+      ["without " + (main < 0 ? "doubt" : words(groups[main].name)), unsure], ["errors", errors, errors ? "bad" : ""],
     ]) {
       const cell = make("div", className);
       cell.append(make("dt", "", name), make("dd", "", count(n)));
@@ -182,20 +182,27 @@
     return chip;
   }
 
-  function card(row) {
-    const item = make("li", row.error ? "card error" : "card");
-    const pic = make("div", "pic");
-    const thumb = document.getElementById("t" + row.at);
-    if (thumb) {
+  function pictures(row) {
+    const names = ["t" + row.at, ...Array.from({ length: (row.photos || 1) - 1 }, (_, k) => `t${row.at}-${k + 1}`)];
+    return names.map((name) => document.getElementById(name)).filter(Boolean).map((thumb) => {
       const image = make("img");
       image.alt = "";
       image.decoding = "async";
-      // A picture of 60 pixels fills no card: blurred beyond 2.5 times its size, it shows less.
-      image.onload = () => Object.assign(image.style, {
-        maxWidth: 2.5 * image.naturalWidth + "px", maxHeight: 2.5 * image.naturalHeight + "px",
-      });
       image.src = "data:image/jpeg;base64," + thumb.textContent;
-      pic.append(image);
+      return image;
+    });
+  }
+
+  function card(row) {
+    const item = make("li", row.error ? "card error" : "card");
+    const pic = make("div", "pic");
+    const [thumb, ...others] = pictures(row);
+    if (thumb) {
+      // A picture of 60 pixels fills no card: blurred beyond 2.5 times its size, it shows less.
+      thumb.onload = () => Object.assign(thumb.style, {
+        maxWidth: 2.5 * thumb.naturalWidth + "px", maxHeight: 2.5 * thumb.naturalHeight + "px",
+      });
+      pic.append(thumb);
     } else pic.textContent = row.error ? "can’t be read" : "no picture here";
     const body = make("div", "body");
     const head = make("div");
@@ -205,7 +212,12 @@
     id.title = row.path;
     head.append(title, id);
     body.append(head);
-    if (row.error) body.append(make("p", "reason", row.error));
+    if (others.length) {
+      const strip = make("div", "photos");
+      strip.append(...others);
+      body.append(strip);
+    }
+    if (row.error || row.note) body.append(make("p", "reason", row.error || row.note));
     const list = make("dl", "tags");
     groups.forEach((group, g) => {
       const tags = row.tags.filter((entry) => entry[0] === g);

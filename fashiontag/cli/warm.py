@@ -1,0 +1,103 @@
+"""The process that a search leaves behind: imports done, model loaded, waiting for questions.
+
+Questions come one at a time from `fashiontag.daemon.ask` and are run as the command line would,
+with what it prints sent back. Nothing of a workspace is kept open or locked between them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import marshal
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from fashiontag import cli, daemon, encoders
+from fashiontag.cli import output, search
+
+
+def serve(model: str, *, idle: float = daemon.IDLE) -> None:
+    """Answer until nobody has asked for ``idle`` seconds; return at once if another process does.
+
+    Parameters
+    ----------
+    model : str
+        Loaded before the first answer.
+    idle : float
+    """
+    import fcntl
+
+    place = Path(daemon.address())
+    with place.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        place.unlink(missing_ok=True)  # of one that was killed: nobody else holds the lock
+        with socket.socket(socket.AF_UNIX) as line:
+            line.bind(str(place))
+            line.listen()  # who asks already now waits for what follows
+            place.chmod(0o600)
+            line.settimeout(idle)
+            try:
+                warm(model)
+                _answer_until_idle(line)
+            finally:
+                place.unlink(missing_ok=True)
+
+
+def warm(model: str) -> None:
+    """Import what a search needs, and load what encodes words."""
+    import rich.table  # noqa: F401
+
+    import fashiontag.workflows.search  # noqa: F401
+    from fashiontag.errors import FashiontagError
+
+    with contextlib.suppress(FashiontagError):
+        search.kept(encoders.resolve(model, offline=True)).encode_texts(["dress"])
+
+
+def _answer_until_idle(line: socket.socket) -> None:
+    while True:
+        try:
+            caller, _ = line.accept()
+        except TimeoutError:
+            return
+        with caller, contextlib.suppress(OSError, ValueError, EOFError, TypeError):
+            caller.settimeout(10)
+            with caller.makefile("rb") as asked:
+                question = marshal.loads(asked.read())  # noqa: S302 - only its owner can ask
+            caller.sendall(marshal.dumps(answer(question)))
+
+
+def answer(question: dict[str, Any]) -> dict[str, Any]:
+    """Run a command line in the caller's folder; return its exit status and what it printed."""
+    out, err = io.StringIO(), io.StringIO()
+    before = output.results, output.talk
+    widths = question["terminals"]
+    output.results, output.talk = (
+        output.Console(
+            file=file,
+            force_terminal=bool(width),
+            width=width or None,
+            highlight=False,
+            _environ=question["environment"],
+        )
+        for file, width in zip((out, err), widths, strict=True)
+    )
+    try:
+        os.chdir(question["folder"])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = cli.run(question["arguments"], debug=False)
+    finally:
+        os.chdir("/")  # or the caller's disk could not be unmounted
+        output.results, output.talk = before
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", search.BLAS_THREADS)
+    serve(sys.argv[1])

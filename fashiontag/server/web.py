@@ -1,0 +1,279 @@
+"""The desk over HTTP: routes, their OpenAPI document, and what an error becomes. Extra ``[serve]``.
+
+Routes that wait for the desk run in FastAPI's threads; how many may wait is bounded, so that one
+client's crowd is told to come back and the rest go on.
+"""
+# No `from __future__ import annotations`: FastAPI reads them where local names are gone.
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, File, Form, Query, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from fashiontag import __version__
+from fashiontag.catalog.images import load_image
+from fashiontag.errors import FashiontagError, ImageError, OutputError, StoreError, UsageError
+from fashiontag.server.desk import AmbiguousError, BusyError, Decided, Desk, NotFoundError
+from fashiontag.server.guard import Guard
+from fashiontag.sinks.pages import thumbnail
+from fashiontag.sinks.tables import nested_row
+from fashiontag.workflows import search
+
+WAITING = 128
+"""Requests that may wait for the desk; more are answered 503 at once."""
+
+PICTURES = 16
+"""Pictures of one request."""
+
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (NotFoundError, 404),
+    (AmbiguousError, 409),
+    (BusyError, 503),
+    (UsageError, 400),
+    (ImageError, 400),
+    (StoreError, 503),
+    (OutputError, 503),
+    (FashiontagError, 409),
+)
+_PAGES = {"/": "review.html", "/search": "search.html", "/stats": "stats.html"}
+_TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html"}
+
+Text = Annotated[str, Field(max_length=2_000)]
+Source = Annotated[str | None, Query(max_length=4_000, description="Where ids repeat: which.")]
+Where = Annotated[str, Query(max_length=4_000, description="A filter, as `search --where` has it.")]
+ItemId = Annotated[str, Field(min_length=1, max_length=4_000)]
+
+
+class DecisionBody(BaseModel):
+    """Labels that hold for one product in one group; none for "none of these"."""
+
+    id: ItemId
+    group: Text
+    labels: Annotated[list[Text], Field(max_length=100)]
+    source: ItemId | None = None
+    by: Text | None = None
+
+
+class LearnBody(BaseModel):
+    """Whether what is learned is applied, or only shown."""
+
+    apply: bool = False
+
+
+class Json(Response):
+    """JSON in ASCII: a file name that is no Unicode text would fit in no other."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """Return strict JSON, null for what is no number."""
+        return json.dumps(_plain(content), separators=(",", ":")).encode()
+
+
+def create_app(desk: Desk, token: str | None = None) -> Guard:
+    """Return the application: `Guard` before FastAPI."""
+    app = FastAPI(
+        title="fashiontag",
+        version=__version__,
+        description="Tags of fashion products: tag, search, review, teach.",
+        docs_url=None,  # its pages load scripts from elsewhere
+        redoc_url=None,
+        default_response_class=Json,
+    )
+    _errors(app)
+    _pages(app, desk)
+    _products(app, desk)
+    _decisions(app, desk)
+    return Guard(app, token)
+
+
+class _Turns:
+    """Bounds how many requests wait for the desk."""
+
+    def __init__(self) -> None:
+        self._free = threading.BoundedSemaphore(WAITING)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        if not self._free.acquire(blocking=False):
+            raise BusyError("Too much is asked at this moment; try again in a second.")
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(FashiontagError)
+    def expected(_: Request, error: Exception) -> Json:
+        status = next(status for kind, status in _STATUS if isinstance(error, kind))
+        return Json({"error": str(error)}, status)
+
+    @app.exception_handler(HTTPException)
+    def refused(_: Request, error: HTTPException) -> Json:
+        return Json({"error": error.detail}, error.status_code, headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    def unreadable(_: Request, error: RequestValidationError) -> Json:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return Json({"error": f"{where}: {first['msg']}."}, 422)
+
+
+def _pages(app: FastAPI, desk: Desk) -> None:
+    files = resources.files("fashiontag.server") / "pages"
+
+    def page(name: str) -> Callable[[], Response]:
+        def answer() -> Response:
+            kind = _TYPES[name.rpartition(".")[2]]
+            return Response((files / name).read_text("utf-8"), media_type=kind)
+
+        return answer
+
+    for path, name in _PAGES.items():
+        app.add_api_route(path, page(name), include_in_schema=False)
+    for name in ("style.css", "common.js", "review.js", "search.js", "stats.js"):
+        app.add_api_route(f"/assets/{name}", page(name), include_in_schema=False)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        """Say that there is none."""
+        return Response(status_code=204)
+
+    @app.get("/photo/{number}", include_in_schema=False)
+    def photo(number: Annotated[int, Field(ge=0, lt=2**63)]) -> Response:
+        """Return a product's photo, small."""
+        try:
+            image = load_image(desk.path_of(number).read_bytes(), at_least=240)
+        except OSError as error:
+            raise HTTPException(404, "The photo can't be read any more.") from error
+        cached = {"cache-control": "private, max-age=600"}
+        return Response(thumbnail(image), media_type="image/jpeg", headers=cached)
+
+
+def _products(app: FastAPI, desk: Desk) -> None:
+    turns = _Turns()
+
+    @app.get("/healthz")
+    def healthz() -> Any:  # noqa: ANN401
+        """Say that the server lives."""
+        return Json({"status": "ok", "version": __version__})
+
+    @app.get("/v1/items")
+    def items(
+        where: Where = "",
+        sort: Literal["gain", "unsure", "conflict", "catalogue"] = "gain",
+        show: Literal["all", "open", "decided"] = "all",
+        limit: Annotated[int, Query(ge=1, le=200)] = 24,
+        after: Annotated[str, Query(max_length=100, description="The cursor of a page.")] = "",
+    ) -> Any:  # noqa: ANN401
+        """List products with their tags, a page at a time."""
+        with turns.one():
+            return Json(desk.page(where=where, sort=sort, show=show, limit=limit, after=after))
+
+    @app.get("/v1/items/{id:path}")
+    def item(id: str, source: Source = None) -> Any:  # noqa: A002, ANN401
+        """Show one product."""
+        with turns.one():
+            return Json(desk.item(id, source))
+
+    @app.get("/v1/labels")
+    def labels() -> Any:  # noqa: ANN401
+        """List the groups and labels that can be chosen."""
+        return Json(desk.labels())
+
+    @app.get("/v1/stats")
+    def stats() -> Any:  # noqa: ANN401
+        """Count labels by group, and how far people are."""
+        with turns.one():
+            return Json(desk.stats())
+
+    @app.post("/v1/tag")
+    def tag(
+        image: Annotated[list[UploadFile], File(min_length=1, max_length=PICTURES)],
+        title: Annotated[str, Form(max_length=10_000)] = "",
+    ) -> Any:  # noqa: ANN401
+        """Tag pictures that aren't in the catalogue; one row each, as in ``tags.jsonl``."""
+        sent = [(one.filename or str(place), one.file.read()) for place, one in enumerate(image)]
+        with turns.one():
+            rows, judge = desk.tag(sent, title), desk.judge
+        promised = judge.probe is not None and judge.probe.promised
+        return Json([nested_row(row, judge.space.names, promised=promised) for row in rows])
+
+    def answer(query: search.Query, where: str, k: int) -> Json:
+        with turns.one():
+            result = desk.search(query, where=where, k=k)
+            numbers = desk.numbers_of(result)
+        hits = [_plain(hit) for hit in result.hits]
+        named = [hit | {"number": n} for hit, n in zip(hits, numbers, strict=True)]
+        return Json({"query": result.query, "hits": named, "note": result.note})
+
+    @app.get("/v1/search")
+    def search_words(
+        q: Annotated[str, Query(max_length=2_000)] = "",
+        where: Where = "",
+        k: Annotated[int, Query(ge=1, le=200)] = 24,
+        minus: Annotated[str, Query(max_length=2_000)] = "",
+        like: Annotated[str, Query(max_length=4_000, description="A product's id.")] = "",
+        source: Source = None,
+    ) -> Any:  # noqa: ANN401
+        """Search by words, by what a product looks like, or by both."""
+        image = desk.like(like, source) if like else None
+        return answer(search.Query(q, image, minus), where, k)
+
+    @app.post("/v1/search")
+    def search_picture(
+        image: Annotated[UploadFile, File()],
+        q: Annotated[str, Form(max_length=2_000)] = "",
+        where: Annotated[str, Form(max_length=4_000)] = "",
+        k: Annotated[int, Form(ge=1, le=200)] = 24,
+        minus: Annotated[str, Form(max_length=2_000)] = "",
+    ) -> Any:  # noqa: ANN401
+        """Search by a picture, with words or without."""
+        return answer(search.Query(q, image.file.read(), minus), where, k)
+
+
+def _decisions(app: FastAPI, desk: Desk) -> None:
+    @app.post("/v1/decisions")
+    def decide(
+        body: DecisionBody | Annotated[list[DecisionBody], Field(min_length=1, max_length=1_000)],
+    ) -> Any:  # noqa: ANN401
+        """Record what a person decides, one product's group or many as one act."""
+        several = body if isinstance(body, list) else [body]
+        wanted = [Decided(one.id, one.group, tuple(one.labels), one.source) for one in several]
+        return Json({"decided": desk.decide(wanted, several[0].by)})
+
+    @app.delete("/v1/decisions/last")
+    def undo() -> Any:  # noqa: ANN401
+        """Take the last act back; an empty list says that there was none."""
+        return Json({"undone": desk.undo()})
+
+    @app.post("/v1/learn")
+    def learn(body: LearnBody | None = None, apply: bool | None = None) -> Any:  # noqa: ANN401
+        """Learn from all decisions and show what would change; ``apply`` lets it."""
+        wanted = apply if apply is not None else body is not None and body.apply
+        return Json(desk.learn(apply=wanted))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return strict JSON's form of a result: null for what is undefined or infinite."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, float):
+        return round(value, 5) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,469 @@
+"""`fashiontag serve`: routes, decisions, learning, and what must not get through."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from fakes import ColorEncoder, color_picture
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="needs the extra [serve]")
+pytest.importorskip("multipart", reason="needs the extra [serve]")
+
+from fashiontag.catalog import read_catalog
+from fashiontag.labels import parse_labels
+from fashiontag.server import guard
+from fashiontag.server.desk import AmbiguousError, BusyError, Desk
+from fashiontag.workflows.tag import applied_probe, tag
+from fashiontag.workspace import Workspace
+from fashiontag.workspace.decisions import Choice, Decisions
+
+starlette = pytest.importorskip("starlette.testclient", reason="needs httpx")
+
+SPACE = parse_labels(
+    {
+        "groups": {
+            "colour": {"templates": ["{label}"], "labels": ["red", "green", "blue", "yellow"]},
+            "mood": {"exclusive": False, "templates": ["{label}"], "labels": ["warm", "cold"]},
+        }
+    },
+    "test",
+    "test.toml",
+)
+
+
+def build(folder, sources=("shop",)):
+    for source in sources:
+        for color in ("red", "green", "blue", "yellow"):
+            for shade in range(3):
+                name = folder / source / f"{color} {shade}.png"
+                size = (16, 16 + shade)
+                color_picture(name, color, size)
+    with Workspace.open(folder / "ws", ColorEncoder()) as workspace:
+        for source in sources:
+            tag(workspace, read_catalog(str(folder / source)), SPACE)
+    return folder
+
+
+NAMES = st.sampled_from(
+    ["q", "where", "k", "minus", "like", "source", "sort", "show", "limit", "after", "id", "group",
+     "labels", "by"]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def shop(built, tmp_path):
+    """A workspace to work on; its pictures are everybody's."""
+    shutil.copytree(built / "ws", tmp_path / "ws")
+    return tmp_path
+
+
+@pytest.fixture
+def desk(shop):
+    with Desk(shop / "ws", ColorEncoder(), SPACE) as desk:
+        yield desk
+
+
+@pytest.fixture
+def client(desk):
+    from fashiontag.server.web import create_app
+
+    with starlette.TestClient(create_app(desk), base_url="http://127.0.0.1:8765") as client:
+        yield client
+
+
+def decide(client, item, group, *labels, **more):
+    body = {"id": item, "group": group, "labels": list(labels), **more}
+    return client.post("/v1/decisions", json=body)
+
+
+def picture(color="red", size=(16, 16)):
+    out = io.BytesIO()
+    Image.new("RGB", size, color).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_the_routes_that_the_design_names_answer(client):
+    assert client.get("/healthz").json()["status"] == "ok"
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/healthz", "/v1/tag", "/v1/search", "/v1/items", "/v1/items/{id}", "/v1/decisions",
+            "/v1/decisions/last", "/v1/learn", "/v1/stats"} <= set(paths)  # fmt: skip
+    (row,) = client.post("/v1/tag", files={"image": ("x.png", picture())}).json()
+    assert (row["id"], row["status"]) == ("x.png", "ok")
+    assert {"group", "label", "score", "source", "method", "decision"} == set(row["tags"][0])
+    found = client.get("/v1/search", params={"q": "red", "k": 2}).json()
+    assert found["hits"][0]["id"].startswith("red")
+    assert (
+        client.get(f"/photo/{found['hits'][0]['number']}").headers["content-type"] == "image/jpeg"
+    )
+    by_picture = client.post("/v1/search", files={"image": picture("blue")}).json()
+    assert by_picture["hits"][0]["id"].startswith("blue")
+    like = client.get("/v1/search", params={"like": "green 0.png"}).json()
+    assert like["hits"][0]["id"].startswith("green")
+    stats = client.get("/v1/stats").json()
+    assert (stats["items"], stats["reviewed"]) == (12, 0)
+    for page in ("/", "/search", "/stats", "/assets/common.js", "/assets/style.css"):
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert "http://" not in answer.text
+        assert "https://" not in answer.text
+
+
+@pytest.mark.parametrize("sort", ["gain", "unsure", "conflict", "catalogue"])
+def test_pages_together_are_the_catalogue_each_product_once(client, desk, sort):
+    desk.settle()
+    found, after = [], ""
+    while True:
+        page = client.get("/v1/items", params={"limit": 5, "sort": sort, "after": after}).json()
+        assert page["sorted"]
+        found += [item["id"] for item in page["items"]]
+        # deciding meanwhile neither repeats nor drops a product
+        decide(client, found[-1], "mood")
+        after = page["after"]
+        if not after:
+            break
+    assert len(found) == len(set(found)) == 12
+
+
+def test_pages_are_filtered(client):
+    decide(client, "red 0.png", "colour", "red")
+
+    def ids(**given):
+        return {i["id"] for i in client.get("/v1/items", params=given).json()["items"]}
+
+    assert ids(show="decided") == {"red 0.png"}
+    assert len(ids(show="open")) == 11
+    assert ids(where="colour = blue") == {f"blue {n}.png" for n in range(3)}
+    wrong = client.get("/v1/items", params={"where": "colour ="})
+    assert (wrong.status_code, wrong.json()["error"][:7]) == (400, "--where")
+    for cursor in ("x", "1:x", "nan:1", "inf:99999999999999999999", ":"):
+        answer = client.get("/v1/items", params={"after": cursor})
+        assert answer.status_code in {200, 400}
+
+
+def test_a_decision_is_shown_at_once_and_undone_to_the_beginning(client, shop, built):
+    before = client.get("/v1/items", params={"sort": "catalogue"}).json()
+    assert decide(client, "red 0.png", "Colour", "BLUE", by="ann").status_code == 200
+    several = [{"id": f"blue {n}.png", "group": "mood", "labels": ["cold"]} for n in range(3)]
+    assert len(client.post("/v1/decisions", json=several).json()["decided"]) == 3
+    card = client.get("/v1/items/red 0.png").json()
+    assert card["decided"] == {"colour": ["blue"]}
+    assert [t["method"] for t in card["tags"] if t["group"] == "colour"] == ["person"]
+    with Decisions.open(shop / "ws") as decisions:
+        first = decisions.events()[0]
+        assert (first.by, first.via, first.labels) == ("ann", "serve", ("blue",))
+        # somebody else decides by another way, and the server follows
+        root = str(built / "shop")
+        decisions.record([Choice(root, "green 1.png", "colour", ())], by="bob")
+    assert client.get("/v1/items/green 1.png").json()["decided"] == {"colour": []}
+    assert client.get("/v1/stats").json()["reviewed"] == 5
+    while client.delete("/v1/decisions/last").json()["undone"]:
+        pass
+    assert client.get("/v1/items", params={"sort": "catalogue"}).json() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"id": "nobody.png", "group": "colour", "labels": []}, 404),
+        ({"id": "red 0.png", "group": "size", "labels": []}, 400),
+        ({"id": "red 0.png", "group": "colour", "labels": ["mauve"]}, 400),
+        ({"id": "red 0.png", "group": "colour", "labels": ["red", "blue"]}, 400),
+        ({"id": "red 0.png", "group": "colour", "labels": "red"}, 422),
+        ({"id": "../../etc/passwd", "group": "colour", "labels": []}, 404),
+        ({"id": "\ud800", "group": "colour", "labels": []}, 422),
+        ({"id": "red 0.png", "group": "\ud800", "labels": []}, 422),
+        ({}, 422),
+        ([], 422),
+        (7, 422),
+    ],
+)
+def test_a_wrong_decision_is_one_sentence_and_decides_nothing(client, desk, body, status):
+    given = json.dumps(body).encode()
+    answer = client.post(
+        "/v1/decisions", content=given, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"].endswith(".")
+    good = {"id": "red 0.png", "group": "colour", "labels": ["red"]}
+    if isinstance(body, dict) and status != 422:  # all or nothing
+        assert client.post("/v1/decisions", json=[good, {**body, "id": "x"}]).status_code == 404
+    assert desk.decisions.revision() == 0
+
+
+def test_ids_that_repeat_need_their_source(tmp_path):
+    from fashiontag.server.web import create_app
+
+    build(tmp_path, ("one", "two"))
+    with (
+        Desk(tmp_path / "ws", ColorEncoder(), SPACE) as desk,
+        starlette.TestClient(create_app(desk), base_url="http://localhost") as client,
+    ):
+        assert client.get("/v1/items/red 0.png").status_code == 409
+        assert decide(client, "red 0.png", "colour", "red").status_code == 409
+        source = str(tmp_path / "two")
+        card = client.get("/v1/items/red 0.png", params={"source": source}).json()
+        assert card["source"] == source
+        assert decide(client, "red 0.png", "colour", "blue", source=source).status_code == 200
+        other = client.get("/v1/items/red 0.png", params={"source": str(tmp_path / "one")})
+        assert other.json()["decided"] == {}
+        with pytest.raises(AmbiguousError):
+            desk.item("red 0.png")
+
+
+def test_learning_shows_first_applies_when_asked_and_changes_no_decision(client, desk, shop):
+    assert client.post("/v1/learn").status_code == 409  # nobody decided anything
+    for color, other in (("red", "yellow"), ("yellow", "red"), ("blue", "green")):
+        decide(client, f"{color} 0.png", "colour", other)
+        decide(client, f"{color} 1.png", "colour", other)
+    before = desk.decisions.current()
+    shown = client.post("/v1/learn").json()
+    assert (shown["decisions"], shown["applied"]) == (6, False)
+    assert not (shop / "ws" / "probe").exists()
+    applied = client.post("/v1/learn?apply=true").json()
+    assert applied["applied"]
+    assert applied["examples"] == shown["examples"]
+    desk.settle()
+    assert client.get("/v1/stats").json()["probe"] == {"products": 6}
+    assert client.get("/v1/stats").json()["trouble"] == ""
+    assert desk.decisions.current() == before
+    assert client.get("/v1/items/red 0.png").json()["decided"] == {"colour": ["yellow"]}
+    # what is searched follows
+    ids = client.get("/v1/items", params={"where": "colour = yellow"}).json()["items"]
+    assert "red 0.png" in {item["id"] for item in ids}
+    with Workspace.open(shop / "ws", ColorEncoder()) as workspace:
+        assert applied_probe(workspace) == shop / "ws" / "probe"
+    with Workspace.open(shop / "ws", ColorEncoder(fingerprint="other")) as workspace:
+        assert applied_probe(workspace) is None
+
+
+def test_two_who_learn_at_once_don_t_wait_for_each_other(desk):
+    desk._learning.acquire()
+    with pytest.raises(BusyError):
+        desk.learn()
+    desk._learning.release()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 403),
+        ({"host": "127.0.0.1.evil.example:8765"}, 403),
+        ({"host": ""}, 403),
+        ({"host": "localhost:8765"}, 200),
+        ({"host": "[::1]:8765"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:9999"}, 403),
+        ({"origin": "http://127.0.0.1:8765"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),
+    ],
+)
+def test_pages_of_others_can_t_use_it(client, headers, status):
+    assert client.get("/v1/stats", headers=headers).status_code == status
+    assert client.delete("/v1/decisions/last", headers=headers).status_code == status
+
+
+def test_where_others_can_reach_it_every_request_needs_the_token(desk):
+    from fashiontag.server.web import create_app
+
+    app = create_app(desk, token="secret")
+    with starlette.TestClient(
+        app, base_url="http://shop.example", follow_redirects=False
+    ) as client:
+        for path in ("/", "/healthz", "/v1/stats", "/assets/common.js", "/?token=wrong"):
+            assert client.get(path).status_code == 401
+        bearer = {"authorization": "Bearer secret"}
+        assert client.get("/v1/stats", headers=bearer).status_code == 200
+        assert client.get("/v1/stats", headers={"authorization": "Bearer s"}).status_code == 401
+        opened = client.get("/?token=secret")
+        assert (opened.status_code, opened.headers["location"]) == (303, "/")
+        assert "HttpOnly; SameSite=Strict" in opened.headers["set-cookie"]
+        client.cookies.set(guard.COOKIE, "secret")
+        assert client.get("/v1/stats").status_code == 200
+    assert guard.is_loopback("127.0.0.1")
+    assert not guard.is_loopback("0.0.0.0")
+
+
+def test_what_is_sent_is_bounded(client, monkeypatch):
+    monkeypatch.setattr(guard, "MOST_BYTES", 50_000)
+    files = {"image": ("x.png", b"x" * 60_000)}
+    assert client.post("/v1/tag", files=files).status_code == 413
+
+    def chunks():
+        for _ in range(60):
+            yield b"x" * 1_000
+
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/decisions", content=chunks(), headers=headers).status_code == 413
+    many = [("image", (f"{n}.png", picture())) for n in range(17)]
+    assert client.post("/v1/tag", files=many).status_code == 422
+    bomb = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (60_000).to_bytes(4, "big") * 2 + bytes(9)
+    (row,) = client.post("/v1/tag", files={"image": bomb}).json()
+    assert row["status"] == "error"
+    assert client.post("/v1/search", files={"image": bomb}).status_code == 400
+    assert client.get("/v1/search").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/items/../../../etc/passwd", "/v1/items/%2e%2e%2fetc%2fpasswd", "/v1/items/%00",
+        "/v1/items//etc/passwd", "/photo/-1", "/photo/x", "/photo/99999999999999999999999",
+        "/photo/424242", "/assets/../desk.py", "/assets/%2e%2e%2fdesk.py", "/v1/items/%ff%fe",
+        "/v1/items?limit=0", "/v1/items?sort=x", "/v1/search?q=a&k=-1", "/nowhere",
+        "/v1/items?where=" + "(" * 3_000, "/v1/search?q=" + "a" * 3_000,
+    ],
+)  # fmt: skip
+def test_nothing_escapes_and_nothing_breaks(client, path):
+    answer = client.get(path)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert "root:" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+WORDS = st.text(max_size=12) | st.sampled_from(["color = red", "../..", "\x00", "-1", "NaN", "1e9"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_comes_no_answer_is_an_error_of_the_server(client, data):
+    for path in ("/v1/items", "/v1/search", f"/v1/items/{quote(data.draw(WORDS), safe='')}"):
+        params = data.draw(st.dictionaries(NAMES, WORDS, max_size=4))
+        assert client.get(path, params=params).status_code < 500
+    body = json.dumps(data.draw(VALUES)).encode()
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/decisions", content=body, headers=headers).status_code < 500
+    form = {"title": data.draw(WORDS)}
+    sent = client.post("/v1/tag", files={"image": data.draw(st.binary(max_size=9))}, data=form)
+    assert sent.status_code < 500
+
+
+def test_titles_and_ids_stay_text(tmp_path):
+    """They travel as JSON with a type of its own, and scripts set them as text only."""
+    from importlib import resources
+
+    pages = resources.files("fashiontag.server") / "pages"
+    for script in ("common.js", "review.js", "search.js", "stats.js"):
+        text = (pages / script).read_text("utf-8")
+        for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+            assert way not in text
+
+
+def test_many_at_once(client, desk):
+    answers = []
+
+    def work(n):
+        answers.append(decide(client, f"red {n % 3}.png", "colour", ("red", "blue")[n % 2]))
+        answers.append(client.get("/v1/items"))
+        answers.append(client.post("/v1/tag", files={"image": picture()}))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} == {200}
+    current = {key[1]: event.labels for key, event in desk.decisions.current().items()}
+    for name, labels in current.items():
+        assert client.get(f"/v1/items/{name}").json()["decided"]["colour"] == list(labels)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from fakes import ColorEncoder
+from test_server import SPACE
+from fashiontag.server.desk import Decided, Desk
+desk = Desk(Path(sys.argv[1]), ColorEncoder(), SPACE)
+for n in range(10_000):
+    colour = ("red", "green", "blue")[(n + n // 3 + int(sys.argv[2])) % 3]
+    events = desk.decide([Decided(f"red {n % 3}.png", "colour", (colour,))])
+    if events:
+        print(events[-1].number, colour, flush=True)
+"""
+
+
+def _storm(shop, kills):
+    tests = Path(__file__).parent
+    known = {}
+    for kill in range(kills):
+        run = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(shop / "ws"), str(kill)], stdout=subprocess.PIPE,
+            text=True, env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+        )  # fmt: skip
+        for _ in range(3 + kill % 5):
+            number, colour = run.stdout.readline().split()
+            known[int(number)] = colour
+        run.send_signal(signal.SIGKILL)
+        for line in run.stdout.read().splitlines():  # acknowledged before it died
+            if len(parts := line.split()) == 2:
+                known[int(parts[0])] = parts[1]
+        run.wait()
+        run.stdout.close()
+    with Decisions.open(shop / "ws") as decisions:
+        kept = {event.number: event.labels for event in decisions.events()}
+        assert {number: kept[number] for number in known} == {n: (c,) for n, c in known.items()}
+        while decisions.undo():
+            pass
+        assert decisions.current() == {}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_what_was_acknowledged_outlives_a_kill(shop):
+    _storm(shop, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_what_was_acknowledged_outlives_a_hundred_kills(shop):
+    _storm(shop, 100)
+
+
+def test_the_desk_needs_no_extra():
+    code = (
+        "import sys; import fashiontag.server.desk, fashiontag.server.guard;"
+        "print([m for m in ('fastapi', 'starlette', 'uvicorn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_plain_install_is_told_which_extra(monkeypatch, capsys):
+    from fashiontag.cli import run
+
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert run(["serve"], debug=False) == 2
+    assert "pip install 'fashiontag[serve]'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_one_sentence():
+    from fashiontag.cli.serve import _listening
+    from fashiontag.errors import OutputError
+
+    with _listening("127.0.0.1", 0) as line:
+        line.listen()
+        port = line.getsockname()[1]
+        with pytest.raises(OutputError, match=f"Port {port} of 127.0.0.1 .* --port"):
+            _listening("127.0.0.1", port)

@@ -1,0 +1,161 @@
+"""`fashiontag serve` as a person uses it: keys in a real browser, which asks nobody else."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra [serve]")
+pytest.importorskip("uvicorn", reason="needs the extra [serve]")
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+CATALOG = Path(__file__).parents[1] / "examples/catalog"
+PICTURES = os.environ.get("FASHIONTAG_SCREENSHOTS")
+"""A folder for the pictures of docs/review.md; none are made without it."""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+
+def run(folder, *arguments):
+    command = [sys.executable, "-m", "fashiontag", *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("review")
+    run(folder, "tag", str(CATALOG), "--titles", str(CATALOG / "titles.csv"), "-q")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "fashiontag", "serve", "--port", str(port)]
+    with subprocess.Popen(command, cwd=folder) as server:
+        try:
+            for _ in range(600):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz").close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def page(address):
+    """The review page, and a record of every address that was asked."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1180, "height": 820})
+        asked, wrong = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.goto(f"{address}/")
+        page.wait_for_selector(".card.at")
+        yield page
+        browser.close()
+    assert asked
+    assert [url for url in asked if not url.startswith((address, "blob:", "data:"))] == []
+    assert wrong == []
+
+
+def shoot(page, name):
+    if PICTURES:
+        page.wait_for_timeout(600)
+        page.screenshot(path=f"{PICTURES}/{name}.png")
+
+
+def progress(page, sentence):
+    sync_api.expect(page.locator("#progress")).to_contain_text(re.compile(f"^{sentence}"))
+
+
+def settle(page):
+    """Wait until every decision was acknowledged."""
+    page.evaluate("sending")
+
+
+def test_accept_change_and_undo_by_keys(page):
+    progress(page, "0 of 35")
+    shoot(page, "review")
+    page.keyboard.press("a")
+    page.keyboard.press("a")
+    progress(page, "2 of 35")
+    page.keyboard.press("c")
+    page.wait_for_selector("#picker[open]")
+    page.keyboard.type("skirt")
+    shoot(page, "change")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator("#picker")).to_be_hidden()
+    assert "skirt" in page.locator(".card.at li.person").inner_text()
+    progress(page, "3 of 35")
+    for left in ("2 of 35", "1 of 35", "0 of 35"):
+        page.keyboard.press("z")
+        progress(page, left)
+    assert page.locator("li.person").count() == 0
+
+
+@pytest.mark.slow
+def test_a_walk_through_learn_apply_and_undo(page, address):
+    progress(page, "0 of 35")
+    page.select_option("#sort", "catalogue")
+    sync_api.expect(page.locator(".card .id").first).to_have_text("SKU-10432.jpg")
+    page.select_option("#group", "style")
+    for place in range(12):
+        page.keyboard.press("c")
+        page.keyboard.type("classic" if place % 3 else "sporty")
+        page.keyboard.press("Enter")
+        sync_api.expect(page.locator("#picker")).to_be_hidden()
+        page.keyboard.press("ArrowRight")
+    progress(page, "12 of 35")
+    settle(page)
+    page.keyboard.press("l")
+    page.wait_for_selector("#lesson[open]")
+    shoot(page, "learn")
+    page.click("#apply")
+    sync_api.expect(page.locator("#lesson")).to_be_hidden(timeout=60_000)
+    page.goto(f"{address}/stats")
+    page.wait_for_selector("#groups section")
+    assert "learned from" in page.inner_text("#figures")
+    shoot(page, "stats")
+    page.goto(f"{address}/search")
+    page.fill("#q", "red dress")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".hit")
+    page.click(".hit button >> text=but in red >> nth=0")
+    page.wait_for_selector("#like:not([hidden])")
+    page.wait_for_timeout(500)
+    shoot(page, "search")
+    page.goto(f"{address}/")
+    progress(page, "12 of 35")
+    page.wait_for_selector(".card.at")
+    page.set_viewport_size({"width": 390, "height": 780})
+    shoot(page, "narrow")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for _ in range(12):
+        page.keyboard.press("z")
+        settle(page)
+    progress(page, "0 of 35")
+
+
+@pytest.mark.slow
+def test_every_control_has_a_name_and_the_keyboard_alone_will_do(page, address):
+    for path in ("/", "/search", "/stats"):
+        page.goto(address + path)
+        page.wait_for_load_state("networkidle")
+        unnamed = page.evaluate(
+            "[...document.querySelectorAll('button, input, select, img, progress')].filter(e =>"
+            " e.tagName === 'IMG' ? !e.alt : !(e.labels?.[0]?.textContent.trim() ||"
+            " e.textContent.trim() || e.getAttribute('aria-label') ||"
+            " e.getAttribute('aria-labelledby'))).map(e => e.outerHTML)"
+        )
+        assert unnamed == []
