@@ -14,6 +14,7 @@ import re
 from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -341,11 +342,14 @@ class _LabelColumns:
                     elif not self._only or self._group_of(group) in self._only:
                         yield self._group_of(group), label, True
             elif column.label is None:
-                known = self._known.get(column.group, {})
-                for label in _parts(cell, lambda part, known=known: fold(part) in known):
+                known = partial(self._knows, column.group)
+                for label in _parts(cell, known):
                     yield column.group, label, True
             elif fold(cell) in _YES | _NO:
                 yield column.group, column.label, fold(cell) in _YES
+
+    def _knows(self, group: str, label: str) -> bool:
+        return fold(label) in self._known.get(group, {})
 
     def complaints(self) -> list[str]:
         """Say what was read and could not be used."""
