@@ -32,7 +32,7 @@ from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
 from fashiontag.names import NONE, as_path, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -342,11 +342,14 @@ class _LabelColumns:
                     elif not self._only or self._group_of(group) in self._only:
                         yield self._group_of(group), label, True
             elif column.label is None:
-                known = self._known.get(column.group, {})
-                for label in _parts(cell, partial(_is_in, known)):
+                known = partial(self._knows, column.group)
+                for label in _parts(cell, known):
                     yield column.group, label, True
             elif fold(cell) in _YES | _NO:
                 yield column.group, column.label, fold(cell) in _YES
+
+    def _knows(self, group: str, label: str) -> bool:
+        return fold(label) in self._known.get(group, {})
 
     def complaints(self) -> list[str]:
         """Say what was read and could not be used."""
@@ -397,10 +400,6 @@ def _looks_like_labels(values: Counter[str]) -> bool:
     rows = values.total()
     names = rows >= _ENOUGH and len(values) * 10 > rows * 9
     return numbers * 10 < len(values) * 9 and texts * 10 <= len(values) and not names
-
-
-def _is_in(known: Container[str], label: str) -> bool:
-    return fold(label) in known
 
 
 def _space(
