@@ -11,12 +11,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from fashiontag.names import fold
+from fashiontag.taxonomy import CATEGORY, NONE, entries
 from fashiontag.words import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fashiontag.labels import Group, Label, LabelSpace
+    from fashiontag.taxonomy import Taxonomy
 
 SHOWN = 5
 
@@ -78,6 +80,55 @@ def unsaid(space: LabelSpace, *, latin_only: bool = True) -> tuple[str, ...]:
             f"read (it knows English): {_few(foreign)}; {way}, or name a multilingual --model."
         )
     return tuple(found)
+
+
+def taxonomy_remarks(space: LabelSpace, taxonomy: Taxonomy) -> tuple[str, ...]:
+    """Return what a label file names that a taxonomy hasn't, and which labels name nothing there.
+
+    Of Shopify's: categories, attributes, values of attributes, attributes that no category of the
+    file may have, and Google's id of a category. Of Google's own file: ids.
+    """
+    unsaid_, found = [], []
+    categories = []
+    for group in space.groups:
+        if group.shopify.startswith(NONE):
+            continue
+        attributes = entries(group.shopify)
+        for label in group.labels:
+            tag = f"{group.name}={label.name}"
+            if not label.shopify:
+                unsaid_.append(tag)
+            for name in entries(label.shopify) if taxonomy.categories else ():
+                if attributes != (CATEGORY,):
+                    if not taxonomy.attributes_of(name, attributes):
+                        found.append(f"{tag}: no value {name!r} of {group.shopify}")
+                elif category := taxonomy.categories.get(name):
+                    categories.append(category)
+                    if category.google and label.google not in ("", category.google):
+                        found.append(f"{tag}: Google's id of {name} is {category.google}")
+                else:
+                    found.append(f"{tag}: no category {name!r}")
+            strange = [n for n in entries(label.google) if n not in taxonomy.google]
+            found += [f"{tag}: no id {name!r} of Google's" for name in strange if taxonomy.google]
+    allowed = frozenset[str]().union(*(category.attributes for category in categories))
+    for group in space.groups if taxonomy.categories else ():
+        for name in entries(group.shopify):
+            if name != CATEGORY and name not in taxonomy.values:
+                found.append(f"{group.name}: no attribute {name!r}")
+            elif name != CATEGORY and categories and name not in allowed:
+                found.append(f"{group.name}: no category of the file may have {name!r}")
+    remarks_ = []
+    if found:
+        remarks_.append(
+            f"{space.name}: {len(found)} entries are not in the taxonomy {taxonomy.version}: "
+            f"{_few(found)}; mend them, or give the taxonomy that they are of."
+        )
+    if unsaid_:
+        remarks_.append(
+            f"{space.name}: {_counted(unsaid_, 'label')} without an entry in the taxonomy: "
+            f'{_few(unsaid_)}; write shopify = "…", or "none: WHY".'
+        )
+    return tuple(remarks_)
 
 
 def _says_something(text: str) -> bool:

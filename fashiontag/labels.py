@@ -89,6 +89,9 @@ class Label:
         False: only a title can tell it, pictures never vote.
     parent : str
         The label of the same group that this one is a kind of; "" for none.
+    shopify, google : str
+        What it is in those taxonomies (`fashiontag.taxonomy`): the id of a category, or the values
+        of the group's attributes, parted by commas; or "none: REASON".
     """
 
     name: str
@@ -98,6 +101,8 @@ class Label:
     implies: tuple[str, ...] = ()
     visible: bool = True
     parent: str = ""
+    shopify: str = ""
+    google: str = ""
 
     @property
     def word(self) -> str:
@@ -118,7 +123,8 @@ class Group:
     ``background`` are sentences for products that the group says nothing about (a watch has no
     sleeve): they stand for "unknown" here, beside those of the whole file. ``first_named`` says
     which of several labels in one title decides an exclusive group: the first (colours: "navy
-    shirt, white collar") or, as English builds nouns, the last ("shirt dress").
+    shirt, white collar") or, as English builds nouns, the last ("shirt dress"). ``shopify`` names
+    the attributes that its labels are values of, parted by commas, or "category".
     """
 
     name: str
@@ -128,6 +134,7 @@ class Group:
     templates: tuple[str, ...] = DEFAULT_TEMPLATES
     background: tuple[str, ...] = ()
     first_named: bool = False
+    shopify: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -189,8 +196,11 @@ class LabelSpace:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 (hex) of the content; the file's name and layout don't enter, order does."""
-        canonical = json.dumps(self.content(), ensure_ascii=False, separators=(",", ":"))
+        """SHA-256 (hex) of the content; the file's name and layout don't enter, order does.
+
+        Nor do ids of taxonomies: they change nothing that is tagged.
+        """
+        canonical = json.dumps(self._content(), ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @cached_property
@@ -376,8 +386,15 @@ class LabelSpace:
 
     def content(self) -> dict[str, Any]:
         """Return what a label file would hold, as plain data; `parse_labels` reads it back."""
+        return self._content(ids=True)
+
+    def _content(self, *, ids: bool = False) -> dict[str, Any]:
         groups = {}
         for group in asdict(self)["groups"]:
+            for one in (group, *group["labels"]):
+                for key in ("shopify", "google"):
+                    if not (ids and one.get(key)):
+                        one.pop(key, None)
             name, labels = group.pop("name"), group.pop("labels")
             groups[name] = {**group, "labels": list(labels)}  # in this order it enters the hash
         return {"background": self.background, "groups": groups}

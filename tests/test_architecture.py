@@ -17,6 +17,7 @@ LEVELS = {
     "database": 1,
     "words": 1,
     "labels": 1,
+    "taxonomy": 1,
     "metrics": 1,
     "manifest": 1,
     "verdicts": 1,
@@ -48,7 +49,7 @@ HEAVY = {
     },
     "database": {"sqlite3"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
-    "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter"},
+    "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter", "datasets", "fiftyone"},
     "index": {"faiss"},
     "workflows": {"PIL"},
     "api": {"PIL"},
@@ -63,7 +64,8 @@ ORDER = {
     ],
     "workflows": [
         "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
-        "suggest", "learn", "corrections", "compare", "importing", "exporting",
+        "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
+        "splitting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

@@ -108,6 +108,26 @@ def test_a_labelled_parent_leaves_open_what_is_under_it(read):
     assert wide.targets.tolist() == [[1, 0, 0, -1]]
 
 
+def test_a_parent_and_its_child_in_one_row_are_the_child(read):
+    labels = parse_labels(
+        {
+            "groups": {
+                "kind": {
+                    "labels": ["shoes", {"name": "sneakers", "parent": "shoes"}, "bags"],
+                }
+            }
+        },
+        "shop",
+        "shop.toml",
+    )
+    notes = read("image,kind\na,shoes|sneakers\nb,sneakers|shoes\n", labels)
+    assert notes.targets.tolist() == [[0, 1, 0]] * 2
+    with pytest.raises(CatalogError, match="two values of 'kind'"):
+        read("image,kind\na,shoes|sneakers|bags\n", labels)
+    invented = read("image,place\na,Women|Women > Shoes\nb,Men\n", None).space.groups[0]
+    assert invented.exclusive
+
+
 def test_a_path_is_one_however_it_is_typed(read):
     notes = read("image,shelf\na,Men>Shoes\nb,Men > Shoes > Boots\n")
     assert notes.space.group("shelf").names == ("Men", "Men > Shoes", "Men > Shoes > Boots")

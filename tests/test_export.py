@@ -180,8 +180,12 @@ def test_woocommerce_fills_the_product_and_escapes_commas(shop):
 def test_columns_are_added_at_the_end_only_when_asked_for(shop):
     _, _, after = shop("shopify-csv", add_columns=True)
     rows = list(csv.reader(io.StringIO(after.decode(), newline="")))
-    assert rows[0][-1] == "Google Shopping / Age Group"
-    assert [row[-1] for row in rows[1:4]] == ["adult", "", ""]
+    assert rows[0][-3:] == [
+        "Product Category",
+        "Google Shopping / Age Group",
+        "Google Shopping / Google Product Category",
+    ]
+    assert [row[-2] for row in rows[1:4]] == ["adult", "", ""]
 
 
 def test_a_gzipped_feed_comes_out_unpacked_or_packed(tmp_path):
@@ -231,7 +235,7 @@ def test_the_guide_says_what_happens(tmp_path, monkeypatch, capsys):
     shutil.copy(root / "examples" / "shop.csv", tmp_path)
     shutil.copytree(root / "examples" / "catalog", tmp_path / "images")
     commands = re.findall(r"^    (fashiontag .+)$", guide, re.MULTILINE)
-    first, tag, last = (command for command in commands if "://" not in command)
+    first, tag, last, *_ = (command for command in commands if "://" not in command)
     assert tag == "fashiontag tag shop"
     assert run(first.split()[1:], debug=True) == 0
     (tmp_path / "tags.csv").write_text(

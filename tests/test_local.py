@@ -5,6 +5,7 @@ import pytest
 
 from fashiontag.heads.local import (
     ANCHORS,
+    FITTED,
     Directions,
     Evidenced,
     Promise,
@@ -12,6 +13,7 @@ from fashiontag.heads.local import (
     affordable,
     fit_group,
     fit_local,
+    known_shares,
     similarity,
 )
 from fashiontag.heads.statistics import unit
@@ -53,7 +55,7 @@ def judge(fitted, taught, catalogue, asked):
     keys = Directions(*(np.vstack(pair) for pair in zip(taught.at, catalogue.at, strict=True))).of(
         group.keys
     )
-    near = similarity(asked.at, keys, fuses=True)
+    near = similarity(asked.at, keys, FITTED.sharpness, fuses=True)
     return group.judge(asked.zero, asked.given, near @ group.alpha)
 
 
@@ -91,7 +93,7 @@ def test_what_lies_far_from_all_that_was_labelled_keeps_what_zero_shot_says():
     nobody, _ = products(0, 3)
     fitted = teach(some.of([0]), kind[:1], nobody)
     far = -some.at.image[:1]
-    near = similarity(Directions(far, far), some.of([0]).at, fuses=True)
+    near = similarity(Directions(far, far), some.of([0]).at, FITTED.sharpness, fuses=True)
     assert near.max() < 0.2
     assert np.abs(near @ fitted.group.alpha).max() < 0.05
 
@@ -107,7 +109,7 @@ def test_left_out_is_what_a_fit_without_the_family_says():
     keys = Directions(
         *(np.vstack(pair) for pair in zip(some.of(rest).at, catalogue.at, strict=True))
     )
-    moved = similarity(some.of(~rest).at, keys, fuses=True) @ part.group.alpha
+    moved = similarity(some.of(~rest).at, keys, FITTED.sharpness, fuses=True) @ part.group.alpha
     # One calibration for both, which is not what is compared.
     lone = whole.group.judge(some.zero[~rest], some.given[~rest], moved)
     assert lone.chances == pytest.approx(whole.left_out.chances[~rest], abs=0.02)
@@ -142,11 +144,11 @@ def test_where_zero_shot_gives_nothing_sure_labels_are_given_all_the_same():
 
 def test_the_budget_is_what_was_taken_away_and_where_zero_shot_is_silent_a_share():
     sure = np.array([0.99, 0.95, 0.9, 0.5], np.float32)
-    assert affordable(sure, 0.0, silent=False) == 0
-    assert affordable(sure, 0.3, silent=False) == 3
-    assert affordable(sure, 10.0, silent=False) == 4
-    assert affordable(np.full(40, 0.98, np.float32), 0.0, silent=True) == 40
-    assert affordable(np.full(40, 0.9, np.float32), 0.0, silent=True) == 0
+    assert affordable(sure, 0.0, 1.5, silent=False) == 0
+    assert affordable(sure, 0.3, 1.5, silent=False) == 3
+    assert affordable(sure, 10.0, 1.5, silent=False) == 4
+    assert affordable(np.full(40, 0.98, np.float32), 0.0, 1.5, silent=True) == 40
+    assert affordable(np.full(40, 0.9, np.float32), 0.0, 1.5, silent=True) == 0
 
 
 def test_a_head_knows_all_labels_of_its_groups_and_judges_untitled_products_by_their_picture():
@@ -197,3 +199,11 @@ def test_anchors_are_few_however_large_the_catalogue_is():
     catalogue, _ = products(ANCHORS + 500, 1)
     some, kind = products(20, 2)
     assert len(teach(some, kind, catalogue).group.keys) == ANCHORS + 20
+
+
+def test_a_labelled_parent_is_shared_out_as_zero_shot_has_it_and_promises_nothing_by_itself():
+    own = np.array([[1, -1, -1, 0], [0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]], np.int8)
+    zero = np.array([[0.0, 0.6, 0.2, 0.1, 0.1]] * 4, np.float32)
+    truth = known_shares(own, zero)
+    assert truth[0] == pytest.approx([0, 0.75, 0.25, 0, 0], abs=1e-3)
+    assert truth[1:].tolist() == [[0, 0, 1, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0]]

@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from two_sides import two_sides
 
-from fashiontag.heads.calibration import candidates, f1_thresholds, promise_thresholds
+from fashiontag.heads.calibration import candidates, f1_thresholds, outlook, promise_thresholds
 from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, Vocabulary
 from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY, Heads, Parts, Widths
@@ -185,6 +185,18 @@ def test_a_promise_needs_59_families_without_an_error():
     assert promise_thresholds(offered, truth, in_pairs, 0.95)[0] == np.inf
     truth[100:] = 0
     assert 0.7 < promise_thresholds(offered, truth, each_its_own, 0.95)[0] < 0.8
+
+
+def test_more_labels_are_advised_where_they_would_buy_more_and_only_then():
+    offered = np.linspace(0.99, 0.5, 50, dtype=np.float32)[:, None]
+    right, families = np.ones((50, 1), np.int8), np.arange(50)
+    few = outlook(offered, right, families, 0.95)
+    assert (few.share, few.more) == (1.0, pytest.approx(9, abs=3))  # 59 are the least
+    assert outlook(offered, right, families, 0.9).more == 0
+    half = right.copy()
+    half[25:] = 0
+    assert outlook(offered, half, families, 0.9).share == pytest.approx(0.5, abs=0.05)
+    assert outlook(offered, 1 - right, families, 0.9).share == 0
 
 
 def test_a_promise_for_a_group_counts_its_labels_together_and_holds_back_what_is_worse():

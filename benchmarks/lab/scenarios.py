@@ -3,12 +3,14 @@
 Taxonomies of a user's own (``benchmarks/suites/scenarios``, plain data over the seller's columns),
 ways of labelling a few products of one split, and figures on all products of another: right, wrong
 and empty before and after, with intervals over families. Written to
-``benchmarks/results/scenarios.md``.
+``benchmarks/results/scenarios.md``. A run that was stopped goes on where it was: rows that are done
+lie beside the page until it is written.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -54,6 +56,8 @@ SHARE = 0.8
 FEW = 16
 """Examples of a label that is taught alone."""
 NOISE = 0.05
+LINEAR = ("40 at random", "120 at random")
+"""The ways that the linear head is judged by in exclusive groups: a row in every table."""
 
 
 @dataclass(frozen=True)
@@ -457,24 +461,47 @@ HEAD = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Journal:
+    """Rows that are done, a JSON line each, so that a run that was stopped goes on."""
+
+    path: Path
+
+    def find(self, key: list[str]) -> list[str] | None:
+        """Return the row of a key."""
+        if not self.path.exists():
+            return None
+        lines = self.path.read_text("utf-8").splitlines(keepends=True)
+        done = [json.loads(line) for line in lines if line.endswith("\n")]
+        return next((row for known, row in done if known == key), None)
+
+    def add(self, key: list[str], row: list[str]) -> None:
+        """Keep a row."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([key, row]) + "\n")
+
+
 def table(
     workspace: Workspace, method: str, taxonomy: Taxonomy, shelves: tuple[Shelf, Shelf],
-    ways: list[Way], draws: int,
+    ways: list[Way], draws: int, journal: Journal, about: list[str],
 ) -> list[str]:  # fmt: skip
     """Return the lines of one table: a row a way of labelling."""
     pool, judged = shelves
     bootstrap = FamilyBootstrap(judged.families)
-    rows: list[list[str]] = []
+    before = Counts.of(judged.given, judged.rows)
+    sums = (before.right.sum(), before.wrong.sum(), before.empty.sum())
+    rows: list[list[str]] = [["nothing", "0", *(f"{x:,.0f}" for x in sums), *[""] * 6]]
     for way in ways:
+        key = [*about, way.name]
+        if kept := journal.find(key):
+            rows.append(kept)
+            continue
         changes, labelled = [], []
         for lesson in lessons(workspace, pool, way, draws):
             scores = METHODS[method](lesson, judged)
             changes.append(change(judged, decide(taxonomy.space, scores)))
             labelled.append(len(lesson.rows))
         found = summary(mean_of(changes), bootstrap, taxonomy.space)
-        if not rows:
-            before = (found.right, found.wrong, found.empty)
-            rows.append(["nothing", "0", *(f"{x:,.0f}" for x in before), *[""] * 6])
         after = (found.after_right, found.after_wrong, found.after_empty)
         rows.append(
             [
@@ -491,6 +518,7 @@ def table(
                 "yes" if found.holds else "**no**",
             ]
         )
+        journal.add(key, rows[-1])
         print(taxonomy.name, method, *rows[-1], sep=" | ", flush=True)
     return markdown.table(HEAD, rows)
 
@@ -510,13 +538,20 @@ def main() -> None:
     wanted = (arguments.ways or "").split(",")
     ways = [way for way in WAYS if any(word in way.name for word in wanted)]
     lines = []
+    journal = Journal(arguments.out.with_suffix(".partial.jsonl"))
     with Workspace.open(arguments.workspace, resolve(arguments.model)) as workspace:
         names = tuple(filter(None, arguments.taxonomies.split(",")))
         for taxonomy, condition, *shelves in settings(workspace, arguments.on, names):
             for method in arguments.methods.split(","):
                 lines += ["", f"## {taxonomy.note}; titles {condition}: {method}", ""]
+                spare = method == "linear" and taxonomy.exclusive
+                own = [way for way in ways if not spare or way.name in LINEAR]
                 pair = (shelves[0], shelves[1])
-                lines += table(workspace, method, taxonomy, pair, ways, arguments.draws)
+                key = [workspace.encoder.fingerprint, arguments.on, str(arguments.draws)]
+                key += [taxonomy.name, condition, method]
+                lines += table(
+                    workspace, method, taxonomy, pair, own, arguments.draws, journal, key
+                )
         made = products.made_with(workspace.encoder)
     asked = "".join(
         f' --{name} "{value}"'
@@ -537,6 +572,7 @@ def main() -> None:
         "are at most 1 % of those right or a fifth of those mended.",
     ]  # fmt: skip
     markdown.write(arguments.out, [*top, *lines, ""])
+    journal.path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ def read_annotations(
         There is no such table, or it lacks a column that was asked for.
     CatalogError
         It can't be joined, it labels nothing, or it gives one product two values of a group that
-        the label file calls exclusive.
+        the label file calls exclusive, neither of which stands under the other.
     """
     table = Table("decisions", ("id",), ())
     if path is not None:
@@ -411,7 +411,11 @@ def _space(
     notes = by_id.values()
     bare = {group for note in notes for group in note.whole}
     for item_id, note in by_id.items():
-        counts = Counter(group for group, _ in note.positive)
+        counts = Counter(
+            group
+            for group, label in note.positive
+            if not any(g == group and x.startswith(f"{label} > ") for g, x in note.positive)
+        )
         for group, count in counts.items():
             if count > 1:
                 several[group].append(item_id)
@@ -469,11 +473,15 @@ def _refuse_contradictions(
     path: str, labels: LabelSpace | None, notes: Mapping[int, _Note], ids: Sequence[str]
 ) -> None:
     exclusive = {group.name for group in labels.groups if group.exclusive} if labels else set()
+    above = labels.tags_above if labels else {}
     for place, note in notes.items():
         firsts: dict[str, tuple[str, int]] = {}
         for (group, label), line in note.positive.items():
             first, first_line = firsts.setdefault(group, (label, line))
-            if group in exclusive and label != first:
+            one, other = f"{group}={first}", f"{group}={label}"
+            if one in above.get(other, ()):  # "shoes" and "sneakers" are sneakers
+                firsts[group] = (label, line)
+            elif group in exclusive and label != first and other not in above.get(one, ()):
                 raise CatalogError(
                     f"{path}: {ids[place]} has two values of '{group}', {first!r} in line "
                     f"{first_line} and {label!r} in line {line}, but the label file allows one; "

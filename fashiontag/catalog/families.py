@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def find_families(image_keys: Sequence[str | None], texts: Sequence[str]) -> NDArray[np.int64]:
+def find_families(
+    image_keys: Sequence[str | None],
+    texts: Sequence[str],
+    products: Sequence[str | None] | None = None,
+) -> NDArray[np.int64]:
     """Give near-duplicates one number.
 
     Two products are of one family if their pictures are the same file, or their titles of one
-    style; and so is whoever is of one family with either.
+    style; and so is whoever is of one family with either. Photos of one product are, too.
 
     Parameters
     ----------
@@ -26,6 +30,8 @@ def find_families(image_keys: Sequence[str | None], texts: Sequence[str]) -> NDA
         Content hashes.
     texts : sequence of n str
         Titles without markup, "" where there is none.
+    products : sequence of n str or None, optional
+        What each photo shows, where a feed says so.
 
     Returns
     -------
@@ -40,8 +46,10 @@ def find_families(image_keys: Sequence[str | None], texts: Sequence[str]) -> NDA
         return at
 
     first: dict[object, int] = {}
-    for at, marks in enumerate(zip(image_keys, map(style, texts), strict=True)):
-        for mark in filter(None, marks):
-            parent[root(at)] = root(first.setdefault(mark, at))
+    known = products if products is not None else [None] * len(texts)
+    for at, marks in enumerate(zip(image_keys, map(style, texts), known, strict=True)):
+        for kind, mark in enumerate(marks):
+            if mark:
+                parent[root(at)] = root(first.setdefault((kind, mark), at))
     roots = np.array([root(at) for at in range(len(texts))], np.int64)
     return np.unique(roots, return_inverse=True)[1].astype(np.int64)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "import": "Make a catalogue folder of a shop's own file.",
     "tag": "Tag every product picture of a folder, table or data set.",
-    "export": "Fill tags into a shop's own file.",
+    "export": "Fill tags into a shop's own file, or make a data set.",
     "search": "Search what was tagged: by words, by picture, or by both.",
     "serve": "Review, correct, teach and search in a browser.",
     "index": "Make the index match a folder, without tagging.",
@@ -28,6 +28,7 @@ COMMANDS = {
     "eval": "Say what is right, wrong and left empty, by your labels.",
     "probe-train": "Learn your own labels from a few labelled products.",
     "probe-eval": "Judge a probe on labelled products that it never saw.",
+    "split": "Part products for training and testing, without leaks.",
     "suggest": "Say which products to label next.",
     "labels": "Show and check a label file.",
     "store": "Show what the workspace keeps, or drop what nothing uses.",

@@ -33,7 +33,8 @@ def decisions(
         typer.Argument(
             metavar="[FILE]",
             help="For import: a table that `tag` wrote (.csv .tsv .jsonl .parquet) and somebody "
-            "corrected, or saved as .xlsx. A cleared cell means: none of these.",
+            "corrected, or saved as .xlsx (a cleared cell means: none of these); a JSON export of "
+            "Label Studio; a folder that FiftyOne exported.",
         ),
     ] = None,
     *,
@@ -60,7 +61,8 @@ def decisions(
 
     if (action == "import") != (table is not None):
         raise UsageError(
-            "decisions import needs a FILE, a corrected table of tags."
+            "decisions import needs a FILE: a corrected table of tags, or what Label Studio or "
+            "FiftyOne exported."
             if action == "import"
             else f"decisions {action} takes no FILE, not {str(table)!r}."
         )
@@ -80,9 +82,12 @@ def decisions(
 def _import(
     table: Path, of: Path | None, by: str | None, place: options.Place, *, new_labels: bool
 ) -> None:
-    from fashiontag.workflows.corrections import import_table
+    from fashiontag.workflows.corrections import import_answers, import_table
 
-    done = import_table(place.workspace, table, of=of, new_labels=new_labels, by=by)
+    if table.is_dir() or table.suffix.lower() == ".json":
+        done = import_answers(place.workspace, table, new_labels=new_labels, by=by)
+    else:
+        done = import_table(place.workspace, table, of=of, new_labels=new_labels, by=by)
     output.warn(*done.notes)
 
     def draw() -> None:

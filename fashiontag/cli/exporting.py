@@ -1,16 +1,50 @@
-"""``fashiontag export``: tags into a copy of the shop's own file."""
+"""``fashiontag export``: tags into a copy of the shop's own file, or another tool's data set."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 (typer reads it)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fashiontag.cli import options, output
+from fashiontag.errors import UsageError
 
 if TYPE_CHECKING:
     from fashiontag.workflows.exporting import ExportSummary
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What is written into a shop's own file."""
+
+    add_columns: Annotated[
+        bool, typer.Option("--add-columns", help="Add the columns that the file lacks, at its end.")
+    ] = False
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Overwrite what an earlier export wrote there, never what a person wrote.",
+        ),
+    ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="The label file that says what labels are in taxonomies; default: fashion.",
+        ),
+    ] = None
+    taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write ids of this taxonomy only (Shopify's taxonomy.json, Google's "
+            "taxonomy-with-ids.txt); with Shopify's, metafields are filled where the category may "
+            "have them.",
+        ),
+    ] = None
 
 
 @options.command
@@ -26,7 +60,10 @@ def export(
     format: Annotated[  # noqa: A002
         str,
         typer.Option(
-            "--as", metavar="FORMAT", help="shopify-csv, google-xml, google-tsv, woocommerce-csv."
+            "--as",
+            metavar="FORMAT",
+            help="shopify-csv, google-xml, google-tsv, woocommerce-csv; or a data set with its "
+            "pictures: label-studio, fiftyone, hf, webdataset.",
         ),
     ],
     into: Annotated[
@@ -38,24 +75,26 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The copy; default: NAME-tagged, here.")
+        Path | None,
+        typer.Option(metavar="FILE|DIR", help="The copy or folder; default: NAME-tagged, here."),
     ] = None,
-    add_columns: Annotated[
-        bool, typer.Option("--add-columns", help="Add the columns that the file lacks, at its end.")
-    ] = False,
-    replace: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Overwrite what an earlier export wrote there, never what a person wrote.",
-        ),
-    ] = None,
+    filling: Filling,
     place: options.Place,
 ) -> None:
     """Fill tags into a copy of the shop's own file: empty cells only, and `Tags` are added to.
 
-    All else stays, byte for byte.
+    All else stays, byte for byte. Or write what was tagged as another tool's own data set.
     """
+    from fashiontag.sinks.tools import TOOLS
+
+    if format in TOOLS:
+        if tags is None or into is not None or filling != Filling():
+            raise UsageError(
+                f"--as {format} makes a data set and fills no file: it takes TAGS, a table of "
+                "`fashiontag tag`, and no --into, --add-columns, --replace, --labels, --taxonomy."
+            )
+        _export_dataset(format, tags, out, place)
+        return
     from fashiontag.workflows.exporting import (
         MEMORY,
         ExportOptions,
@@ -68,10 +107,31 @@ def export(
 
         roots = [source.root for source in indexed_sources(place.workspace)]
         into = imported_into(roots, format)
-    chosen = ExportOptions(add_columns, tuple(replace or ()), place.workspace / MEMORY)
+    chosen = ExportOptions(
+        filling.add_columns,
+        tuple(filling.replace or ()),
+        place.workspace / MEMORY,
+        filling.labels,
+        filling.taxonomy,
+    )
     summary = export_feed(tags, format, into, out, chosen)
     output.warn(*summary.warnings)
     output.show(summary, lambda: _draw(summary), report=True)
+
+
+def _export_dataset(format: str, tags: Path, out: Path | None, place: options.Place) -> None:  # noqa: A002
+    from fashiontag.workflows.datasets import export_dataset
+
+    summary = export_dataset(place.workspace, tags, format, out)
+    output.warn(*summary.warnings)
+    output.show(
+        summary,
+        lambda: output.line(
+            f"{summary.products:,} products, {summary.decided:,} decisions of people → "
+            f"{summary.out}"
+        ),
+        report=True,
+    )
 
 
 def _draw(summary: ExportSummary) -> None:

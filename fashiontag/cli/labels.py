@@ -25,6 +25,14 @@ def labels(
     title_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
     ] = None,
+    taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Shopify's taxonomy.json or Google's taxonomy-with-ids.txt: is what the labels "
+            "name there?",
+        ),
+    ] = None,
 ) -> None:
     """Show and check a label file: its groups, labels and rules."""
     space = load_labels(file)
@@ -38,9 +46,13 @@ def labels(
         remarks = found.remarks(str(titles))
         output.warn(*remarks)
         facts |= {"warnings": (*warnings, *remarks), "titles": output.plain(found)}
+    if taxonomy is not None:
+        facts |= labelsheet.checked(space, taxonomy, facts["warnings"])
 
     def draw() -> None:
         labelsheet.draw(space, file)
+        if taxonomy is not None:
+            labelsheet.draw_entries(facts["taxonomy"])
         if found is not None:
             counts = ", ".join(f"{name} {count:,}" for name, count in found.groups.items())
             output.say(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashiontag.cli import output
 from fashiontag.labels import load_labels, shipped_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from rich.padding import Padding
 
@@ -29,6 +30,54 @@ def warned(space: LabelSpace, file: str | None) -> tuple[str, ...]:
     for remark in found:
         output.warn(remark)
     return found
+
+
+def checked(space: LabelSpace, path: Path, warnings: tuple[str, ...]) -> dict[str, Any]:
+    """Say what a taxonomy hasn't, and return that and which label is what there."""
+    from fashiontag.labelcheck import taxonomy_remarks
+    from fashiontag.taxonomy import CATEGORY, NONE, Taxonomy, entries
+
+    taxonomy = Taxonomy.load(path)
+    found = taxonomy_remarks(space, taxonomy)
+    output.warn(*found)
+    rows = [
+        {
+            "tag": f"{group.name}={label.name}",
+            "shopify": group.shopify if group.shopify.startswith(NONE) else label.shopify,
+            "google": label.google,
+            "path": " | ".join(
+                category.path
+                for name in entries(label.shopify)
+                if group.shopify == CATEGORY and (category := taxonomy.find(name))
+            ),
+            "groups": [
+                other.name
+                for other in space.groups
+                if group.shopify == CATEGORY
+                for name in entries(label.shopify)
+                if (category := taxonomy.find(name))
+                if category.attributes.intersection(entries(other.shopify))
+            ],
+        }
+        for group in space.groups
+        for label in group.labels
+    ]
+    return {
+        "warnings": (*warnings, *found),
+        "taxonomy": {"version": taxonomy.version, "labels": rows},
+    }
+
+
+def draw_entries(facts: Mapping[str, Any]) -> None:
+    """Print which label is what in a taxonomy, and which groups its category may have."""
+    from rich.text import Text
+
+    table = output.table("label", "Shopify", "Google", "and may have")
+    for row in facts["labels"]:
+        ours = row["path"].rpartition(" > ")[2]
+        shopify = f"{row['shopify']} {ours}".strip() or "–"
+        table.add_row(*map(Text, (row["tag"], shopify, row["google"], ", ".join(row["groups"]))))
+    output.results.print(table)
 
 
 def show(file: str | None = None) -> None:

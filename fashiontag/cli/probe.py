@@ -317,6 +317,13 @@ def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> N
             cells += [f"{group.published:.0%}", _figure(group.precision)]
         grid.add_row(*cells)
     output.results.print(grid)
+    for group in report.groups:
+        if group.outlook is not None and group.outlook.more:
+            output.results.print(
+                f"{group.group}: {group.published:.0%} of the products may be published; about "
+                f"{group.outlook.more:,} more labelled ones would buy {group.outlook.share:.0%}.",
+                markup=False,
+            )
     output.results.print(
         f"On {report.products:,} {report.basis}: average precision by image, by title, by both; F1 "
         "of what is given (means of labels); calibration error of the best label.",

@@ -182,7 +182,8 @@ def _local_content(head: LocalHead) -> tuple[Json, Arrays]:
             arrays[f"local.{side}.{number}.alpha"] = group.alpha
             arrays[f"local.{side}.{number}.promises"] = group.promises
             numbers[side][name] = [group.shift, *group.line, group.margin, group.kept, group.cut]
-    return {"content": head.space.content(), "labels": head.space.name, **numbers}, arrays
+    content = {"content": head.space.content(), "labels": head.space.name, **numbers}
+    return content | {"sharpness": head.sharpness}, arrays
 
 
 def _local(content: Json, arrays: Arrays) -> LocalHead | None:
@@ -209,7 +210,7 @@ def _local(content: Json, arrays: Arrays) -> LocalHead | None:
 
     space = parse_labels(kept["content"], kept["labels"], "the local head")
     keys = Directions(*(arrays[f"local.{n}"].astype(np.float32) for n in ("image", "title")))
-    return LocalHead(space, keys, groups("titled"), groups("alone"))
+    return LocalHead(space, keys, groups("titled"), groups("alone"), kept["sharpness"])
 
 
 def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:

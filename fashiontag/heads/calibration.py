@@ -6,7 +6,7 @@ Everything is fitted on left-out scores (see `linear`): a row's own family never
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ OFFSET_FROM = 8
 SHRINK = 10
 """Positives at which a label's own threshold weighs as much as the global one."""
 CONFIDENCE = 0.95
+MOST_MORE = 10
+"""Times as many labels as there are, beyond which nobody is advised to go."""
 BELIEF = 15.0
 """Belief in the default weights, in products; that in equal offsets is one product's. On val, at 4
 to 16 shots, 5 lost .001 to it where titles are masked, and 50 lost as much where they are plain."""
@@ -333,18 +335,66 @@ def _promise(
     offered: Floats, targets: NDArray[np.int8], families: NDArray[np.int64], precision: float
 ) -> float:
     """Return the threshold of some labels together; inf if there is none."""
+    values, wrong = _ranked(offered, targets, families)
+    least = int(np.ceil(np.log(1 - CONFIDENCE) / np.log(precision)))
+    if len(values) < least:
+        return float("inf")
+    sizes = np.unique(np.geomspace(least, len(values), 12).astype(np.int64))
+    kept = np.flatnonzero(_surely(sizes, np.cumsum(wrong)[sizes - 1]) >= precision)
+    return float(values[sizes[kept[-1]] - 1]) if len(kept) else float("inf")
+
+
+class Outlook(NamedTuple):
+    """How many more labelled products would buy what share of a group's products."""
+
+    more: int
+    share: float
+
+
+def outlook(
+    offered: Floats, targets: NDArray[np.int8], families: NDArray[np.int64], precision: float
+) -> Outlook:
+    """Return what a promise for some labels together would reach, were more products labelled.
+
+    Supposing that they are right as often as these: of all shares that are right often enough, the
+    largest whose bound at most `MOST_MORE` times as many labels would bring to the precision.
+
+    Parameters
+    ----------
+    offered : ndarray of shape (n, t), float32
+        From `candidates`, on left-out scores.
+    targets : ndarray of shape (n, t), int8
+    families : ndarray of shape (n,), int64
+    precision : float in (0, 1)
+    """
+    values, wrong = _ranked(offered, targets, families)
+    if not len(values):
+        return Outlook(0, 0.0)
+    sizes = np.unique(np.geomspace(1, len(values), 40).astype(np.int64))[::-1]
+    times = np.geomspace(1, MOST_MORE, 60)[:, None]
+    holds = _surely(sizes * times, np.cumsum(wrong)[sizes - 1] * times) >= precision
+    reached = np.flatnonzero(holds.any(axis=0))
+    if not len(reached):
+        return Outlook(0, 0.0)
+    fewest = float(times[holds[:, reached[0]].argmax(), 0])
+    more = round((fewest - 1) * int((targets >= 0).any(axis=1).sum()))
+    return Outlook(more, float(sizes[reached[0]] / len(values)))
+
+
+def _surely(count: NDArray[Any], wrong: NDArray[Any]) -> NDArray[np.float64]:
+    """Return Clopper and Pearson's lower bound of the share that is right."""
     from scipy.stats import beta
 
+    return np.asarray(beta.ppf(1 - CONFIDENCE, count - wrong, wrong + 1))
+
+
+def _ranked(
+    offered: Floats, targets: NDArray[np.int8], families: NDArray[np.int64]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the score of each family's surest tag, best first, and whether one of its is wrong."""
     rows, columns = np.nonzero((targets >= 0) & (offered > 0))
     values, kin = offered[rows, columns], families[rows]
     order = np.argsort(-values, kind="stable")
     wrong_families = np.unique(kin[targets[rows, columns] == 0])
-    # A family enters with its surest member.
     order = order[np.sort(np.unique(kin[order], return_index=True)[1])]
-    least = int(np.ceil(np.log(1 - CONFIDENCE) / np.log(precision)))
-    if len(order) < least:
-        return float("inf")
-    sizes = np.unique(np.geomspace(least, len(order), 12).astype(np.int64))
-    wrong = np.cumsum(np.isin(kin[order], wrong_families))[sizes - 1]
-    kept = np.flatnonzero(beta.ppf(1 - CONFIDENCE, sizes - wrong, wrong + 1) >= precision)
-    return float(values[order[sizes[kept[-1]] - 1]]) if len(kept) else float("inf")
+    return values[order], np.isin(kin[order], wrong_families)

@@ -13,8 +13,10 @@ show that, zero-shot's answers stand.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,25 +39,49 @@ Bools = NDArray[np.bool_]
 MOST = 1_500
 """Labelled products up to which groups are judged so; with more the linear head knows enough."""
 
-# Chosen on val: shelves, paths and invented names, pictures with plain titles and without.
-SHARPNESS = 2.0
-"""k = exp(-2 (1 - cosine)): a product as good as unlike a labelled one takes an eighth of it."""
-NOISE = 0.1
-ANCHOR_NOISE = 2.0
-"""Λ of labelled products and of anchors: without anchors 40 corrections of shelves lose 178 of
-1,119 right ones, with them 20 to 30, and win more."""
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What fits one model's vectors; chosen on `val` by ``python -m benchmarks.lab.refit``.
+
+    Attributes
+    ----------
+    sharpness : float
+        k = exp(-sharpness (1 - cosine)).
+    noise, anchor_noise : float
+        Λ of labelled products and of anchors.
+    margin : float
+        How much likelier a label has to be than zero-shot's own to take its place.
+    lost : float
+        Right ones that may be expected to be lost for each that is expected to be mended.
+    doubt : float
+        An expected wrong one costs 1 + doubt / m wrong ones that were taken away, where m products
+        are labelled: a margin for a calibration that few products fit.
+    """
+
+    sharpness: float
+    noise: float
+    anchor_noise: float
+    margin: float
+    lost: float
+    doubt: float
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read those of the embedded model, which other models' vectors are judged by, too."""
+        return cls(**json.loads(CONSTANTS.read_text("utf-8")))
+
+
+CONSTANTS = Path(__file__).with_name("local.json")
+FITTED = Constants.load()
+
 ANCHORS = 800
-MARGIN = 0.2
-"""How much likelier a label has to be than zero-shot's own to take its place."""
+"""Without anchors 40 corrections of shelves lose 178 of 1,119 right ones of val, with them 20 to
+30, and win more."""
 KEPT = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Calibrated probabilities, one of them chosen, below which zero-shot's own label is taken back."""
-LOST = 0.15
-"""Right ones that may be expected to be lost for each that is expected to be mended."""
-PRICE = 1.5
-"""What an expected wrong one costs, in wrong ones that were taken away: a margin for a calibration
-that few products fit."""
 OPEN_PRICE = 3.5
-"""The same in open groups, where the linear head's calibration is freer: at 2.5 the wrong ones of
+"""The price in open groups, where the linear head's calibration is freer: at 2.5 the wrong ones of
 a buyer's styles rose by up to 1 % of val after four examples per label."""
 SILENT, ALLOWED = 0.05, 0.05
 """Share of products below which zero-shot counts as silent, and of errors that are then allowed."""
@@ -83,7 +109,7 @@ class Directions(NamedTuple):
         return np.asarray(self.title.any(axis=1))
 
 
-def similarity(one: Directions, other: Directions, *, fuses: bool) -> Floats:
+def similarity(one: Directions, other: Directions, sharpness: float, *, fuses: bool) -> Floats:
     """Return the kernel of n and m products, shape (n, m), in [0, 1].
 
     With ``fuses`` of the mean of picture's and title's cosine, else of the picture's alone.
@@ -91,7 +117,7 @@ def similarity(one: Directions, other: Directions, *, fuses: bool) -> Floats:
     cosine = one.image @ other.image.T
     if fuses:
         cosine = (cosine + one.title @ other.title.T) / 2
-    return np.asarray(np.exp(-SHARPNESS * (1 - cosine)), np.float32)
+    return np.asarray(np.exp(-sharpness * (1 - cosine)), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +242,7 @@ def fit_group(
     *,
     fuses: bool,
     promise: Promise | None = None,
+    constants: Constants = FITTED,
 ) -> Fitted:
     """Fit one exclusive group.
 
@@ -224,7 +251,7 @@ def fit_group(
     labelled : Evidenced
         m products.
     targets : ndarray of shape (m, k + 1), float32
-        One 1 a row; the last column is "none of these".
+        Rows sum to 1, see `known_shares`; the last column is "none of these".
     families : ndarray of shape (m,), int64
     catalogue : Evidenced
         Unlabelled products, drawn at random.
@@ -232,6 +259,7 @@ def fit_group(
         Whether titles take part.
     promise : Promise or None
         What precision to promise.
+    constants : Constants
     """
     m = len(targets)
     anchors = np.flatnonzero(catalogue.given)[:ANCHORS]
@@ -239,9 +267,13 @@ def fit_group(
     keys = Directions(
         np.vstack([labelled.at.image, held.at.image]), np.vstack([labelled.at.title, held.at.title])
     )
-    gram = similarity(keys, keys, fuses=fuses).astype(np.float64)
-    noise = NOISE / _fairness(targets, catalogue.zero)
-    gram[np.diag_indices_from(gram)] += np.append(noise, np.full(len(anchors), ANCHOR_NOISE))
+    gram = similarity(keys, keys, constants.sharpness, fuses=fuses).astype(np.float64)
+    weight = _fairness(targets, catalogue.zero)
+    noise = constants.noise / weight
+    price = 1 + constants.doubt / float(weight.sum())
+    gram[np.diag_indices_from(gram)] += np.append(
+        noise, np.full(len(anchors), constants.anchor_noise)
+    )
     inverse = np.linalg.inv(gram)
     residual = np.zeros((len(gram), targets.shape[1]))
     residual[:m] = targets - labelled.zero
@@ -252,8 +284,8 @@ def fit_group(
     others = catalogue.of(other)
     all_moved = np.zeros_like(catalogue.zero)
     all_moved[anchors] = moved[m:]
-    all_moved[other] = similarity(others.at, keys, fuses=fuses) @ alpha
-    budget = _budgeted(labelled, targets, moved[:m], catalogue, all_moved)
+    all_moved[other] = similarity(others.at, keys, constants.sharpness, fuses=fuses) @ alpha
+    budget = _budgeted((labelled, moved[:m]), targets, (catalogue, all_moved), price, constants)
     size = targets.shape[1] - 1
     nothing = np.full(size, np.inf, np.float32)
     places = np.append(np.arange(m), m + anchors)
@@ -262,7 +294,8 @@ def fit_group(
     if promise is not None:
         spans = (GroupSpan(slice(0, size), exclusive=True),)
         offered = candidates(left_out.chances[:, :-1], spans)
-        truth = targets[:, :-1].astype(np.int8)
+        own = targets[:, :-1]
+        truth = np.where((own > 0) & (own < 1), -1, own).astype(np.int8)
         units = spans if promise.together else None
         found = promise_thresholds(offered, truth, families, promise.precision, units)
         group = replace(group, promises=found)
@@ -295,9 +328,17 @@ def _errors(inverse: NDArray[Any], alpha: NDArray[Any], families: Ints) -> Float
 
 
 def _budgeted(
-    labelled: Evidenced, targets: Floats, moved: Floats, catalogue: Evidenced, all_moved: Floats
+    taught: tuple[Evidenced, Floats],
+    targets: Floats,
+    seen: tuple[Evidenced, Floats],
+    price: float,
+    constants: Constants,
 ) -> tuple[float, tuple[float, float], float, float, float]:
-    """Return shift and line from left-out scores, the margin, and the cuts in the budget."""
+    """Return shift and line from left-out scores, the margin, and the cuts in the budget.
+
+    Labelled products and the catalogue's come with their residuals.
+    """
+    (labelled, moved), (catalogue, all_moved) = taught, seen
     none = targets.shape[1] - 1
     every = np.arange(len(targets))
     chances = _shares(labelled.zero + moved)
@@ -309,7 +350,7 @@ def _budgeted(
         zero, given, all_moved = labelled.zero, labelled.given, moved
     chances, rows = _shares(zero + all_moved), np.arange(len(zero))
     # Of products that all have one label nobody can tell where it ends: nothing takes its place.
-    margin = MARGIN if (targets.sum(axis=0) > 0).sum() > 1 else 1.0
+    margin = constants.margin if len(np.unique(targets.argmax(axis=1))) > 1 else 1.0
     stays, replaced = _states(zero, given, chances, margin)
     own, best = zero.argmax(axis=1), chances.argmax(axis=1)
     shift = shift_to(chances[rows, own][stays], _trust(labelled, targets, catalogue))
@@ -323,7 +364,8 @@ def _budgeted(
         mended=float(chances[rows, best][replaced].sum()),
     )
     silent = bool(given.mean() < SILENT)
-    return shift, line, margin, *budgeted_cuts(kept[stays], fresh_first, fixed, silent=silent)
+    spending = Spending(price, constants.lost, silent)
+    return shift, line, margin, *budgeted_cuts(kept[stays], fresh_first, fixed, spending)
 
 
 class Balance(NamedTuple):
@@ -334,8 +376,19 @@ class Balance(NamedTuple):
     mended: float
 
 
+class Spending(NamedTuple):
+    """What an expected wrong one costs, what may be lost for one mended, see `Constants`.
+
+    Zero-shot is silent if it gives next to nothing in this group.
+    """
+
+    price: float
+    lost: float
+    silent: bool
+
+
 def budgeted_cuts(
-    stays: Floats, fresh: Floats, fixed: Balance, *, silent: bool, price: float = PRICE
+    stays: Floats, fresh: Floats, fixed: Balance, spending: Spending
 ) -> tuple[float, float]:
     """Return the two cuts under which most is right, within the budget.
 
@@ -347,26 +400,23 @@ def budgeted_cuts(
         Those of labels that it didn't give, highest first.
     fixed : Balance
         Of the labels that take another's place.
-    silent : bool
-        Whether zero-shot gives next to nothing in this group.
-    price : float
-        As in `affordable`.
+    spending : Spending
     """
     won = np.cumsum(fresh)
     best, chosen = -np.inf, (0.0, 2.0)
     for kept in (0.0, *KEPT):
         back = stays[stays < kept]
         saved = fixed.saved + float((1 - back).sum())
-        count = affordable(fresh, saved, silent=silent, price=price)
+        count = affordable(fresh, saved, spending.price, silent=spending.silent)
         lost = fixed.lost + back.sum()
         mended = fixed.mended + (won[count - 1] if count else 0.0)
-        if mended - lost > best and (kept == 0 or lost <= LOST * mended):
+        if mended - lost > best and (kept == 0 or lost <= spending.lost * mended):
             best = mended - lost
             chosen = kept, max(float(fresh[count - 1]), LEAST) if count else 2.0
     return chosen
 
 
-def affordable(sure: Floats, wrong: float, *, silent: bool, price: float = PRICE) -> int:
+def affordable(sure: Floats, wrong: float, price: float, *, silent: bool) -> int:
     """Return how many of some labels, surest first, may be given for so many expected errors.
 
     Where zero-shot is silent it makes none, and one label in twenty may be wrong. An expected error
@@ -479,12 +529,45 @@ class LocalHead:
         Labelled products and anchors.
     titled, alone : mapping of str to LocalGroup
         By the group's name, for products with a title and without.
+    sharpness : float
+        Of the kernel that it was fitted with.
     """
 
     space: LabelSpace
     keys: Directions
     titled: Mapping[str, LocalGroup]
     alone: Mapping[str, LocalGroup]
+    sharpness: float
+
+    def overlay(self, out: Scores, scores: Scores, space: LabelSpace, at: Directions) -> None:
+        """Write what it says, with its cuts and promises, over zero-shot scores.
+
+        Parameters
+        ----------
+        out : Scores
+            With arrays of its own; they are changed.
+        scores : Scores
+            Zero-shot's own.
+        space : LabelSpace
+            Of both; it may have labels that the head doesn't know, and lack some that it does.
+        at : Directions
+        """
+        assert out.label_cuts is not None
+        for name in self.titled:
+            products, span = said(scores, space, name, at), space.span(name)
+            place = {tag: at for at, tag in enumerate(space.tags[span])}
+            own = self.space.tags[self.space.span(name)]
+            columns = np.array([*(place.get(tag, -1) for tag in own), len(place)])
+            verdict = self.judge(name, products, columns)
+            told = verdict.told(products.given)
+            out.labels[told, span] = verdict.chances[told, :-1]
+            out.unknown[told, space.names.index(name)] = verdict.chances[told, -1]
+            out.label_cuts[told, span] = verdict.cut[told, None]
+            if out.promises is not None:
+                known = columns[:-1] >= 0
+                places = span.start + columns[:-1][known]
+                out.promises[:, span] = np.inf
+                out.promises[:, places] = self.promises(name, at.titled)[:, known]
 
     def judge(self, name: str, products: Evidenced, columns: Ints) -> Verdict:
         """Judge products in one group.
@@ -504,7 +587,8 @@ class LocalHead:
         for rows, groups, fuses in ((titled, self.titled, True), (~titled, self.alone, False)):
             group, some = groups[name], products.of(rows)
             moved = np.zeros_like(some.zero)
-            near = similarity(some.at, self.keys.of(group.keys), fuses=fuses)
+            keys = self.keys.of(group.keys)
+            near = similarity(some.at, keys, self.sharpness, fuses=fuses)
             moved[:, columns[known]] = (near @ group.alpha)[:, known]
             verdict = group.judge(some.zero, some.given, moved)
             out.chances[rows], out.cut[rows] = verdict.chances, verdict.cut
@@ -548,6 +632,7 @@ def fit_local(
     families: Ints,
     catalogue: tuple[Directions, Scores],
     promise: Promise | None = None,
+    constants: Constants = FITTED,
 ) -> LocalFit:
     """Fit all exclusive groups of a space of which some product says something.
 
@@ -561,6 +646,7 @@ def fit_local(
         1, 0, or -1 where unknown. A row of zeros in a group is one of "none of these".
     families : ndarray of shape (n,), int64
     promise : Promise or None
+    constants : Constants
     """
     at, there = labelled[0], catalogue[0]
     chances, cuts, promises = (np.full(targets.shape, np.nan, np.float32) for _ in range(3))
@@ -573,8 +659,8 @@ def fit_local(
         if not group.exclusive or not known.any():
             continue
         names.append(group.name)
-        truth = np.column_stack([own == 1, (own == 0).all(axis=1)]).astype(np.float32)
         mine, rest = (said(pair[1], space, group.name, pair[0]) for pair in (labelled, catalogue))
+        truth = known_shares(own, mine.zero)
         for fuses in (False, True):
             rows = np.flatnonzero(known & (at.titled | (not fuses)))
             others = np.flatnonzero(there.titled | (not fuses))
@@ -588,6 +674,7 @@ def fit_local(
                 rest.of(others),
                 fuses=fuses,
                 promise=promise,
+                constants=constants,
             )
             places = np.append(rows, len(at.image) + others)
             groups[fuses][group.name] = replace(fitted.group, keys=places[fitted.group.keys])
@@ -598,5 +685,17 @@ def fit_local(
     halves = (np.vstack(pair).astype(np.float16) for pair in zip(at, there, strict=True))
     keys = Directions(*(half.astype(np.float32) for half in halves))
     tags = {tag for tag in space.tags if tag.split("=")[0] in names}
-    head = LocalHead(space.only(tags), keys, groups[True], groups[False])
+    head = LocalHead(space.only(tags), keys, groups[True], groups[False], constants.sharpness)
     return LocalFit(head, chances, cuts, promises)
+
+
+def known_shares(own: NDArray[np.int8], zero: Floats) -> Floats:
+    """Return what is known of n products in an exclusive group, shares of 1: shape (n, k + 1).
+
+    Where a label holds and it isn't known which under it, zero-shot shares it out among them all.
+    """
+    truth = np.column_stack([own == 1, (own == 0).all(axis=1)]).astype(np.float32)
+    vague = np.flatnonzero((own == 1).any(axis=1) & (own < 0).any(axis=1))
+    shares = (zero[vague, :-1] + _TINY) * (own[vague] != 0)
+    truth[vague, :-1] = shares / shares.sum(axis=1, keepdims=True)
+    return truth

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.local import directions, said, shifted
+from fashiontag.heads.local import directions, shifted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fashiontag.heads.classifier import ProbeClassifier
     from fashiontag.heads.features import Features
-    from fashiontag.heads.local import Evidenced, LocalHead
+    from fashiontag.heads.local import LocalHead
     from fashiontag.heads.training import Training
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.labels import LabelSpace
@@ -139,31 +139,9 @@ class Probe:
                 out.labels[:, columns] = given
                 cuts[:, columns], promised[:, columns] = own_cuts, promises[:, own]
         if self.local is not None:
-            at = directions(x, self.features.widths)
-            for name in self.local.titled:
-                self._near(self.local, out, said(scores, space, name, at), name, space)
+            self.local.overlay(out, scores, space, directions(x, self.features.widths))
         out.by_image[:] |= probed & ~titled
         return out
-
-    def _near(
-        self, local: LocalHead, out: Scores, products: Evidenced, name: str, space: LabelSpace
-    ) -> None:
-        """Write into `out` what the local head says of a group, and its cuts."""
-        span = space.span(name)
-        place = {tag: at for at, tag in enumerate(space.tags[span])}
-        own = local.space.tags[local.space.span(name)]
-        columns = np.array([*(place.get(tag, -1) for tag in own), len(place)])
-        verdict = local.judge(name, products, columns)
-        told = verdict.told(products.given)
-        out.labels[told, span] = verdict.chances[told, :-1]
-        out.unknown[told, space.names.index(name)] = verdict.chances[told, -1]
-        assert out.label_cuts is not None
-        out.label_cuts[told, span] = verdict.cut[told, None]
-        if out.promises is not None:
-            known = columns[:-1] >= 0
-            places = span.start + columns[:-1][known]
-            out.promises[:, span] = np.inf
-            out.promises[:, places] = local.promises(name, products.at.titled)[:, known]
 
     def _share(
         self,

@@ -66,7 +66,7 @@ class Training:
         """Return the products with targets over other labels.
 
         Labels that they didn't have are unknown, or, where their group is exclusive and one of its
-        labels holds, known not to hold.
+        labels holds, known not to hold, unless they stand under it.
         """
         targets = np.full((len(self.ids), space.size), -1, np.int8)
         rates = None if self.rates is None else np.zeros(space.size, np.float32)
@@ -82,6 +82,10 @@ class Training:
                 targets[:, space.column(tag)] = self.targets[:, self.space.column(tag)]
                 if rates is not None and self.rates is not None:
                     rates[space.column(tag)] = self.rates[self.space.column(tag)]
+            for tag in tags - own_tags:
+                column = space.column(tag)
+                above = [*space.above.get(column, ())]
+                targets[(targets[:, above] == 1).any(axis=1), column] = -1
             if group.exclusive and own_tags - tags:
                 # A product of a label that is gone takes no part in what is left of its group.
                 gone = [self.space.column(tag) for tag in own_tags - tags]

@@ -600,7 +600,7 @@ def _without_placeholders(placed: NDArray[np.int64]) -> NDArray[np.int64]:
     titled = (families > 0) | (texts >= 0)
     kept = np.unique(np.stack([pictures, styles])[:, titled], axis=1)[0]
     shown, counts = np.unique(kept, return_counts=True)
-    own = pictures.copy()
+    own: NDArray[np.int64] = pictures.copy()
     alone = np.isin(pictures, shown[counts >= _MOST_STYLES])
     own[alone] = -numbers[alone]
     return own

@@ -9,7 +9,7 @@ import shutil
 import weakref
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from fashiontag.errors import OutputError
+from fashiontag.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,6 +123,29 @@ def part_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
         if held is not None:
             os.close(held)
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield a `part_folder` for a target that isn't there yet, or is empty.
+
+    Raises
+    ------
+    UsageError
+        It is there.
+    OutputError
+        It can't be written.
+    """
+    try:
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise UsageError(f"{target} is there already; remove it, or give --out a new folder.")
+        with part_folder(target) as folder:
+            yield folder
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"can't write {str(target)!r}: {reason}; name a folder that can be written"
+        ) from error
 
 
 def _part_beside(target: Path) -> Path:

@@ -1,7 +1,6 @@
-"""A table of tags corrected by hand → decisions: which cells somebody changed, what they mean.
+"""A table of tags corrected by hand, or answers from another tool → decisions.
 
-`corrections_in` is what knows of tables; other formats in which people's answers come back need
-only give `Choice` too.
+`corrections_in` is what knows of tables: which cells somebody changed, and what they mean.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from fashiontag.catalog.tagtables import REVIEW, TAGS, TagRow, TagTable, plain, read_tag_table, same
 from fashiontag.catalog.titles import first_few
-from fashiontag.errors import CatalogError
+from fashiontag.errors import CatalogError, UsageError
 from fashiontag.index import DATABASE, Index
 from fashiontag.labels import UNKNOWN
 from fashiontag.names import NONE, fold
+from fashiontag.sinks.tools import read as read_answers
 from fashiontag.workspace.decisions import Choice, Decisions
 from fashiontag.workspace.written import Written, file_digest, find_copies
 
@@ -64,8 +64,9 @@ class Imported:
     Attributes
     ----------
     table : Path
-    written_as, written_at : str
-        The table that it was compared with, and when that was written.
+    written_as, written_at : str or None
+        The table that it was compared with, and when that was written; None of another tool's file,
+        whose products carry what they were written with.
     decided : tuple of Event
         What was recorded; a correction that was decided so already adds nothing.
     corrections : int
@@ -76,8 +77,8 @@ class Imported:
     """
 
     table: Path
-    written_as: str
-    written_at: str
+    written_as: str | None
+    written_at: str | None
     decided: tuple[Event, ...]
     corrections: int
     notes: tuple[str, ...]
@@ -124,7 +125,7 @@ def import_table(
             f"{path}, line {table.ragged[0]}: this line hasn't the {len(table.columns)} cells of "
             "the header; mend it, and import again."
         )
-    copy = _written_as(workspace, path, of, table)
+    copy = written_as(workspace, path, of, table)
     about = copy.about
     changes = corrections_in(table, copy, new_labels=new_labels)
     pictures = _picture_keys(workspace, about.root)
@@ -145,6 +146,66 @@ def import_table(
         (*changes.notes, *changes.left),
         taken_over=not changes.left,
     )
+
+
+def import_answers(
+    workspace: Path,
+    path: Path,
+    *,
+    new_labels: bool = False,
+    by: str | None = None,
+) -> Imported:
+    """Record what people answered in Label Studio or FiftyOne; all of it or nothing.
+
+    Parameters
+    ----------
+    workspace : Path
+    path : Path
+        A JSON export of Label Studio, or a folder that FiftyOne exported.
+    new_labels : bool
+        Whether labels that the label file doesn't have are meant.
+    by : str or None
+        Who answered; None is the user of this process.
+
+    Raises
+    ------
+    UsageError
+        There is no such file, or a library is missing.
+    CatalogError
+        It isn't what the tool exports of `fashiontag export`, or has unknown labels.
+    StoreError
+        Nothing can be recorded.
+    """
+    if not path.exists():
+        raise UsageError(f"There is no {path}; give what Label Studio or FiftyOne exported.")
+    answers = read_answers("fiftyone" if path.is_dir() else "label-studio", path)
+    copies = {copy.about.root: copy.about for copy in reversed(find_copies(workspace))}
+    for answer in answers.found:
+        about = copies.get(answer.source)
+        if about is None:
+            continue  # tagged in another workspace, whose labels aren't known here
+        shown = f"{path}: {answer.item} has {answer.group} {_shown(answer.labels)}"
+        strange = {*answer.labels} - {*answer.was, *about.labels.get(answer.group, ())}
+        if strange and not new_labels:
+            raise CatalogError(
+                f"{shown}, and the label file hasn't {_shown(tuple(sorted(strange)))}. Nothing was "
+                "imported: mend that and import again, or give --new-labels if it is meant."
+            )
+        if answer.group in about.exclusive and len(answer.labels) > max(1, len(answer.was)):
+            raise CatalogError(
+                f"{shown}, and a product has one. Nothing was imported: keep one, and import again."
+            )
+    pictures = {
+        source: _picture_keys(workspace, source)
+        for source in {answer.source for answer in answers.found}
+    }
+    choices = [
+        Choice(a.source, a.item, a.group, a.labels, a.was, pictures[a.source].get(a.item))
+        for a in answers.found
+    ]
+    with Decisions.open(workspace) as decisions:
+        decided = decisions.record(choices, by=by, via=f"decisions import {path.name}")
+    return Imported(path, None, None, decided, len(choices), answers.notes, taken_over=True)
 
 
 def corrections_in(table: TagTable, copy: Copy, *, new_labels: bool = False) -> Corrections:
@@ -300,7 +361,7 @@ class _Comparison:
             )
 
 
-def _written_as(workspace: Path, path: Path, of: Path | None, table: TagTable) -> Copy:
+def written_as(workspace: Path, path: Path, of: Path | None, table: TagTable) -> Copy:
     """Return the copy of what a table was when the program wrote it."""
     own = Written(workspace, of or path).copies()
     if not own and of is not None:

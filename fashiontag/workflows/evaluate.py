@@ -10,7 +10,7 @@ import numpy as np
 from fashiontag.catalog.families import find_families
 from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError
-from fashiontag.heads.calibration import candidates
+from fashiontag.heads.calibration import Outlook, candidates, outlook
 from fashiontag.heads.features import titled
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.lexical import TitleMatcher
@@ -82,6 +82,8 @@ class GroupReport:
         Mean squared error of the probabilities, and of always saying the label's rate.
     published, precision : float
         What the promise covers, as a share of the products, and how much of it is right.
+    outlook : Outlook or None
+        What more labels would buy; None where nothing was promised for the group.
     reliability, tradeoff : tuple of (float, float) pairs
         Mean probability and share right, per bin; coverage and precision, surest first.
     """
@@ -100,6 +102,7 @@ class GroupReport:
     brier_base: float
     published: float
     precision: float
+    outlook: Outlook | None = None
     reliability: Points = ()
     tradeoff: Points = ()
 
@@ -232,8 +235,12 @@ def evaluate_probe(
     return report_on("held-out products", judged), tuple(warnings)
 
 
-def report_on(basis: str, judged: Judged) -> ProbeReport:
-    """Compare probabilities with annotations; `basis` says what the products are."""
+def report_on(basis: str, judged: Judged, precision: float | None = None) -> ProbeReport:
+    """Compare probabilities with annotations.
+
+    `basis` says what the products are; with a `precision` that is promised for each group's labels
+    together, they are those that a probe was trained on.
+    """
     rows, truth = judged.rows, judged.rows.targets
     offered = candidates(judged.fused, group_spans(rows.space))
     published = offered >= judged.promises
@@ -282,6 +289,9 @@ def report_on(basis: str, judged: Judged) -> ProbeReport:
                 brier_base=found.brier_rates,
                 published=float(out.any(axis=1).mean()) if len(out) else float("nan"),
                 precision=float((annotated[out] == 1).mean()) if out.any() else float("nan"),
+                outlook=None
+                if precision is None
+                else outlook(offered[:, span], truth[:, span], judged.families, precision),
                 reliability=_reliability(found),
                 tradeoff=_tradeoff(found),
             )

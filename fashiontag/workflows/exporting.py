@@ -14,12 +14,15 @@ from fashiontag.catalog.feeds.edits import Cells, FeedPatch
 from fashiontag.catalog.feeds.woocommerce_csv import escaped_term, split_terms
 from fashiontag.catalog.imported import CATALOG, is_imported, report_of, unescaped
 from fashiontag.catalog.tagtables import read_tag_table
+from fashiontag.catalog.titles import first_few
 from fashiontag.catalog.units import VARIANTS_OWN
 from fashiontag.errors import CatalogError, UsageError
+from fashiontag.labels import load_labels
 from fashiontag.names import fold
-from fashiontag.sinks.feedcolumns import FORMATS, FeedColumn, feed_columns
+from fashiontag.sinks.feedcolumns import FORMATS, Entries, FeedColumn, feed_columns
 from fashiontag.sinks.partfile import PartFile
 from fashiontag.sinks.patch import write_patched
+from fashiontag.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,11 +72,17 @@ class ExportOptions:
         Columns where what an earlier export wrote is overwritten.
     memory : Path or None
         The file that knows what earlier exports wrote; None keeps nothing.
+    labels : str or None
+        The label file that says what labels are in taxonomies; None is the default one.
+    taxonomy : Path or None
+        The taxonomy that ids are checked against; with Shopify's, its metafields are filled, too.
     """
 
     add_columns: bool = False
     replace: tuple[str, ...] = ()
     memory: Path | None = None
+    labels: str | None = None
+    taxonomy: Path | None = None
 
 
 USUAL = ExportOptions()
@@ -122,15 +131,22 @@ def export_feed(
         report = report_of(str(into))
         source, shown = into / report["original"], report["source"]
         claims = _claims(into)
+    taxonomy = Taxonomy.load(options.taxonomy) if options.taxonomy is not None else None
+    entries = Entries(load_labels(options.labels), taxonomy)
     columns = feed_columns(format)
+    if format == "shopify-csv":
+        columns = (*columns, *entries.columns())
     _check_replaced(options.replace, columns)
     findings = Findings()
-    patch = FeedPatch(str(source), format, findings, columns if options.add_columns else ())
     target = out if out is not None else Path(_named_after(shown))
     if target.resolve() in {source.resolve(), tags.resolve() if tags else None}:
         raise UsageError(f"{target} is read by this export; give --out another file.")
     given = Given.read(tags, claims) if tags is not None else Given()
-    filler = _Filler(columns, given, _Memory(options.memory, format), options.replace)
+    products = given.products.values()
+    added = [column for column in columns if entries.is_filled(column, products)]
+    patch = FeedPatch(str(source), format, findings, added if options.add_columns else ())
+    memory = _Memory(options.memory, format)
+    filler = _Filler(columns, given, entries, memory, options.replace)
     with open_feed(str(source)) as file:
         write_patched(target, file, filler.edits(patch) if tags is not None else ())
     filler.memory.keep()
@@ -246,10 +262,13 @@ class _Filler:
         self,
         columns: Sequence[FeedColumn],
         given: Given,
+        entries: Entries,
         memory: _Memory,
         replace: Sequence[str],
     ) -> None:
         self.memory = memory
+        self._entries = entries
+        self._category = next((c for c in columns if c.entry == "shopify"), None)
         self.filled: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self._columns = columns
@@ -261,16 +280,25 @@ class _Filler:
         """Yield the edits of the file in the order of their places."""
         for row, cells in patch.rows():
             if row is not None and row.head:
+                category = cells.text(self._category) if self._category else None
                 for column in self._columns:
                     own = column.variant and not patch.alone(row)
-                    labels = column.labels(self._given.of(row, variant=own))
+                    given = self._given.of(row, variant=own)
                     key = f"{row.product}/{row.variant}" if column.variant else row.product
+                    if column.entry:
+                        if cells.text(column) is None:
+                            continue
+                        labels = self._entries.of(column, given, category)[: column.most]
+                    else:
+                        labels = column.labels(given)
                     self._fill(cells, column, key, labels)
             yield from cells.edits()
 
     def warnings(self) -> tuple[str, ...]:
         """Say what couldn't be written."""
-        return tuple(f"{count:,} {what}." for what, count in self._unsaid.items() if count)
+        left = [f"{what} ({count:,})" for what, count in self._entries.left.most_common()]
+        empty = (f"left empty: {first_few(left)}.",) if left else ()
+        return (*(f"{count:,} {what}." for what, count in self._unsaid.items() if count), *empty)
 
     def _fill(self, cells: Cells, column: FeedColumn, key: str, labels: list[str]) -> None:
         there = cells.text(column)

@@ -19,10 +19,12 @@ from fashiontag.heads.features import Features, moments
 from fashiontag.heads.fusion import TITLE_ONLY
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.local import (
+    FITTED,
     MOST,
     OPEN_PRICE,
     SILENT,
     Balance,
+    Spending,
     believed,
     budgeted_cuts,
     fit_local,
@@ -247,7 +249,9 @@ def train_probe(
     judged = _left_out(model, x, training, families, by_title)
     if near is not None:
         judged = _beside(judged, near, everything.space)
-    found = report_on("training products, each judged by a fit without its family", judged)
+    together = promise.precision if promise is not None and promise.together else None
+    basis = "training products, each judged by a fit without its family"
+    found = report_on(basis, judged, together)
     blocks = [[setting.prior, setting.penalty] for setting in model.settings_]
     settings = {"head": head, "precision": None, **wanted, "blocks": blocks}
     manifest = _manifest(workspace, training, families, found, settings)
@@ -387,7 +391,8 @@ def _spare_open_groups(
         fresh = np.sort(chances[:, span][~given])[::-1]
         silent = bool(given.any(axis=1).mean() < SILENT)
         nothing = Balance(0.0, 0.0, 0.0)
-        kept, cut = budgeted_cuts(stays, fresh, nothing, silent=silent, price=OPEN_PRICE)
+        spending = Spending(OPEN_PRICE, FITTED.lost, silent)
+        kept, cut = budgeted_cuts(stays, fresh, nothing, spending)
         model.raise_thresholds(span, cut)
         found[group.name] = Spared(shift, kept)
     return found

@@ -8,6 +8,7 @@ from benchmarks.lab.scenarios import (
     FOLDER,
     WAYS,
     Counts,
+    Journal,
     Shelf,
     Taxonomy,
     change,
@@ -131,3 +132,13 @@ def test_what_is_lost_and_mended_is_told_apart() -> None:
     assert perfect.mended.sum() == (~judged.right).sum()
     ruined = change(judged, np.roll(judged.rows.targets == 1, 1, axis=1))
     assert not summary(ruined, FamilyBootstrap(judged.families), judged.rows.space).holds
+
+
+def test_rows_that_are_done_are_found_again_and_a_torn_one_is_not(tmp_path) -> None:
+    journal = Journal(tmp_path / "page.partial.jsonl")
+    assert journal.find(["a", "b"]) is None
+    journal.add(["a", "b"], ["1", "2"])
+    with journal.path.open("a") as file:
+        file.write('[["a", "c"], ["3"')
+    assert journal.find(["a", "b"]) == ["1", "2"]
+    assert journal.find(["a", "c"]) is None

@@ -116,6 +116,9 @@ class _Table:
         self.named = canonical if dialect.name == "google-tsv" else fold
         columns = reversed([*enumerate(self.feed.columns)])
         self.places = {self.named(name): place for place, name in columns}
+        for name, place in [*self.places.items()]:  # a metafield, whatever the shop calls it
+            if bracket := re.search(r"\(product\.metafields\.[^()]+\)$", name):
+                self.places.setdefault(bracket.group(), place)
         self.width = len(self.feed.pieces(self.feed.header))
         self.added = [
             column.names[0]
