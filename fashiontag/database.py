@@ -37,6 +37,11 @@ class Database(sqlite3.Connection):
     wal : bool
         Whether readers go on while one writes.
 
+    Attributes
+    ----------
+    fixed : bool
+        Whether its folder can only be read.
+
     Raises
     ------
     StoreError
@@ -47,11 +52,12 @@ class Database(sqlite3.Connection):
         self, path: Path, schema: str, form: int, *, subject: str, remedy: str, wal: bool = False
     ) -> None:
         self.path = path
+        self.fixed = path.is_file() and not os.access(path.parent, os.W_OK)
         self._subject = subject
         self._remedy = remedy
         self._lock = threading.RLock()
         # What can't be written is still read; on a mount for reading nobody else writes either.
-        fixed = path.is_file() and not os.access(path.parent, os.W_OK)
+        fixed = self.fixed
         name = f"{path.absolute().as_uri()}?mode=ro" if fixed else str(path)
         if fixed and os.statvfs(path).f_flag & os.ST_RDONLY:
             name += "&immutable=1"

@@ -574,3 +574,19 @@ def test_what_was_read_as_minus_is_said_and_turned_away(indexed, encoder):
 )  # fmt: skip
 def test_prices_are_numbers(typed, value):
     assert number(typed) == value
+
+
+@pytest.mark.parametrize("asked", ["words", "picture", "both"])
+def test_a_workspace_that_cannot_be_written_can_be_searched(
+    tmp_path, indexed, encoder, monkeypatch, asked
+):
+    query = {
+        "query": "red" if asked != "picture" else "",
+        "image": None if asked == "words" else color_picture(tmp_path / "q.png", (9, 9, 200)),
+    }
+    before = {path: path.read_bytes() for path in indexed.rglob("*.sqlite")}
+    monkeypatch.setattr("fashiontag.database.os.access", lambda *_: False)
+    found = ids(search(indexed, encoder, k=3, **query))
+    assert {path: path.read_bytes() for path in indexed.rglob("*.sqlite")} == before
+    monkeypatch.undo()
+    assert found == ids(search(indexed, encoder, k=3, **query))

@@ -236,7 +236,9 @@ def _delimited(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[
     notes += file.warning()
     yield Row(file.header.line, file.columns)
     for record in file.records():
-        cells = [cell.replace("\x00", "") for cell in record.cells]
+        cells = record.cells
+        if "\x00" in record.raw:
+            cells = [cell.replace("\x00", "") for cell in cells]
         yield Row(record.line, tuple(cells), record.ragged or record.short)
 
 

@@ -87,6 +87,11 @@ class Shard:
                 self._mapping[1].madvise(mmap.MADV_DONTNEED)
             return vectors
 
+    @property
+    def fixed(self) -> bool:
+        """Whether no vector can be added: the workspace can only be read."""
+        return self._database.fixed
+
     def padded(self, rows: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
         """Return the vectors at these rows as float32 of shape (n, dim); zeros where a row is -1.
 

@@ -14,7 +14,7 @@ from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.index import where as filters
 from fashiontag.names import fold
-from fashiontag.workspace.embed import content_key, embed_texts
+from fashiontag.workspace.embed import content_key, query_vectors
 from fashiontag.workspace.neighbours import open_neighbours
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _parts(workspace: Workspace, query: Query, placement: Placement, weight: flo
     dim = workspace.encoder.dim
     image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
     texts = [text for text in (query.words, query.minus) if text]
-    vectors = workspace.texts.padded(embed_texts(workspace, texts), dim)
+    vectors = query_vectors(workspace, texts)
     # A query is a short title: on pool and val, taking titles' mean off it found "colour type for
     # gender" at precision@10 .73, taking prompts' mean off .69.
     centred = dict(zip(texts, _centre(vectors, title_mean), strict=True))
@@ -288,7 +288,10 @@ def _picture(workspace: Workspace, image: str | Path | bytes) -> Vectors:
         rows = workspace.images.find([key])
         if rows[0] < 0:
             pixels = encoder.prepare(load_image(data, at_least=encoder.image_size))
-            rows = workspace.images.add([key], encoder.encode_images([pixels]))
+            vectors = encoder.encode_images([pixels])
+            if workspace.images.fixed:
+                return vectors.astype("<f2").astype(np.float32)
+            rows = workspace.images.add([key], vectors)
     except (ImageError, OSError) as error:
         if isinstance(error, StoreError):
             raise

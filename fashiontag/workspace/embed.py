@@ -134,6 +134,13 @@ def embed_texts(
     return np.where([bool(text) for text in texts], rows, -1).astype(np.int64)
 
 
+def query_vectors(workspace: Workspace, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return the vectors of n queries, shape (n, d), as stored, and stored where that can be."""
+    if workspace.texts.fixed and texts:
+        return workspace.encoder.encode_texts(list(texts)).vectors.astype("<f2").astype(np.float32)
+    return workspace.texts.padded(embed_texts(workspace, texts), workspace.encoder.dim)
+
+
 def embed(
     workspace: Workspace,
     items: Iterable[Item],
