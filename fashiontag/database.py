@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -49,10 +50,18 @@ class Database(sqlite3.Connection):
         self._subject = subject
         self._remedy = remedy
         self._lock = threading.RLock()
+        # What can't be written is still read; on a mount for reading nobody else writes either.
+        fixed = path.is_file() and not os.access(path.parent, os.W_OK)
+        name = f"{path.absolute().as_uri()}?mode=ro" if fixed else str(path)
+        if fixed and os.statvfs(path).f_flag & os.ST_RDONLY:
+            name += "&immutable=1"
         with self._errors("opened for writing"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            super().__init__(path, PATIENCE, isolation_level=None, check_same_thread=False)
-            if wal:
+            if not fixed:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            super().__init__(
+                name, PATIENCE, isolation_level=None, check_same_thread=False, uri=fixed
+            )
+            if wal and not fixed:
                 self._into_wal()
                 # FULL: what a writer was told is done outlives a power cut too. NORMAL would save
                 # one fsync of a few milliseconds per batch, against seconds of encoding.

@@ -512,6 +512,26 @@ def test_faiss_follows_the_index_and_answers_alike(indexed, shop, encoder, monke
         follow()
 
 
+def test_a_shops_placeholder_folds_nothing(tmp_path, workspace, encoder):
+    names = ["Silk dress", "Wool coat", "Rain boots", "Straw hat", "Leather belt"]
+    for at in range(5):
+        color_picture(tmp_path / "shop" / f"{at}.png", "grey" if at else "black")
+    lines = [f"{at}.png,{name}" for at, name in enumerate(names)]
+    (tmp_path / "titles.csv").write_text("\n".join(["image,title", *lines]))
+    index(tmp_path / "shop", workspace, encoder)
+    assert len(ids(search(workspace, encoder, query="red", k=5))) == 5
+
+
+def test_pruning_drops_the_items_of_a_folder_that_is_gone(shop, indexed, encoder):
+    from fashiontag.workflows import upkeep
+
+    assert upkeep.prune(indexed).gone == ()
+    shop.rename(shop.parent / "moved")
+    assert upkeep.prune(indexed).gone == (str(shop),)
+    assert not any(source.items for source in indexed_sources(indexed))
+    assert upkeep.prune(indexed).gone == ()
+
+
 # -- what a query excludes, and what nothing answers ---------------------------------------------
 
 

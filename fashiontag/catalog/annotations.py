@@ -2,32 +2,37 @@
 
 Each column decides by itself what it is. ``tags`` holds ``group=label|group=label``; a column of
 nothing but 0, 1 and blanks is one label; every other column is an attribute group, its cells the
-labels, several of them parted by ``|``. The value "none" says: none of the group's labels.
+labels, several of them parted by ``|`` or ``;``, or in a list. The value "none" says: none of the
+group's labels.
 """
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fashiontag.catalog.tables import USUAL_NAMES, Row, Table, read_table
+from fashiontag.catalog.tables import USUAL_NAMES, Row, Table, as_text, read_table
 from fashiontag.catalog.titles import (
     counted,
     first_few,
-    joined_rows,
+    join_rows,
     ragged_warning,
-    unknown_warning,
 )
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
 from fashiontag.names import NONE, as_path, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,8 +40,16 @@ if TYPE_CHECKING:
 
 TAGS_COLUMNS = ("tags", "labels")
 Unlabeled = Literal["group", "negative", "unknown"]
-_YES = {"1", "true", "yes"}
-_NO = {"0", "false", "no"}
+_YES = {"1", "1.0", "true", "yes", "y", "x", "✓", "✔"}
+_NO = {"0", "0.0", "false", "no", "n"}
+# What people and programs write where they know nothing; a label file may have it as a label.
+_NOTHING = {
+    *("n/a", "#n/a", "na", "n.a.", "nan", "null", "nil", "<na>", "tbd", "?", "-", "--", "–", "—"),
+}
+# Numbers, prices and dates: nothing but digits and their signs, with a currency or a unit of time.
+_NUMBER = re.compile(r"[-+]?(?:[a-z]{3}|[€$£¥])? ?\d[\d.,' :/-]*t?[\d:.]*z? ?(?:[a-z]{3}|[€$£¥%])?")
+_ENOUGH = 10
+"""Rows from which a column with hardly a value twice is one of names: there is nothing to learn."""
 # What `tag` and `suggest` write may be corrected and read back.
 _NO_LABELS = {
     fold(name) for name in (*USUAL_NAMES["id"], *USUAL_NAMES["title"], *RESERVED_GROUPS)
@@ -141,17 +154,14 @@ def read_annotations(
     table = Table("decisions", ("id",), ())
     if path is not None:
         table = read_table(path, (id_column, *TAGS_COLUMNS))
-    path, key_at = table.path, table.needed_column("id", id_column)
+    path, joined = table.path, join_rows(table, id_column, ids)
+    key_at = joined.key_at
     columns = _LabelColumns(table, key_at, labels, groups, like)
     places = {item_id: place for place, item_id in enumerate(ids)}
     notes: dict[int, _Note] = defaultdict(_Note)
-    unknown = []
-    for row, key, item_id in joined_rows(table, key_at, ids):
-        if item_id is None:
-            unknown.append(key)
-            continue
-        for group, label, holds in columns.read(row):
-            note = notes[places[item_id]]
+    for row, _, item_id in joined.rows:
+        for group, label, holds in columns.read(row) if item_id is not None else ():
+            note = notes[places[str(item_id)]]
             note.listed = True
             if label is None:
                 note.whole.setdefault(group, row.line)
@@ -165,13 +175,20 @@ def read_annotations(
         if (not groups or group in groups)
         and notes[places[item_id]].decide(*columns.spelled(group, chosen))
     ]
+    said = (
+        *table.warnings,
+        *ragged_warning(table, "label"),
+        *columns.warnings,
+        *joined.warnings,
+        *columns.complaints(),
+    )
     if not notes:
         raise CatalogError(
             f"{path} labels no product of the source: no row joins to an image and holds a label; "
-            f"{table.has()}."
+            f"{table.has()}." + "".join(f" {reason}" for reason in said)
         )
     notes = dict(sorted(notes.items()))
-    space, odd = _space(path, labels, notes.values(), like)
+    space, odd = _space(path, labels, {ids[place]: note for place, note in notes.items()}, like)
     targets = _targets(space, notes.values(), unlabeled)
     otherwise = "answers differ from what people decided, and the decisions count:"
     return Annotations(
@@ -179,10 +196,7 @@ def read_annotations(
         space=space,
         targets=targets,
         warnings=(
-            *ragged_warning(table, "label"),
-            *columns.warnings,
-            *unknown_warning(table, unknown),
-            *columns.complaints(),
+            *said,
             *odd,
             *counted(path, differ, otherwise),
         ),
@@ -233,6 +247,7 @@ class _LabelColumns:
         self._respelled: set[tuple[str, str]] = set()
         self._strange: dict[str, Counter[str]] = defaultdict(Counter)
         self._broken: list[int] = []
+        self._nothing: Counter[str] = Counter()
         self._columns: list[_Column] = []
         empty: list[str] = []
         passed: list[str] = []
@@ -240,7 +255,8 @@ class _LabelColumns:
             wanted = name in self._only
             if place == key_at or not name or (fold(name) in _NO_LABELS and not wanted):
                 continue
-            values = {row.cells[place].strip() for row in table.rows if not row.ragged} - {""}
+            values = Counter(row.cells[place].strip() for row in table.rows if not row.ragged)
+            del values[""]
             if not values:
                 empty.append(name)
             elif fold(name) in TAGS_COLUMNS:
@@ -257,8 +273,8 @@ class _LabelColumns:
             self.warnings.append(f"{table.path}: no cell is filled in {first_few(empty)}.")
         if passed and not only:
             self.warnings.append(
-                f"{table.path}: {first_few(passed)} looks like numbers or texts, not labels, and "
-                "was passed over; name it with --groups to use it."
+                f"{table.path}: {first_few(passed)} looks like numbers, dates, prices, names or "
+                "texts, not labels, and was passed over; name it with --groups to use it."
             )
 
     def _restrict(self, table: Table) -> None:
@@ -302,6 +318,8 @@ class _LabelColumns:
             if strange and fold(label) in NONE:
                 if holds:
                     yield group, None, True
+            elif strange and fold(label) in _NOTHING:
+                self._nothing[label] += 1
             elif known is None:
                 label = as_path(label)
                 spelled = self._spelled.setdefault((group, fold(label)), label)
@@ -317,17 +335,21 @@ class _LabelColumns:
         for column in self._columns:
             cell = row.cells[column.place].strip()
             if column.group is None:
-                for tag in _parts(cell):
+                for tag in _parts(cell, lambda part: "=" in part):
                     group, _, label = (part.strip() for part in tag.partition("="))
                     if not (group and label):
                         self._broken.append(row.line)
                     elif not self._only or self._group_of(group) in self._only:
                         yield self._group_of(group), label, True
             elif column.label is None:
-                for label in _parts(cell):
+                known = partial(self._knows, column.group)
+                for label in _parts(cell, known):
                     yield column.group, label, True
             elif fold(cell) in _YES | _NO:
                 yield column.group, column.label, fold(cell) in _YES
+
+    def _knows(self, group: str, label: str) -> bool:
+        return fold(label) in self._known.get(group, {})
 
     def complaints(self) -> list[str]:
         """Say what was read and could not be used."""
@@ -340,35 +362,63 @@ class _LabelColumns:
         respelled = [f"{other!r} as {first!r}" for first, other in sorted(self._respelled)]
         twice = "values are spelled in another way too, and are read as the first:"
         found += counted(self._path, respelled, twice)
+        nothing = [f"{text!r} ({count})" for text, count in self._nothing.most_common()]
+        found += counted(self._path, nothing, "texts say that nothing is known, and are blank:")
         broken = "tags aren't written group=label and were passed over: line"
         return [*found, *counted(self._path, self._broken, broken)]
 
 
-def _parts(cell: str) -> list[str]:
-    return [part.strip() for part in cell.split("|") if part.strip()]
+def _parts(cell: str, is_one: Callable[[str], bool]) -> list[str]:
+    """Return the labels or tags of a cell, as people and programs write several.
+
+    ``a|b``; ``a;b``, unless that is one; ``a, b`` where each is one; a list as JSON or Python write
+    it, and Label Studio's ``{"choices": [...]}``.
+    """
+    if cell[:1] in ("[", "{"):
+        found: object = None
+        for read in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+                found = found or read(cell)
+        if isinstance(found, dict):
+            found = found.get("choices")
+        if isinstance(found, list | tuple | set):
+            return [part for value in found if (part := as_text(value).strip())]
+    sign = "|"
+    if "|" not in cell and ";" in cell and not is_one(cell):
+        sign = ";"
+    parts = [part.strip() for part in cell.split(sign) if part.strip()]
+    commas = [part.strip() for part in cell.split(",")]
+    if len(parts) == 1 < len(commas) and all(map(is_one, commas)):
+        return commas
+    return parts
 
 
-def _looks_like_labels(values: set[str]) -> bool:
-    """Tell attribute values from numbers, links and free text."""
-    numbers = sum(value.replace(".", "", 1).replace("-", "", 1).isdigit() for value in values)
+def _looks_like_labels(values: Counter[str]) -> bool:
+    """Tell attribute values from numbers, prices, dates, links, names and free text."""
+    numbers = sum(_NUMBER.fullmatch(value.lower()) is not None for value in values)
     texts = sum(len(value) > _LONG_CELL or "://" in value for value in values)
-    return numbers < len(values) and texts * 10 <= len(values)
+    rows = values.total()
+    names = rows >= _ENOUGH and len(values) * 10 > rows * 9
+    return numbers * 10 < len(values) * 9 and texts * 10 <= len(values) and not names
 
 
 def _space(
-    path: str, labels: LabelSpace | None, notes: Collection[_Note], like: LabelSpace | None
+    path: str, labels: LabelSpace | None, by_id: Mapping[str, _Note], like: LabelSpace | None
 ) -> tuple[LabelSpace, tuple[str, ...]]:
     """Return the label file's groups with those that the table invents, and warnings."""
     values: dict[str, set[str]] = defaultdict(set)
-    several: set[str] = set()
+    several: dict[str, list[str]] = defaultdict(list)
+    notes = by_id.values()
     bare = {group for note in notes for group in note.whole}
-    for note in notes:
+    for item_id, note in by_id.items():
         counts = Counter(
             group
             for group, label in note.positive
             if not any(g == group and x.startswith(f"{label} > ") for g, x in note.positive)
         )
-        several.update(group for group, count in counts.items() if count > 1)
+        for group, count in counts.items():
+            if count > 1:
+                several[group].append(item_id)
         for group, label in (*note.positive, *note.negative):
             values[group].add(label)
     known = labels.names if labels else ()
@@ -397,10 +447,16 @@ def _space(
         warnings += (
             f"{path}: {first_few(sorted(bare))} has no label, only none, and was passed over.",
         )
-    if several := several.intersection(invented).difference(known):
+    for group in sorted(several.keys() & invented.keys() - {*known}):
+        first = several[group][0]
+        said = [
+            f"{label!r} (line {line})"
+            for (name, label), line in by_id[first].positive.items()
+            if name == group
+        ]
         warnings += (
-            f"{path}: products have several values of {first_few(sorted(several))}, so a product "
-            "may get several.",
+            f"{path}: {len(several[group])} of {len(by_id)} products have several values of "
+            f"{group}, so a product may get several: {first} is {' and '.join(said)}.",
         )
     if labels is None and not invented:
         raise CatalogError(f"{path} names no label at all, only none; name labels that hold, too.")

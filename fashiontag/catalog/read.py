@@ -2,12 +2,13 @@
 
 # ids are strings: pathlib doubles the time to list 100,000 files, and has nothing that makes a
 # path absolute and plain without resolving links
-# ruff: noqa: PTH100,PTH110,PTH112,PTH113,PTH117,PTH118,PTH120,PTH122
+# ruff: noqa: PTH100,PTH110,PTH112,PTH113,PTH117,PTH118,PTH120,PTH122,PTH123
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from operator import attrgetter
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from fashiontag.catalog.imported import is_imported, list_imported
 from fashiontag.catalog.items import NO_WORDS, Catalog, FileRef, Words, make_item, printable
+from fashiontag.catalog.parquet import list_inside
 from fashiontag.catalog.tables import SUFFIXES as TABLE_SUFFIXES
-from fashiontag.catalog.tables import Columns, read_table
+from fashiontag.catalog.tables import Columns, Row, Table, find_columns, read_table
 from fashiontag.catalog.titles import (
     IMAGE_SUFFIXES,
     WordsPerKey,
@@ -25,6 +27,7 @@ from fashiontag.catalog.titles import (
     join_titles,
     other_cells,
     ragged_warning,
+    titles_below,
 )
 from fashiontag.errors import CatalogError, UsageError
 
@@ -32,7 +35,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from fashiontag.datamodels import ImageRef
+
 USUAL_COLUMNS = Columns()
+# How the files of pictures begin, for those without an ending.
+_SIGNATURES = (*(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*"),)
+_BRANDS = {b"ftyp" + brand for brand in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")}
+# What lies beside pictures on purpose: nobody misses it among the items.
+_BESIDE = frozenset(
+    (
+        *(".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".xls", ".txt", ".md"),
+        *(".html", ".xml", ".yaml", ".yml", ".toml", ".db", ".py"),
+    )
+)
 
 
 def read_catalog(
@@ -96,6 +111,8 @@ def read_catalog(
         raise UsageError(f"There is no {source}; give an existing folder, image or table.")
     if columns.path is not None and kind != "a table":
         raise UsageError(f"--path-column is for a table, and {source} is {kind}; leave it out.")
+    if columns.item is not None and kind != "a table":
+        raise UsageError(f"--item-id is for a table, and {source} is {kind}; leave it out.")
     if titles is None and columns.id is not None:
         raise UsageError("--id-column names a column of the titles; give --titles FILE with it.")
     if own.title is not None and kind not in ("a table", "a data set"):
@@ -104,7 +121,8 @@ def read_catalog(
         return catalog
 
     ids = [item.id for item in catalog.items]
-    words, warnings = join_titles(os.fspath(titles), ids, columns)
+    paths = [item.path for item in catalog.items] if kind == "a table" else []
+    words, warnings = join_titles(os.fspath(titles), ids, columns, paths)
     items = []
     for item in catalog.items:
         found = words.get(item.id, NO_WORDS)
@@ -115,14 +133,18 @@ def read_catalog(
 
 
 def _list_folder(source: str) -> Catalog:
-    names, unread = walk_pictures(source)
+    passed: Counter[str] = Counter()
+    names, unread = walk_pictures(source, passed=passed)
+    warnings = _passed_warning(source, passed)
     if not names and source in unread:
         raise CatalogError(f"{source} can't be read: no permission; give a folder that can.")
     if not names:
         raise CatalogError(
             f"{source} holds no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
+            + "".join(f" {warning}" for warning in warnings)
         )
-    return _list_files(source, source, names, unread)
+    catalog = _list_files(source, source, names, unread)
+    return replace(catalog, warnings=catalog.warnings + warnings)
 
 
 def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str] = ()) -> Catalog:
@@ -136,30 +158,79 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
     return Catalog(source, printable(root), tuple(items), warnings)
 
 
-def walk_pictures(top: str, depth: int | None = None) -> tuple[list[str], list[str]]:
+def walk_pictures(
+    top: str, depth: int | None = None, passed: Counter[str] | None = None
+) -> tuple[list[str], list[str]]:
     """Return the pictures below a folder, as paths below it, and the folders that can't be read.
 
-    Links to files are followed, links to folders are not, so no loop is possible. A link that
-    leads nowhere is a picture that can't be read.
+    Links to files and folders are followed, each real folder once: a link to a folder that is
+    below, or that holds `top`, adds nothing. A link that leads nowhere is a picture that can't be
+    read. A file whose name has no ending is a picture if it begins like one.
+
+    Parameters
+    ----------
+    top : str
+    depth : int or None
+        How many folders deep to look.
+    passed : Counter of str, optional
+        What else lies there is counted here by ending: neither pictures nor what usually lies
+        beside them (tables, texts).
     """
     names: list[str] = []
     unread: list[str] = []
-    waiting = [("", 1)]
-    while waiting:
-        below, level = waiting.pop()
+    seen: set[str] = set()
+    top_itself = f"{os.path.realpath(top)}/"
+    waiting, links = [("", 1)], list[tuple[str, int]]()
+    while waiting or links:
+        if waiting:
+            below, level = waiting.pop()
+        else:  # after all real folders, whose own paths are the ones to show
+            links.sort(reverse=True)
+            below, level = links.pop()
+        folder = os.path.join(top, below) if below else top
+        real = os.path.realpath(folder)
+        if real in seen or (below and top_itself.startswith(f"{real.rstrip('/')}/")):
+            continue
+        seen.add(real)
         try:
-            with os.scandir(os.path.join(top, below) if below else top) as entries:
+            with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or entry.name == "__MACOSX":
                         continue
-                    if entry.is_dir(follow_symlinks=False):
+                    if entry.is_dir():
                         if depth is None or level < depth:
-                            waiting.append((f"{below}{entry.name}/", level + 1))
-                    elif entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.is_dir():
+                            found = links if entry.is_symlink() else waiting
+                            found.append((f"{below}{entry.name}/", level + 1))
+                    elif _is_picture(entry):
                         names.append(below + entry.name)
+                    elif passed is not None:
+                        passed[os.path.splitext(entry.name)[1].lower()] += 1
         except OSError:
-            unread.append(printable(os.path.join(top, below) if below else top))
+            unread.append(printable(folder))
     return names, unread
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    if entry.name.lower().endswith(IMAGE_SUFFIXES):
+        return True
+    if os.path.splitext(entry.name)[1] or not entry.is_file():  # a pipe would block
+        return False
+    try:
+        with open(entry.path, "rb") as file:
+            start = file.read(16)
+    except OSError:
+        return False
+    return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or start[4:12] in _BRANDS
+
+
+def _passed_warning(source: str, passed: Counter[str]) -> tuple[str, ...]:
+    kinds = [
+        f"{ending or 'no ending'} ({count})"
+        for ending, count in passed.most_common()
+        if ending not in _BESIDE
+    ]
+    total = sum(count for ending, count in passed.items() if ending not in _BESIDE)
+    return (f"{source}: {total} files are no pictures: {first_few(kinds)}.",) if kinds else ()
 
 
 def _list_several(sources: Sequence[str], told: str) -> Catalog:
@@ -178,10 +249,11 @@ def _list_several(sources: Sequence[str], told: str) -> Catalog:
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in sources])
     names: dict[str, None] = {}
     unread: list[str] = []
+    passed: Counter[str] = Counter()
     for path in sources:
         below = os.path.relpath(os.path.abspath(path), folder).replace(os.sep, "/")
         if os.path.isdir(path):
-            found, closed = walk_pictures(path)
+            found, closed = walk_pictures(path, passed=passed)
             names |= dict.fromkeys(f"{below}/{name}" for name in found)
             unread += closed
         else:
@@ -189,7 +261,8 @@ def _list_several(sources: Sequence[str], told: str) -> Catalog:
     if not names:
         raise CatalogError(f"{told} hold no image; give folders that do.")
     shown = folder if os.path.isabs(sources[0]) else os.path.relpath(folder)
-    return _list_files(told, "" if shown == "." else shown, list(names), unread)
+    catalog = _list_files(told, "" if shown == "." else shown, list(names), unread)
+    return replace(catalog, warnings=catalog.warnings + _passed_warning(told, passed))
 
 
 def _list_glob(source: str) -> Catalog:
@@ -222,42 +295,71 @@ def _fits(names: list[str], patterns: list[str]) -> bool:
 
 
 def _list_table(source: str, columns: Columns) -> Catalog:
-    table = read_table(source, (columns.path, columns.title))
-    path_at = table.needed_column("path", columns.path)
+    table = read_table(source, (columns.path, columns.title, columns.item))
+    inside = list_inside(source, columns.path) if source.lower().endswith(".parquet") else []
+    path_at = table.column("path", None) if inside else table.needed_column("path", columns.path)
     title_at = table.column("title", columns.title)
     folder = os.path.dirname(source)
+    named = [_cell(row, path_at) for row in table.rows]
+    item_at = _item_column(table, columns.item, path_at, [*map(bool, inside or named)])
+    titles = titles_below(table, title_at, path_at)
     products = WordsPerKey(source)
+    pictures: dict[str, tuple[str, ImageRef]] = {}
     pathless: list[int] = []
     repeated: list[int] = []
-    for row in table.rows:
-        item_id = row.cells[path_at].strip() if path_at < len(row.cells) else ""
+    for place, (row, name) in enumerate(zip(table.rows, named, strict=True)):
         # A ragged line is still a product if its path is one: it only gives no title.
-        if row.ragged and not os.path.isfile(_file(folder, item_id)):
+        if row.ragged and not os.path.isfile(_file(folder, name)):
             continue
-        if not item_id:
+        if not name and not inside:
             pathless.append(row.line)
             continue
+        item_id = _cell(row, item_at) or (str(place) if inside else name)
         words = NO_WORDS
         if not row.ragged:
-            title = "" if title_at is None else row.cells[title_at].strip()
-            words = Words(title, other_cells(table, row, {path_at, title_at}))
+            words = Words(titles[row.line], other_cells(table, row, {path_at, title_at}))
         if products.add(item_id, words, row.line):
             repeated.append(row.line)
+        if item_id not in pictures:
+            path = f"{source}/{place}" if inside else _file(folder, name)
+            pictures[item_id] = path, inside[place] if inside else FileRef(os.path.abspath(path))
     if not products.words:
         raise CatalogError(
-            f"{source} names no picture in its column {table.columns[path_at]!r}; "
+            f"{source} names no picture in its column {table.columns[path_at or 0]!r}; "
             "name another one with --path-column."
         )
     warnings = (
+        *table.warnings,
         *ragged_warning(table),
         *counted(source, pathless, "rows have no path: line"),
         *counted(source, repeated, "rows repeat a path and were passed over: line"),
     )
-    items = []
-    for item_id, words in products.words.items():
-        path = _file(folder, item_id)
-        items.append(make_item(item_id, path, FileRef(os.path.abspath(path)), words))
+    items = [make_item(key, *pictures[key], words) for key, words in products.words.items()]
     return Catalog(source, printable(os.path.abspath(source)), tuple(items), warnings)
+
+
+def _cell(row: Row, place: int | None) -> str:
+    return row.cells[place].strip() if place is not None and place < len(row.cells) else ""
+
+
+def _item_column(
+    table: Table, wanted: str | None, path_at: int | None, shown: Sequence[bool]
+) -> int | None:
+    """Return the column that names a table's items; None where their paths do.
+
+    That is the one that was asked for, or else ``id`` or ``sku`` if it has one value for each row
+    with a picture; pictures inside a table may have names of their own too.
+    """
+    if wanted is not None:
+        found = find_columns(table.columns, [wanted])
+        if not found:
+            raise UsageError(f"--item-id: {table.path} has no column {wanted!r}; {table.has()}.")
+        return found[0]
+    for place in [*find_columns(table.columns, ("id", "sku")), path_at]:
+        keys = [_cell(row, place) for row, has in zip(table.rows, shown, strict=True) if has]
+        if all(keys) and len({*keys}) == len(keys):
+            return place
+    return None
 
 
 def _file(folder: str, name: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from fashiontag.catalog.delimited import Delimited, TextLines, header_at
+from fashiontag.catalog.parquet import pictures_inside
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.names import fold
 
@@ -20,16 +21,47 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 Role = Literal["path", "id", "title"]
 USUAL_NAMES: dict[Role, tuple[str, ...]] = {
-    "path": ("path", "image", "filename", "file"),
-    "id": ("image", "filename", "file", "path", "id", "sku"),
-    "title": ("title", "name", "productDisplayName", "description"),
+    "path": (
+        *("path", "image", "filename", "file"),
+        *("image_path", "file_name", "image_link", "image src", "image url", "images"),
+        *("image_file", "main_image_url"),
+    ),
+    "id": (
+        *("image", "filename", "file", "path", "id", "sku"),
+        *("image_path", "file_name", "image_link", "image src", "image url", "images"),
+        *("image_file", "main_image_url"),
+        *(
+            "variant sku",
+            "item_sku",
+            "seller sku",
+            "product id",
+            "item id",
+            "handle",
+            "ean",
+            "gtin",
+        ),
+    ),
+    "title": (
+        *("title", "name", "productDisplayName", "description"),
+        *("product name", "item_name", "product title"),
+    ),
 }
 """What the columns are called that hold a picture's path, name a picture, or are its title."""
-_KNOWN_COLUMNS = frozenset(fold(name) for names in USUAL_NAMES.values() for name in names)
-# What shops outside of Unicode write. More candidates only add ways to be wrong on 100 bytes.
-_ENCODINGS = ["cp1252", "cp1250", "cp1251", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
-# A quoted cell that spans more lines than this is a quote that was never closed.
-_MOST_LINES = 500
+# Lines that may be the header: a title, notes and the three headers of a marketplace's template.
+_BANNER = 20
+
+
+def _plain(name: str) -> str:
+    """Return what "Image Src", "image_src" and "image-src" have in common."""
+    return fold(name.replace("_", " ").replace("-", " "))
+
+
+_KNOWN_COLUMNS = frozenset(
+    spelling(name)
+    for names in USUAL_NAMES.values()
+    for name in names
+    for spelling in (fold, _plain)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +76,14 @@ class Columns:
         The column of a titles table that names the picture.
     title : str or None
         The column with the title, of a titles table or else of the source.
+    item : str or None
+        The column of a table source that names its items.
     """
 
     path: str | None = None
     id: str | None = None
     title: str | None = None
+    item: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +107,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table read whole: its name as typed, its columns in order, its rows."""
+    """A table read whole: its name as typed, columns in order, rows, and what reading it met."""
 
     path: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    warnings: tuple[str, ...] = ()
 
     def column(self, role: Role, wanted: str | None) -> int | None:
         """Return the place of the column that was asked for, or else of a usual one; None if none.
@@ -112,14 +148,22 @@ class Table:
 def find_column(names: Sequence[str], role: Role, wanted: str | None) -> int | None:
     """Return the place of the column `wanted`, or else of the first usual name that is there.
 
-    Names are compared exactly at first, then folded.
+    Names are compared exactly at first, then folded, then with blanks for their signs.
     """
-    folded = [fold(name) for name in names]
-    for name in (wanted,) if wanted is not None else USUAL_NAMES[role]:
-        for there, same in ((names, name), (folded, fold(name))):
+    wanted_names = (wanted,) if wanted is not None else USUAL_NAMES[role]
+    return next(iter(find_columns(names, wanted_names)), None)
+
+
+def find_columns(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
+    """Return the places of those of some names that are there, each place once."""
+    folded, plain = [fold(name) for name in names], [_plain(name) for name in names]
+    found = []
+    for name in wanted:
+        for there, same in ((names, name), (folded, fold(name)), (plain, _plain(name))):
             if same in there:
-                return there.index(same)
-    return None
+                found.append(there.index(same))
+                break
+    return list(dict.fromkeys(found))
 
 
 def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
@@ -148,8 +192,11 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
     if Path(path).stat().st_size == 0:
         raise CatalogError(f"{path} is empty; a table with a header line was expected.")
     try:
-        reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix)
-        lines = list(reader(path) if reader else _delimited(path, suffix, names))
+        notes: list[str] = []
+        named = [fold(name) for name in names if name]
+        reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix, _delimited)
+        # what was named outweighs what is usual
+        lines = list(reader(path, [*_KNOWN_COLUMNS, *named, *named], notes))
     except CatalogError:
         raise
     except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
@@ -165,7 +212,7 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
             f"{path} has a header ({', '.join(columns)[:200]}) and no line below it; "
             "at least one was expected."
         )
-    return Table(path, columns, tuple(lines[1:]))
+    return Table(path, columns, tuple(lines[1:]), tuple(notes))
 
 
 def as_text(value: object) -> str:
@@ -174,6 +221,8 @@ def as_text(value: object) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, dict) and value.keys() <= {"bytes", "path"}:  # a picture inside
+        return str(value.get("path") or "")
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
@@ -182,101 +231,27 @@ def as_text(value: object) -> str:
 # Each reader yields the header, then the rows.
 
 
-def _decode(path: str) -> str:
-    raw = Path(path).read_bytes()
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16")
-    zeros = raw[:200].count(0)
-    if zeros * 4 >= len(raw[:200]):  # Latin text in UTF-16 without its mark: every second byte
-        return raw.decode("utf-16-le" if raw[1] == 0 else "utf-16-be")
-    if zeros:
-        raise CatalogError(f"{path} is no text; export it as text in UTF-8, or name it .xlsx.")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode(legacy_encoding(raw), errors="replace")
+def _delimited(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:
+    file = Delimited(path, weights, banner=_BANNER)
+    notes += file.warning()
+    yield Row(file.header.line, file.columns)
+    for record in file.records():
+        cells = [cell.replace("\x00", "") for cell in record.cells]
+        yield Row(record.line, tuple(cells), record.ragged or record.short)
 
 
-def legacy_encoding(raw: bytes) -> str:
-    """Return the encoding that bytes which are no Unicode were most likely written in."""
-    from charset_normalizer import from_bytes
-
-    matches = list(from_bytes(raw, cp_isolation=_ENCODINGS))
-    if not matches:
-        return "latin-1"
-    # On a short file many encodings are as good as the best: then the most common one wins.
-    for match in matches:
-        if match.chaos <= matches[0].chaos + 0.01 and "cp1252" in match.could_be_from_charset:
-            return "cp1252"
-    return matches[0].encoding
-
-
-def _delimited(path: str, suffix: str, names: Iterable[str | None]) -> Iterator[Row]:
-    # newline="" keeps line ends inside quoted cells, and splits at none of Unicode's other ones.
-    lines = [line.replace("\x00", "") for line in io.StringIO(_decode(path), newline="")]
-    start = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
-    named = re.fullmatch(r"sep=(.)\s*", lines[start]) if start < len(lines) else None
-    start += bool(named)  # Excel's own way to name the delimiter
-    if start >= len(lines):
-        return
-    delimiter = named.group(1) if named else _delimiter(lines[start], suffix, names)
-    header, *records = _records(lines, start, delimiter)
-    columns = tuple(cell.strip() for cell in header.cells)
-    yield replace(header, cells=columns)
-    width = len(columns)
-    for record in records:
-        cells = record.cells
-        if len(cells) > width and not any(cells[width:]):  # delimiters left at the end of a line
-            cells = cells[:width]
-        if any(cells):
-            yield Row(record.line, cells, record.ragged or len(cells) != width)
-
-
-def _delimiter(header: str, suffix: str, names: Iterable[str | None]) -> str:
-    """Return the delimiter that shows the most known columns, then the most columns."""
-    known = _KNOWN_COLUMNS | {fold(name) for name in names if name}
-
-    def worth(delimiter: str) -> tuple[int, int]:
-        cells = next(csv.reader([header], delimiter=delimiter))
-        return sum(fold(cell) in known for cell in cells), len(cells)
-
-    return max("\t,;|" if suffix == ".tsv" else ",;\t|", key=worth)
-
-
-def _records(lines: list[str], start: int, delimiter: str) -> Iterator[Row]:
-    """Yield the header and the rows; a quote that never closes costs its own line only.
-
-    A record over several lines is believed only if its quotes close and it has as many cells as
-    the header: otherwise a stray quote would swallow the products below it.
-    """
-    width = 0
-    while start < len(lines):
-        odd = lines[start].count('"') % 2
-        ragged = False
-        try:
-            chunk = lines[start : start + (_MOST_LINES if odd else 1)]
-            reader = csv.reader(chunk, delimiter=delimiter, strict=bool(odd))
-            cells = next(reader)
-            taken = reader.line_num
-            ragged = taken > 1 and len(cells) != width > 0
-        except csv.Error:
-            ragged = True
-        if ragged:
-            cells, taken = lines[start].rstrip("\r\n").split(delimiter), 1
-        yield Row(start + 1, tuple(cells), ragged)
-        width = width or len(cells)
-        start += taken
-
-
-def _jsonl(path: str) -> Iterator[Row]:
+def _jsonl(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:  # noqa: ARG001
     records: dict[int, dict[str, object] | None] = {}
-    for number, line in enumerate(io.StringIO(_decode(path)), start=1):
-        if line.strip():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                record = None
-            records[number] = record if isinstance(record, dict) else None
+    file = TextLines(path)
+    notes += file.encoding.warning(path)
+    with file.opened() as lines:
+        for number, _, raw in lines:
+            if raw.strip():
+                try:
+                    record = json.loads(file.text(raw))
+                except ValueError:
+                    record = None
+                records[number] = record if isinstance(record, dict) else None
     columns = tuple(dict.fromkeys(name for record in records.values() for name in record or ()))
     if records and not columns:
         raise ValueError("no line is a JSON object")
@@ -286,32 +261,91 @@ def _jsonl(path: str) -> Iterator[Row]:
         yield Row(number, cells, ragged=record is None)
 
 
-def _parquet(path: str) -> Iterator[Row]:
+def _parquet(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:  # noqa: ARG001
     import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(path).read()
+    file = pq.ParquetFile(path)
+    inside = pictures_inside(file.schema_arrow)
+    # of pictures inside, which may be gigabytes, only the names are read
+    names = [
+        f"{name}.path" if name in inside else name
+        for name in file.schema_arrow.names
+        if inside.get(name, "path") is not None
+    ]
+    table = file.read(names)
     yield Row(0, tuple(table.column_names))
     values = [[as_text(value) for value in column.to_pylist()] for column in table.columns]
     for line, cells in enumerate(zip(*values, strict=True), start=1):
         yield Row(line, cells)
 
 
-def _xlsx(path: str) -> Iterator[Row]:
+def _xlsx(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:
     from openpyxl import load_workbook
 
     book = load_workbook(path, read_only=True, data_only=True)
-    width = 0
+    known = Counter(weights)
+    best: tuple[int, str, list[tuple[int, list[str]]], int] | None = None
     try:
-        for number, line in enumerate(book.worksheets[0].iter_rows(), start=1):
-            cells = [_cell(cell) for cell in line]
-            if not any(cells):
+        shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        for sheet in shown or book.worksheets:
+            lines = _sheet(sheet)
+            if not lines:
                 continue
-            if not width:
-                width = max(place for place, name in enumerate(cells, start=1) if name)
-                cells = [name.strip() for name in cells]
-            yield Row(number, (*cells, *[""] * width)[:width])
+            at = header_at([cells for _, cells in lines[:_BANNER]], known)
+            count = sum(known[fold(name)] for name in lines[at][1])
+            if best is None or (count > best[0] > -1 and count > 1):
+                best = (count, sheet.title, lines, at)
     finally:
         book.close()
+    if best is None:
+        return
+    _, title, lines, at = best
+    if len(book.sheetnames) > 1:
+        notes.append(f"{path}: of {len(book.sheetnames)} sheets, {title!r} was read.")
+    header = [name.strip() for name in lines[at][1]]
+    while not header[-1]:
+        header.pop()
+    width = len(header)
+    yield Row(lines[at][0], tuple(header))
+    for number, cells in lines[at + 1 :]:
+        yield Row(number, (*cells, *[""] * width)[:width])
+    notes += _uncalculated(path, title, header)
+
+
+def _sheet(sheet: Any) -> list[tuple[int, list[str]]]:  # noqa: ANN401 - openpyxl has no types
+    """Return the lines of a sheet that say anything, with their numbers."""
+    sheet.reset_dimensions()  # what other programs write there is often wrong: "A1"
+    rows = ((n, [_cell(cell) for cell in row]) for n, row in enumerate(sheet.iter_rows(), start=1))
+    return [(number, cells) for number, cells in rows if any(map(str.strip, cells))]
+
+
+def _uncalculated(path: str, title: str, header: Sequence[str]) -> tuple[str, ...]:
+    """Say which columns hold formulas whose results no program has saved, if any."""
+    from openpyxl import load_workbook
+
+    formulas, values = (
+        load_workbook(path, read_only=True, data_only=only) for only in (False, True)
+    )
+    empty: Counter[int] = Counter()
+    try:
+        for said, got in zip(_rows(formulas[title]), _rows(values[title]), strict=False):
+            for place, (text, value) in enumerate(zip(said, got, strict=False)):
+                empty[place] += value is None and str(text or "").startswith("=")
+    finally:
+        formulas.close()
+        values.close()
+    if not (count := empty.total()):
+        return ()
+    columns = [name for place, name in enumerate(header) if empty[place]]
+    return (
+        f"{path}: {count} formulas in {', '.join(columns) or title} were never calculated and are "
+        "read as blank; open the file in a spreadsheet and save it.",
+    )
+
+
+def _rows(sheet: Any) -> Iterator[tuple[object, ...]]:  # noqa: ANN401
+    sheet.reset_dimensions()
+    return iter(sheet.iter_rows(values_only=True))
 
 
 def _cell(cell: object) -> str:

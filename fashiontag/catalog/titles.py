@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from fashiontag.catalog.items import Words
-from fashiontag.catalog.tables import Columns, Row, Table, read_table
+from fashiontag.catalog.tables import USUAL_NAMES, Columns, Row, Table, find_columns, read_table
 from fashiontag.errors import CatalogError
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp"),
+    *(".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
 )
 _SPREADSHEET_NUMBER = re.compile(r"(\d+)\.0+")
+# '000123 and ="000123": how people keep a spreadsheet from taking a key for a number
+_KEPT_AS_TEXT = re.compile(r"""'(.+)|="(.*)\"""")
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
+_HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
+# What the rows of one product have in common, where each row is a picture of it.
+_PRODUCT_COLUMNS = ("handle", "item_group_id", "parent sku", "product id", "product", "id", "sku")
 
 
 class Matcher:
@@ -26,7 +35,9 @@ class Matcher:
 
     A key is compared with the whole id, then with its last parts (the file name, or the key
     without its leading folders), then the same without the image's ending. Case, backslashes,
-    Unicode form and a spreadsheet's ``.0`` are forgiven; the first comparison that fits decides.
+    Unicode form and what spreadsheets do are forgiven (``.0``, ``'`` and ``="…"`` around it, other
+    hyphens, leading zeros lost), and an address is its path. The first comparison that fits
+    decides.
 
     Parameters
     ----------
@@ -38,15 +49,33 @@ class Matcher:
         self._ids = frozenset(ids)
         self._names = _Names(ids, _fold)
         self._stems = _Names(ids, lambda item_id: _stem(_fold(item_id)))
+        self._numbers: dict[str, list[str]] | None = None
 
     def find(self, key: str) -> list[str]:
         """Return the ids that the key fits: none, one, or several that can't be told apart."""
         if key in self._ids:
             return [key]
         folded = _fold(key)
-        found = self._find(folded)
-        number = _SPREADSHEET_NUMBER.fullmatch(folded)
-        return found or (self._find(number.group(1)) if number else [])
+        if found := self._find(folded):
+            return found
+        if kept := _KEPT_AS_TEXT.fullmatch(folded):
+            return self.find(kept.group(1) or kept.group(2))
+        if number := _SPREADSHEET_NUMBER.fullmatch(folded):
+            return self.find(number.group(1))
+        return self._unpadded(_stem(folded))
+
+    def _unpadded(self, key: str) -> list[str]:
+        """Return the one id that is a number with leading zeros, and without them the key."""
+        if not (key.isascii() and key.isdigit()) or key.startswith("0"):
+            return []
+        if self._numbers is None:
+            self._numbers = defaultdict(list)
+            for item_id in self._ids:
+                name = _stem(_fold(item_id)).rpartition("/")[2]
+                if name.startswith("0") and name.isdigit():
+                    self._numbers[name.lstrip("0")].append(item_id)
+        found = self._numbers.get(key, [])
+        return found if len(found) == 1 else []
 
     def _find(self, folded: str) -> list[str]:
         return self._names.whole.get(folded) or self._names.find(folded) or self._stems.find(folded)
@@ -71,7 +100,7 @@ class _Names:
 
 
 def join_titles(
-    path: str, ids: Sequence[str], columns: Columns
+    path: str, ids: Sequence[str], columns: Columns, paths: Sequence[str] = ()
 ) -> tuple[Mapping[str, Words], tuple[str, ...]]:
     """Read a titles table and join it to the ids of a source.
 
@@ -83,6 +112,8 @@ def join_titles(
         The ids of the source.
     columns : Columns
         The columns that a user named.
+    paths : sequence of str
+        Where the pictures are, in the order of `ids`, if that may be a key too.
 
     Returns
     -------
@@ -99,45 +130,121 @@ def join_titles(
         images.
     """
     table = read_table(path, (columns.id, columns.title))
-    key_at = table.needed_column("id", columns.id)
+    joined = join_rows(table, columns.id, ids, paths)
+    key_at = joined.key_at
     title_at = table.needed_column("title", columns.title)
+    titles = titles_below(table, title_at, key_at)
     products = WordsPerKey(path)
-    unknown = []
-    for row, key, item_id in joined_rows(table, key_at, ids):
-        if item_id is None:
-            unknown.append(key)
-        words = Words(row.cells[title_at].strip(), other_cells(table, row, {key_at, title_at}))
+    for row, key, item_id in joined.rows:
+        words = Words(titles[row.line], other_cells(table, row, {key_at, title_at}))
         products.add(item_id or key, words, row.line)
     keyless = [row.line for row in table.rows if not row.ragged and not row.cells[key_at].strip()]
     return products.words, (
-        *unknown_warning(table, unknown),
+        *table.warnings,
+        *joined.warnings,
         *counted(path, keyless, f"rows have no {table.columns[key_at]!r}: line"),
         *ragged_warning(table),
     )
 
 
-def joined_rows(
-    table: Table, key_at: int, ids: Sequence[str]
-) -> Iterator[tuple[Row, str, str | None]]:
-    """Yield every row that has a key, its key, and the id that the key means, if any.
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The rows of a table that have a key, and what they mean.
+
+    Attributes
+    ----------
+    key_at : int
+        The place of the column with the keys.
+    rows : tuple of (Row, str, str or None)
+        Each row, its key, and the id that the key means, if any.
+    warnings : tuple of str
+        Which keys mean nothing.
+    """
+
+    key_at: int
+    rows: tuple[tuple[Row, str, str | None], ...]
+    warnings: tuple[str, ...]
+
+
+def join_rows(
+    table: Table, id_column: str | None, ids: Sequence[str], paths: Sequence[str] = ()
+) -> Joined:
+    """Join a table to ids by the column that was asked for, or of the usual ones that fits most.
 
     Raises
     ------
+    UsageError
+        It lacks the column that was asked for.
     CatalogError
-        A key fits two images.
+        It has no column of keys, a key fits two images, or of two keys or more none fits.
     """
-    matcher = Matcher(ids)
-    for row in table.rows:
-        key = "" if row.ragged else row.cells[key_at].strip()
-        if not key:
-            continue
-        found = matcher.find(key)
-        if len(found) > 1:
+    usual = [table.needed_column("id", id_column)]
+    if id_column is None:
+        usual = find_columns(table.columns, USUAL_NAMES["id"])
+    by_id, by_path = Matcher(ids), Matcher([*dict.fromkeys(paths)])
+    owners: dict[str, list[str]] = defaultdict(list)
+    for item_id, path in zip(ids, paths, strict=False):
+        owners[path].append(item_id)
+
+    def find(key: str) -> list[str]:
+        found = by_id.find(key)
+        if found or not paths:
+            return found
+        return [item_id for path in by_path.find(key) for item_id in owners[path]]
+
+    columns = []
+    for place in usual:
+        keys = [(row, "" if row.ragged else row.cells[place].strip()) for row in table.rows]
+        columns.append((place, [(row, key, find(key)) for row, key in keys if key]))
+    # one image that fits counts before two that can't be told apart
+    key_at, found = max(
+        columns,
+        key=lambda column: (
+            sum(len(fits) == 1 for *_, fits in column[1]),
+            sum(len(fits) > 1 for *_, fits in column[1]),
+        ),
+    )
+    for row, key, fits in found:
+        if len(fits) > 1:
             raise CatalogError(
-                f"{table.path}, line {row.line}: the key {key!r} fits two images, {found[0]} and "
-                f"{found[1]}; write the whole path of the one that is meant."
+                f"{table.path}, line {row.line}: the key {key!r} fits two images, {fits[0]} and "
+                f"{fits[1]}; write the whole path of the one that is meant."
             )
-        yield row, key, found[0] if found else None
+    unknown = [key for _, key, fits in found if not fits]
+    warnings = counted(table.path, unknown, f"of {len(table.rows)} rows match no image:")
+    if rounded := [key for key in unknown if _ROUNDED.fullmatch(key)]:
+        what = "keys have lost digits in a spreadsheet; format them as text and export again:"
+        warnings += counted(table.path, rounded, what)
+    if ids and len(unknown) == len(found) and len({*unknown}) > 1:
+        tried = ", ".join(repr(table.columns[place]) for place, _ in columns)
+        raise CatalogError(
+            f"{table.path}: no row joins to an image by {tried}: a key is {unknown[0]!r}, an image "
+            f"{ids[0]!r}; {table.has()}; name the column that says which image with --id-column."
+            + "".join(f" {warning}" for warning in warnings[1:])
+        )
+    rows = tuple((row, key, fits[0] if fits else None) for row, key, fits in found)
+    return Joined(key_at, rows, warnings)
+
+
+def titles_below(table: Table, title_at: int | None, key_at: int | None) -> dict[int, str]:
+    """Return the titles by line; a further picture of the product above takes its title.
+
+    That is a row without a title whose handle, or other name of a product, is the one above.
+    """
+    products = find_columns(table.columns, _PRODUCT_COLUMNS)
+    product_at = next((place for place in products if place != key_at), None)
+    titles: dict[int, str] = {}
+    product = above = ""
+    for row in table.rows:
+        if row.ragged:
+            continue
+        title = "" if title_at is None else row.cells[title_at].strip()
+        name = "" if product_at is None else row.cells[product_at].strip()
+        if not title and name and name == product:
+            title = above
+        product, above = name, title
+        titles[row.line] = title
+    return titles
 
 
 class WordsPerKey:
@@ -188,11 +295,6 @@ def counted(path: str, values: Sequence[object], what: str) -> tuple[str, ...]:
     return (f"{path}: {len(values)} {what} {first_few(values)}.",) if values else ()
 
 
-def unknown_warning(table: Table, keys: Sequence[str]) -> tuple[str, ...]:
-    """Say which keys name no image, if any."""
-    return counted(table.path, keys, f"of {len(table.rows)} rows match no image:")
-
-
 def ragged_warning(table: Table, what: str = "title") -> tuple[str, ...]:
     """Say which lines could not be taken apart and gave no title, if any."""
     lines = [row.line for row in table.rows if row.ragged]
@@ -215,6 +317,10 @@ def _short(title: str) -> str:
 
 
 def _fold(name: str) -> str:
+    if "://" in name:
+        name = unquote(re.split("[?#]", name.split("://", 1)[1])[0])
+    if not name.isascii():
+        name = name.translate(_HYPHENS)
     return fold(name.replace("\\", "/")).removeprefix("./").lstrip("/")
 
 

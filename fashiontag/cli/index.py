@@ -72,12 +72,18 @@ def _draw(summary: IndexSummary) -> None:
 def _draw_status(sources: tuple[SourceStatus, ...], workspace: Path) -> None:
     if not sources:
         output.line(f"Nothing is indexed in {workspace}.")
+    from fashiontag.workflows.upkeep import is_gone
+
     for source in sources:
         facts = _facts(source)
         items = "1 item" if source.items == 1 else f"{source.items:,} items"
         output.line(
             f"{source.root}: {items}, {source.model}, labels {source.labels or 'none'}, "
             f"updated {facts['updated']}"
+            + (
+                ", gone: fashiontag store --prune drops it"
+                * (source.items and is_gone(source.root))
+            )
         )
 
 

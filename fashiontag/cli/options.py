@@ -74,6 +74,10 @@ class Columns:
         str | None,
         typer.Option(metavar="NAME", help="The column of a SOURCE table with the paths."),
     ] = None
+    item_id: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column of a SOURCE table that names its items."),
+    ] = None
     id_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="The column of --titles to join by.")
     ] = None
@@ -85,7 +89,7 @@ class Columns:
         """List the items of sources and join their titles; what is odd about them is said."""
         from fashiontag import catalog as rooms
 
-        names = rooms.Columns(self.path_column, self.id_column, self.title_column)
+        names = rooms.Columns(self.path_column, self.id_column, self.title_column, self.item_id)
         catalog = rooms.read_catalog(sources, self.titles, names)
         output.warn(*catalog.warnings)
         return catalog

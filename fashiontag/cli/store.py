@@ -23,7 +23,7 @@ def store(
     prune: Annotated[
         bool,
         typer.Option(
-            "--prune", help="Drop vectors of models that no indexed item uses, and files gone."
+            "--prune", help="Drop items of folders that are gone, and vectors that no item uses."
         ),
     ] = False,
     place: options.Place,
@@ -41,6 +41,7 @@ def store(
         )
     if prune:
         pruned = upkeep.prune(place.workspace)
+        output.warn(*(f"{root} is gone: its items left the index." for root in pruned.gone))
         dropped = (
             f"{pruned.vectors:,} vectors and {pruned.files:,} files dropped, "
             f"{max(pruned.bytes, 0) / 1e6:,.1f} MB freed"

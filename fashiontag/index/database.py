@@ -66,6 +66,9 @@ CREATE TEMP TABLE staged (
     text_key TEXT, family INTEGER, words TEXT) WITHOUT ROWID
 """
 
+# One photo under two or three names is one product; under four it is "no picture yet".
+_MOST_STYLES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -535,7 +538,9 @@ class Index:
                 part[3] = find("image", [row[2] or "" for row in rows])
                 part[4] = find("text", [row[3] or "" for row in rows])
                 parts.append(part)
-            return [np.concatenate(parts, axis=1)]
+            placed = np.concatenate(parts, axis=1)
+            placed[2] = _without_placeholders(placed)
+            return [placed]
 
         return Placement(*self._kept("placement " + fingerprint, 1, read)[0])
 
@@ -582,6 +587,23 @@ def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Itera
         while row is not None and row[0] < number:
             row = next(rows, None)
         yield row[1] if row is not None and row[0] == number else b""
+
+
+def _without_placeholders(placed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the pictures, a number of its own for each item that shows a shop's placeholder.
+
+    That is a picture of `_MOST_STYLES` styles or more: it says nothing of what is alike. A title
+    too short for a style is one by itself.
+    """
+    numbers, families, pictures, _, texts = placed
+    styles = np.where(families > 0, families, -2 - texts)
+    titled = (families > 0) | (texts >= 0)
+    kept = np.unique(np.stack([pictures, styles])[:, titled], axis=1)[0]
+    shown, counts = np.unique(kept, return_counts=True)
+    own: NDArray[np.int64] = pictures.copy()
+    alone = np.isin(pictures, shown[counts >= _MOST_STYLES])
+    own[alone] = -numbers[alone]
+    return own
 
 
 def _family(text: str) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fashiontag.catalog.delimited import open_feed
 from fashiontag.catalog.feeds import Findings
-from fashiontag.catalog.feeds.delimited import open_feed
 from fashiontag.catalog.feeds.edits import Cells, FeedPatch
 from fashiontag.catalog.feeds.woocommerce_csv import escaped_term, split_terms
 from fashiontag.catalog.imported import CATALOG, is_imported, report_of, unescaped

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashiontag.index import DATABASE, DERIVED, Manifest
-from fashiontag.vectors import VectorStore
+from fashiontag.catalog.items import as_on_disk
+from fashiontag.index import DATABASE, DERIVED, Index, Manifest
+from fashiontag.vectors import Pruned, VectorStore
 from fashiontag.workspace import decisions, indexed_sources
 from fashiontag.workspace.neighbours import NEIGHBOURS
 from fashiontag.workspace.written import find_copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from fashiontag.vectors import Pruned, ShardStatus
+    from fashiontag.vectors import ShardStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,41 @@ def status(workspace: Path) -> Upkeep:
     )
 
 
-def prune(workspace: Path) -> Pruned:
-    """Drop the vectors of models that no indexed item uses, and what FAISS knew of them."""
+@dataclass(frozen=True, slots=True)
+class Swept(Pruned):
+    """What `prune` took out: vectors, and the sources that are no longer there."""
+
+    gone: tuple[str, ...] = ()
+
+
+def is_gone(root: str) -> bool:
+    """Tell whether a source was a file or folder that isn't there any more."""
+    return Path(root).is_absolute() and not os.path.lexists(as_on_disk(root))
+
+
+def prune(workspace: Path) -> Swept:
+    """Drop items of folders that are gone, vectors that no item uses, what FAISS knew of them.
+
+    What people decided stays: the folder may only have moved.
+    """
+    gone = [s for s in indexed_sources(workspace) if s.items and is_gone(s.root)]
+    if gone:
+        with Index.open(workspace) as index:
+            for source in gone:
+                index.replace_source(
+                    source.root,
+                    (),
+                    fingerprint=source.fingerprint,
+                    model=source.model,
+                    labels=source.labels,
+                )
     used = _used(workspace)
     with VectorStore.open(workspace) as store:
         pruned = store.prune(used)
     for path in (workspace / NEIGHBOURS).glob("*-*"):
         if not any(model.startswith(path.name.split("-", 1)[1]) for model in used):
             shutil.rmtree(path, ignore_errors=True)
-    return pruned
+    return Swept(pruned.vectors, pruned.files, pruned.bytes, tuple(s.root for s in gone))
 
 
 def _bytes(files: Iterable[Path]) -> int:

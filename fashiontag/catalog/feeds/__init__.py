@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from fashiontag.catalog.delimited import Delimited, head_of
 from fashiontag.catalog.feeds import (
     google_tsv,
     google_xml,
@@ -14,7 +15,6 @@ from fashiontag.catalog.feeds import (
     shopify_json,
     woocommerce_csv,
 )
-from fashiontag.catalog.feeds.delimited import Delimited, head_of
 from fashiontag.catalog.feeds.products import Findings, Photo, Product
 from fashiontag.errors import CatalogError, UsageError
 

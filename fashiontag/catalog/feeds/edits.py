@@ -10,8 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 from xml.sax.saxutils import escape
 
+from fashiontag.catalog.delimited import open_feed
 from fashiontag.catalog.feeds import open_dialect
-from fashiontag.catalog.feeds.delimited import open_feed
 from fashiontag.catalog.feeds.google import canonical
 from fashiontag.catalog.feeds.google_xml import GoogleXml
 from fashiontag.catalog.feeds.products import Findings
@@ -21,7 +21,7 @@ from fashiontag.names import fold
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fashiontag.catalog.feeds.delimited import Record
+    from fashiontag.catalog.delimited import Record
     from fashiontag.catalog.feeds.google_xml import Element
     from fashiontag.catalog.feeds.products import FeedRow
 

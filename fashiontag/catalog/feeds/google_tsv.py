@@ -10,7 +10,7 @@ from fashiontag.catalog.feeds.products import Findings, sound_records
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fashiontag.catalog.feeds.delimited import Delimited
+    from fashiontag.catalog.delimited import Delimited
 
 ANCHORS = (
     ("id", "title", "image link"),

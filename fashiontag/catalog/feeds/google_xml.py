@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from fashiontag.catalog.feeds.delimited import MOST_CHARACTERS, open_feed
+from fashiontag.catalog.delimited import MOST_CHARACTERS, open_feed
 from fashiontag.catalog.feeds.google import GoogleFeed, GoogleItem, canonical
 from fashiontag.errors import CatalogError
 

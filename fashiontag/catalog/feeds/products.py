@@ -13,7 +13,7 @@ from fashiontag.names import fold
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fashiontag.catalog.feeds.delimited import Delimited, Record
+    from fashiontag.catalog.delimited import Delimited, Record
 
 # What a spreadsheet makes of a long number: 8.90E+12 may have been any of a billion EANs.
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from fashiontag.catalog.feeds.delimited import Delimited, Record, cell_of
+from fashiontag.catalog.delimited import Delimited, Record, cell_of
 from fashiontag.catalog.feeds.products import (
     Album,
     Facts,

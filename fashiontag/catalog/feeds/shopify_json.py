@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.catalog.feeds.delimited import open_feed
+from fashiontag.catalog.delimited import open_feed
 from fashiontag.catalog.feeds.products import Album, Facts, Findings, Product
 from fashiontag.errors import CatalogError
 

@@ -10,8 +10,8 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from fashiontag.catalog.delimited import Delimited, Record, cell_of
 from fashiontag.catalog.feeds.addresses import split_addresses
-from fashiontag.catalog.feeds.delimited import Delimited, Record, cell_of
 from fashiontag.catalog.feeds.products import (
     Album,
     Facts,

@@ -1,4 +1,4 @@
-"""Feeds of lines and cells, read as they come: every cell as text, and where it stands in bytes.
+"""Files of lines and cells, read as they come: every cell as text, and where it stands in bytes.
 
 The bytes are kept beside the text, so that a cell can be filled in and all others stay as they are.
 """
@@ -11,19 +11,19 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from fashiontag.catalog.tables import legacy_encoding
 from fashiontag.datamodels import Edit
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MOST_CHARACTERS = 4_000_000
 """Of one row: the longest page of HTML that a shop keeps in a cell is some 100,000."""
@@ -32,6 +32,18 @@ _SAMPLE = 200_000
 _GZIP = b"\x1f\x8b"
 # The text of a file byte by byte: one character a byte, so that places in it are places in bytes.
 _BYTEWISE = "latin-1"
+# What shops outside of Unicode write. More candidates only add ways to be wrong on 100 bytes.
+_ENCODINGS = ["cp1252", "cp1250", "cp1251", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Read the bytes that are no UTF-8, and only these, as Windows-1252."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("fashiontag-mixed", _as_windows)
 
 
 @contextmanager
@@ -105,6 +117,7 @@ class _Encoding:
     name: str
     skip: int = 0
     mixed: int = 0
+    strangers: tuple[int, ...] = ()
 
     @property
     def wide(self) -> bool:
@@ -128,14 +141,73 @@ class _Encoding:
         """Return what bytes, given one character each, say."""
         if self.wide or raw.isascii():
             return raw
-        data = raw.encode(_BYTEWISE)
-        return data.decode(self.of_row(data), "replace")
+        errors = "fashiontag-mixed" if self.mixed else "replace"
+        return raw.encode(_BYTEWISE).decode(self.name, errors)
+
+    def warning(self, path: str) -> tuple[str, ...]:
+        """Say which lines of a mixed file are not in its encoding, if any."""
+        if not self.mixed:
+            return ()
+        more = ", …" if self.mixed > len(self.strangers) else ""
+        return (
+            f"{path}: {self.mixed} line{'s' * (self.mixed > 1)} of a file in UTF-8 "
+            f"{'hold' if self.mixed > 1 else 'holds'} other bytes, read as Windows-1252: line "
+            f"{', '.join(map(str, self.strangers))}{more}.",
+        )
 
     def raw_of(self, text: str, row: str) -> str:
         """Return text as bytes, one character each, in the encoding of the row it goes into."""
         if self.wide:
             return text
         return text.encode(self.of_row(row.encode(_BYTEWISE))).decode(_BYTEWISE)
+
+
+class TextLines:
+    """The lines of a file in any encoding, gzip or not.
+
+    Attributes
+    ----------
+    path : str
+    encoding : _Encoding
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.encoding = _encoding_of(path)
+
+    def text(self, raw: str) -> str:
+        """Return what a line as `opened` gives it says."""
+        return self.encoding.text(raw)
+
+    @contextmanager
+    def opened(self) -> Iterator[Iterator[tuple[int, int, str]]]:
+        """Open the lines: their number, where they begin, and their bytes as text."""
+        with open_feed(self.path) as file:
+            yield self._numbered(file)
+
+    def _numbered(self, file: IO[bytes]) -> Iterator[tuple[int, int, str]]:
+        encoding = self.encoding
+        start = len(file.read(encoding.skip))
+        # newline="" keeps line ends, also those inside quoted cells
+        text = io.TextIOWrapper(file, encoding.raw, "surrogatepass", newline="")
+        number = 0
+        try:
+            while raw := text.readline(MOST_CHARACTERS):
+                number += 1
+                if len(raw) >= MOST_CHARACTERS:
+                    raise CatalogError(
+                        f"{self.path}, line {number}: a row of more than "
+                        f"{MOST_CHARACTERS // 1_000_000} million characters, or a quote that never "
+                        "closes; mend that line."
+                    )
+                yield number, start, raw
+                start += (
+                    len(raw.encode(encoding.name, "surrogatepass")) if encoding.wide else len(raw)
+                )
+        except UnicodeDecodeError as error:
+            raise CatalogError(
+                f"{self.path} breaks off in the middle of a letter; get the file again."
+            ) from error
 
 
 class Delimited:
@@ -146,7 +218,10 @@ class Delimited:
     path : str
         Text in any encoding, gzip or not; ``,``, ``;``, tab or ``|`` between cells.
     anchors : iterable of str
-        Column names, folded: the delimiter is the one that shows most of them.
+        Column names, folded: the delimiter is the one that shows most of them. One that is there
+        twice counts twice.
+    banner : int
+        How many lines may be the header: above it may stand a title, notes, other headers.
 
     Attributes
     ----------
@@ -162,20 +237,26 @@ class Delimited:
         The file is empty or no text.
     """
 
-    def __init__(self, path: str, anchors: Iterable[str] = ()) -> None:
+    def __init__(self, path: str, anchors: Iterable[str] = (), *, banner: int = 1) -> None:
         self.path = path
-        self._encoding = _encoding_of(path)
+        self._lines = TextLines(path)
+        self._encoding = self._lines.encoding
         self.encoding = self._encoding.name
         self.mixed = self._encoding.mixed
-        with self._lines() as lines:
-            line, start, raw = next(lines, (0, 0, ""))
-            named = re.fullmatch(r"sep=(.)\s*", raw)  # Excel's own way to name the delimiter
-            if named:
-                line, start, raw = next(lines, (0, 0, ""))
-            if not raw:
-                raise CatalogError(f"{path} is empty; a feed with a header line was expected.")
-            self.delimiter = named.group(1) if named else self._best_delimiter(raw, anchors)
-            self.header = next(self._parsed(chain([(line, start, raw)], lines), 0))
+        with self._lines.opened() as lines:
+            some = list(islice(lines, banner + 1))
+            head = [line for line in some if self._lines.text(line[2]).strip("\ufeff \t\r\n")]
+            named = re.fullmatch(r"sep=(.)\s*", head[0][2]) if head else None
+            head = head[bool(named) :]  # Excel's own way to name the delimiter
+            if not head:
+                raise CatalogError(f"{path} is empty; a table with a header line was expected.")
+            weights = Counter(anchors)
+            tried = [self._cells(raw, named, weights) for *_, raw in head[:banner]]
+            at = header_at([cells for _, cells in tried], weights)
+            self.delimiter = tried[at][0]
+            below = chain(some[some.index(head[at]) :], lines)
+            self.header = next(self._parsed(below, 0, 0))
+        self._full = len(self.header.cells)
         while self.header.cells and not self.header.cells[-1].strip():
             self.header.cells.pop()
         self.columns = tuple(name.strip() for name in self.header.cells)
@@ -191,10 +272,12 @@ class Delimited:
 
     def records(self) -> Iterator[Record]:
         """Yield the rows below the header that say anything; the file is read as they are taken."""
-        with self._lines() as lines:
-            records = self._parsed(lines, len(self.columns))
+        with self._lines.opened() as lines:
+            below = dropwhile(lambda line: line[1] < self.header.start, lines)
+            records = self._parsed(below, len(self.columns), self._full)
+            next(records, None)
             for record in records:
-                if record.start > self.header.start and any(record.cells):
+                if any(record.cells):
                     yield record
 
     def pieces(self, record: Record) -> list[str]:
@@ -228,40 +311,26 @@ class Delimited:
         )
         return Edit(record.start, record.start + len(old), new)
 
-    @contextmanager
-    def _lines(self) -> Iterator[Iterator[tuple[int, int, str]]]:
-        """Open the lines: their number, where they begin, and their bytes as text."""
-        with open_feed(self.path) as file:
-            yield self._numbered(file)
+    def warning(self) -> tuple[str, ...]:
+        """Say which lines aren't in the encoding of the others, if any."""
+        return self._encoding.warning(self.path)
 
-    def _numbered(self, file: IO[bytes]) -> Iterator[tuple[int, int, str]]:
-        encoding = self._encoding
-        start = len(file.read(encoding.skip))
-        # newline="" keeps line ends, also those inside quoted cells
-        text = io.TextIOWrapper(file, encoding.raw, "surrogatepass", newline="")
-        number = 0
-        try:
-            while raw := text.readline(MOST_CHARACTERS):
-                number += 1
-                if len(raw) >= MOST_CHARACTERS:
-                    raise self._too_long(number)
-                yield number, start, raw
-                start += self._width(raw)
-        except UnicodeDecodeError as error:
-            raise CatalogError(
-                f"{self.path} breaks off in the middle of a letter; get the file again."
-            ) from error
+    def _cells(
+        self, raw: str, named: re.Match[str] | None, weights: Mapping[str, int]
+    ) -> tuple[str, list[str]]:
+        """Return a line's delimiter, which shows most names, known ones first, and cells."""
+        text = self._lines.text(raw[:100_000])  # below what a cell may hold by default
+        usual = "\t,;|" if self.path.lower().endswith(".tsv") else ",;\t|"
+        parted = {
+            sign: next(csv.reader([text], delimiter=sign), [])
+            for sign in (named.group(1) if named else usual)
+        }
+        sign = max(parted, key=lambda sign: (_known(parted[sign], weights), len(parted[sign])))
+        return sign, parted[sign]
 
-    def _width(self, raw: str) -> int:
-        return len(raw.encode(self.encoding, "surrogatepass")) if self._encoding.wide else len(raw)
-
-    def _too_long(self, line: int) -> CatalogError:
-        return CatalogError(
-            f"{self.path}, line {line}: a row of more than {MOST_CHARACTERS // 1_000_000} million "
-            "characters, or a quote that never closes; mend that line."
-        )
-
-    def _parsed(self, lines: Iterator[tuple[int, int, str]], width: int) -> Iterator[Record]:
+    def _parsed(
+        self, lines: Iterator[tuple[int, int, str]], width: int, full: int
+    ) -> Iterator[Record]:
         """Yield rows; a quote that never closes costs its own line only.
 
         A row over several lines is believed only if its quotes close within `MOST_CHARACTERS`,
@@ -300,7 +369,7 @@ class Delimited:
             if not taken:
                 return
             number, start, raw = taken[0]
-            ragged = not closed or (width > 0 and len(cells) > width and any(cells[width:]))
+            ragged = not closed or (width > 0 and len(cells) > full and any(cells[full:]))
             if ragged and len(taken) > 1:
                 waiting += reversed(taken[1:])
             elif len(taken) > 1:
@@ -312,14 +381,29 @@ class Delimited:
                 cells = [*cells[:width], *[""] * (width - len(cells))]
             yield Record(number, start, raw, cells, ragged, short)
 
-    def _best_delimiter(self, raw: str, anchors: Iterable[str]) -> str:
-        known = frozenset(anchors)
 
-        def worth(delimiter: str) -> tuple[int, int]:
-            cells = next(csv.reader([self._encoding.text(raw)], delimiter=delimiter))
-            return sum(fold(cell) in known for cell in cells), len(cells)
+def _known(cells: Iterable[str], weights: Mapping[str, int]) -> int:
+    return sum(weights.get(fold(cell), 0) for cell in cells)
 
-        return max(",;\t|", key=worth)
+
+def header_at(lines: Sequence[Sequence[str]], weights: Mapping[str, int]) -> int:
+    """Return which of a table's first lines holds the names of its columns.
+
+    That with most names that are known, if two are, or the first line has none; else the first
+    that fills more than one cell: what stands above a header is a title, a note, or blank.
+
+    Parameters
+    ----------
+    lines : sequence of sequence of str
+        The cells of at least one line.
+    weights : mapping of str to int
+        Names, folded, and what they count.
+    """
+    counts = [_known(cells, weights) for cells in lines]
+    if max(counts) > 1:
+        return counts.index(max(counts))
+    filled = (at for at, cells in enumerate(lines) if sum(bool(c.strip()) for c in cells) > 1)
+    return 0 if counts[0] else next(filled, 0)
 
 
 def _encoding_of(path: str) -> _Encoding:
@@ -332,23 +416,40 @@ def _encoding_of(path: str) -> _Encoding:
         if zeros * 4 >= len(head[:200]) > 0:  # Latin text in UTF-16 without its mark
             return _Encoding("utf-16-le" if head[1] == 0 else "utf-16-be")
         if zeros:
-            raise CatalogError(f"{path} is no text; export it as CSV in UTF-8.")
+            raise CatalogError(f"{path} is no text; export it as text in UTF-8, or name it .xlsx.")
         skip = 3 if head.startswith(codecs.BOM_UTF8) else 0
         file.seek(0)
         fit, unfit, sample = _lines_beyond_ascii(file)
     if not unfit:
         return _Encoding("utf-8", skip)
     # By chance a line of another encoding is UTF-8 too, but one in ten isn't chance.
-    if fit * 10 >= unfit:
-        return _Encoding("utf-8", skip, unfit)
+    if fit * 10 >= len(unfit):
+        return _Encoding("utf-8", skip, len(unfit), tuple(unfit[:5]))
     return _Encoding(legacy_encoding(sample), skip)
 
 
-def _lines_beyond_ascii(file: IO[bytes]) -> tuple[int, int, bytes]:
-    """Count lines with letters beyond ASCII that are UTF-8, and that aren't, and keep a few."""
-    fit = unfit = 0
+def legacy_encoding(raw: bytes) -> str:
+    """Return the encoding that bytes which are no Unicode were most likely written in."""
+    from charset_normalizer import from_bytes
+
+    matches = list(from_bytes(raw, cp_isolation=_ENCODINGS))
+    if not matches:
+        return "latin-1"
+    # On a short file many encodings are as good as the best: then the most common one wins.
+    for match in matches:
+        if match.chaos <= matches[0].chaos + 0.01 and "cp1252" in match.could_be_from_charset:
+            return "cp1252"
+    return matches[0].encoding
+
+
+def _lines_beyond_ascii(file: IO[bytes]) -> tuple[int, list[int], bytes]:
+    """Count lines with letters beyond ASCII that are UTF-8, number the others, keep a few."""
+    fit = 0
+    unfit: list[int] = []
     sample = b""
+    number = 0
     while line := file.readline(4 * MOST_CHARACTERS):
+        number += 1
         if line.isascii():
             continue
         if len(sample) < _SAMPLE:
@@ -357,7 +458,7 @@ def _lines_beyond_ascii(file: IO[bytes]) -> tuple[int, int, bytes]:
             line.decode("utf-8")
             fit += 1
         except UnicodeDecodeError:
-            unfit += 1
+            unfit.append(number)
     return fit, unfit, sample
 
 
