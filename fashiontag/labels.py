@@ -124,7 +124,9 @@ class Group:
     sleeve): they stand for "unknown" here, beside those of the whole file. ``first_named`` says
     which of several labels in one title decides an exclusive group: the first (colours: "navy
     shirt, white collar") or, as English builds nouns, the last ("shirt dress"). ``shopify`` names
-    the attributes that its labels are values of, parted by commas, or "category".
+    the attributes that its labels are values of, parted by commas, or "category". ``applies`` are
+    tags of one other group, the only ones beside which a picture may show this one: a bag's sleeves
+    are out of question, not unsure. Empty: it applies to all.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Group:
     templates: tuple[str, ...] = DEFAULT_TEMPLATES
     background: tuple[str, ...] = ()
     first_named: bool = False
+    applies: tuple[str, ...] = ()
     shopify: str = ""
 
     @property
@@ -309,6 +312,21 @@ class LabelSpace:
                 found.append(tuple(dict.fromkeys(held)))
         return tuple(found)
 
+    def out_of_question(self, tags: Collection[str]) -> frozenset[str]:
+        """Return the groups that can't apply to what has these tags, by its label file's rules.
+
+        A group whose ``applies`` is about a group of which nothing was given may still apply.
+        """
+        given = {tag for own in tags for tag in (own, *self.tags_above.get(own, ()))}
+        asked = {tag.split("=")[0] for tag in given}
+        return frozenset(
+            group.name
+            for group in self.groups
+            if group.applies
+            and group.applies[0].split("=")[0] in asked
+            and not given.intersection(group.applies)
+        )
+
     def implied_by(self, tag: str) -> tuple[str, ...]:
         """Return what a ``group=label`` implies, directly or through others, in column order."""
         return tuple(t for t in self.implied([tag]) if t != tag)
@@ -359,7 +377,8 @@ class LabelSpace:
                 if label.name in kept
             )
             if labels:
-                groups.append(replace(group, labels=labels))
+                applies = tuple(tag for tag in group.applies if tag in tags)
+                groups.append(replace(group, labels=labels, applies=applies))
         return replace(self, groups=tuple(groups))
 
     def with_(self, other: LabelSpace, name: str | None = None) -> LabelSpace:
@@ -472,6 +491,8 @@ def parse_labels(content: Mapping[str, Any], name: str, where: str) -> LabelSpac
         raise LabelFileError(f"{where}: the groups {twins} have one name; keep one.")
     space = LabelSpace(name, parsed, **options)
     _check_implications(space, where)
+    for group in space.groups:
+        _check_applies(group, space, f"{where}, group '{group.name}'")
     return space
 
 
@@ -614,6 +635,21 @@ def _check_implications(space: LabelSpace, where: str) -> None:
                     f"{_place(where, tag)} implies two labels of the exclusive group "
                     f"'{group.name}'; keep one."
                 )
+
+
+def _check_applies(group: Group, space: LabelSpace, at: str) -> None:
+    """Refuse ``applies`` that names what no label is, its own group, or several groups."""
+    for tag in group.applies:
+        if tag not in space.tags:
+            raise LabelFileError(
+                f"{at} applies to '{tag}', which no label is{_nearest(tag, space.tags)}; "
+                "write 'group=label'."
+            )
+    about = {tag.split("=")[0] for tag in group.applies}
+    if len(about) > 1 or group.name in about:
+        raise LabelFileError(
+            f"{at} applies to tags of {', '.join(sorted(about))}; name those of one other group."
+        )
 
 
 def _place(where: str, tag: str) -> str:

@@ -506,3 +506,23 @@ def test_the_upper_parts_of_a_path_tell_its_labels_apart(title: str, found: dict
     scores = TitleMatcher(PATHS).score([title])[0]
     names = PATHS.groups[0].names
     assert {names[at]: scores[at] for at in scores.nonzero()[0]} == found
+
+
+def test_a_picture_gives_no_label_of_a_group_that_is_out_of_question() -> None:
+    """A bag has no sleeve, whatever a picture says; what a title says of it stays."""
+    content = {
+        "kind": {"labels": ["bag", "shoes", {"name": "sneakers", "parent": "shoes"}]},
+        "sole": {"labels": ["flat"], "applies": ["kind=shoes"]},
+    }
+    space = parse_labels({"groups": content}, "mine", "mine.toml")
+
+    def given(kinds: list[float], by_title: bool) -> list[str]:
+        scores = np.array([[*kinds, 0.9]], np.float32)
+        title = np.full(scores.shape, by_title)
+        found = Scores(scores, np.zeros((1, 2), "f4"), ~title, title, np.full((1, 2), 0.5, "f4"))
+        return [tag.tag for tag in Decider(space).decide(found)[0]]
+
+    assert given([0.9, 0.0, 0.1], by_title=False) == ["kind=bag"]
+    assert given([0.9, 0.0, 0.1], by_title=True) == ["kind=bag", "sole=flat"]
+    assert given([0.1, 0.0, 0.9], by_title=False) == ["kind=sneakers", "sole=flat"]
+    assert given([0.3, 0.0, 0.3], by_title=False) == ["sole=flat"]  # nobody knows what it is

@@ -390,6 +390,14 @@ REFUSED = {
         labels=[{name='y', implies=['a=x']}]""",
         ["'a'", "'x'", "itself"],
     ),
+    "applies to nothing": (
+        "[groups.a]\nlabels=['x']\n[groups.b]\nlabels=['y']\napplies=['a=z']",
+        "group 'b' applies to 'a=z', which no label is",
+    ),
+    "applies to itself": (
+        "[groups.a]\nlabels=['x', 'y']\napplies=['a=x']",
+        "group 'a' applies to tags of a; name those of one other group",
+    ),
     "implies a rival": (
         "[groups.a]\nlabels=[{name='x', implies=['a=y']}, 'y']",
         ["'a'", "'x'", "two labels"],

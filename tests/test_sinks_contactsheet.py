@@ -17,12 +17,17 @@ from PIL import Image
 from fashiontag.catalog.items import Words, make_item
 from fashiontag.datamodels import Hit, Item, Tagged, TagScore
 from fashiontag.errors import ImageError, OutputError
+from fashiontag.labels import Group, Label, LabelSpace, parse_labels
 from fashiontag.sinks import contactsheet
 from fashiontag.sinks.contactsheet import open_report, write_gallery
 from fashiontag.sinks.pages import embed_json, picture_of, thumbnail
 from fashiontag.sinks.probereport import write_probe_report
 
-GROUPS = {"category": True, "color": True, "occasion": False}
+GROUPS = {
+    "category": {"labels": ["dress", "bag"]},
+    "color": {"labels": ["red"]},
+    "occasion": {"exclusive": False, "labels": ["party"]},
+}
 EVIL = "</script><img src=x onerror=alert(1)><!-- & '\" \u2028\u2029 \udce9 名前"
 SPELLED_OUT = EVIL.replace("\udce9", "\\udce9")  # a browser has no lone surrogates
 RED = Image.new("RGB", (300, 400), "red")
@@ -98,8 +103,12 @@ class Page(HTMLParser):
         return json.loads(self.all("script", id="page-data")[0][1])
 
 
-def report(path, rows=ROWS, load=red, title="Spring"):
-    with open_report(path, title=title, groups=GROUPS, load=load) as sink:
+def space_of(groups):
+    return parse_labels({"groups": groups}, "mine", "mine.toml") if groups else LabelSpace("", ())
+
+
+def report(path, rows=ROWS, load=red, title="Spring", groups=GROUPS):
+    with open_report(path, title=title, space=space_of(groups), load=load) as sink:
         for row in rows:
             sink.write(row, item_of(row))
     return path
@@ -123,6 +132,18 @@ def test_a_report_holds_rows_and_groups(tmp_path):
     assert page.rows[1]["error"] == SPELLED_OUT
 
 
+def test_a_card_is_unsure_only_of_what_a_picture_may_show_of_it(tmp_path):
+    """A bag's sleeves are out of question, a cut only titles tell; of an abstention it is unsure."""
+    groups = GROUPS | {
+        "sleeve": {"labels": ["long"], "applies": ["category=dress"]},
+        "fit": {"visible": False, "labels": ["slim"]},
+    }
+    bag = Tagged("b", "b", "", "ok", "", (TagScore("category", "bag", 0.9, "image"),))
+    nothing = Tagged("n", "n", "", "ok", "")
+    page = Page(report(tmp_path / "r.html", [*ROWS, bag, nothing], groups=groups))
+    assert [row["unsure"] for row in page.rows] == [[1, 3], [], [1], [0, 1, 3]]
+
+
 def test_each_picture_stands_beside_its_own_row(tmp_path):
     """rclip, clip-retrieval: rows are shifted or lost after one bad file."""
     rows = [ROWS[1], ROWS[0], ROWS[1], ROWS[0]]
@@ -136,7 +157,7 @@ def test_each_picture_stands_beside_its_own_row(tmp_path):
 def test_a_card_shows_the_title_that_was_read_without_its_markup(tmp_path, raw):
     row = Tagged("a", "a", raw, "ok", "")
     item = make_item("a", "a", Bytes(), Words(raw))
-    with open_report(tmp_path / "r.html", title="", groups={}, load=red) as sink:
+    with open_report(tmp_path / "r.html", title="", space=space_of({}), load=red) as sink:
         sink.write(row, item)
     assert embed_json(item.text) in (tmp_path / "r.html").read_text("utf-8")
     assert embed_json(raw) not in (tmp_path / "r.html").read_text("utf-8")
@@ -163,7 +184,7 @@ def _report_with(path, where, text):
         (TagScore(group, label, 0.5, "image"),),
     )
     heading = text if where == "heading" else "Spring"
-    with open_report(path, title=heading, groups={group: True}, load=red) as sink:
+    with open_report(path, title=heading, space=LabelSpace("", (Group(group, (Label(label),)),)), load=red) as sink:
         sink.write(row, item_of(row))
     return path
 
@@ -235,7 +256,7 @@ def test_equal_rows_are_equal_bytes(tmp_path):
 
 def test_without_a_picture_the_page_is_whole(tmp_path):
     row = Tagged("a", "a", "", "ok", "")
-    with open_report(tmp_path / "r.html", title="", groups={}, load=red) as sink:
+    with open_report(tmp_path / "r.html", title="", space=space_of({}), load=red) as sink:
         sink.write(row, item_of(row, Bytes(b"")))
     assert not Page(tmp_path / "r.html").all("script", type="text/plain")
     assert Page(tmp_path / "r.html").data["groups"] == []
@@ -254,7 +275,7 @@ def test_an_exception_leaves_the_old_page_and_nothing_else(tmp_path):
 
 def test_an_unwritable_place_is_said_at_once(tmp_path):
     with pytest.raises(OutputError, match="its folder does not exist"):
-        open_report(tmp_path / "no" / "r.html", title="", groups={}, load=red)
+        open_report(tmp_path / "no" / "r.html", title="", space=space_of({}), load=red)
 
 
 def gallery(path):

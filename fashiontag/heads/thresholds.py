@@ -34,6 +34,9 @@ class Decider:
 
     Where a precision was promised, a tag is to ``publish`` if its score reaches its promise, else
     to ``review``; the best label of an exclusive group that gives none is shown as ``abstain``.
+
+    What only zero-shot's look at the picture says of a group that can't apply beside the tags given
+    (`LabelSpace.out_of_question`) is dropped.
     """
 
     def __init__(self, space: LabelSpace) -> None:
@@ -56,7 +59,13 @@ class Decider:
         scores = self._added_up(scores)
         reached = [np.flatnonzero(row).tolist() for row in self._reach(scores)]
         pairs = zip(reached, self._seconds(scores).tolist(), strict=True)
-        return [self._row(scores, row, *pair) for row, pair in enumerate(pairs)]
+        return [self._applying(self._row(scores, row, *pair)) for row, pair in enumerate(pairs)]
+
+    def _applying(self, tags: tuple[TagScore, ...]) -> tuple[TagScore, ...]:
+        given = {tag.tag for tag in tags if tag.decision != "abstain"}
+        out = self._space.out_of_question(given)
+        seen = ("zero-shot", "image")
+        return tuple(t for t in tags if t.group not in out or (t.method, t.source) != seen)
 
     def _added_up(self, scores: Scores) -> Scores:
         """Bring the scores of labels up to their parents, and what speaks for them."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from fashiontag.datamodels import Hit, Item, Tagged
+    from fashiontag.labels import LabelSpace
 
 _ROWS_AT_ONCE = 250
 # What a browser still opens at ease: 100,000 rows are 80 MB of text, pictures stop at 150 MB.
@@ -25,7 +26,7 @@ _MOST_THUMBS = 150_000_000
 
 
 def open_report(
-    out: Path, *, title: str, groups: Mapping[str, bool], load: pages.LoadImage
+    out: Path, *, title: str, space: LabelSpace, load: pages.LoadImage
 ) -> AbstractContextManager[ReportSink]:
     """Open a contact sheet for writing, having made sure that it can be written.
 
@@ -35,9 +36,9 @@ def open_report(
         The HTML file.
     title : str
         The page's heading.
-    groups : mapping of str to bool
-        The attribute groups in the order of the cards, and whether a product has one label of it:
-        a card that has none says that it is unsure.
+    space : LabelSpace
+        The attribute groups in the order of the cards. A card without a label of an exclusive group
+        that a picture shows says that it is unsure, unless the group is out of question.
     load : LoadImage
         How a picture is decoded.
 
@@ -52,7 +53,7 @@ def open_report(
         Nothing can be written there; later also from the sink, when the disk is full.
     """
     part = PartFile(out)
-    return _whole(part, ReportSink(part, title, groups, load))
+    return _whole(part, ReportSink(part, title, space, load))
 
 
 @contextmanager
@@ -70,12 +71,12 @@ class ReportSink:
     """
 
     def __init__(
-        self, part: PartFile, title: str, groups: Mapping[str, bool], load: pages.LoadImage
+        self, part: PartFile, title: str, space: LabelSpace, load: pages.LoadImage
     ) -> None:
         self._part = part
         self._title = title
-        self._groups = groups
-        self._number = {name: number for number, name in enumerate(groups)}
+        self._space = space
+        self._number = {name: number for number, name in enumerate(space.names)}
         self._load = load
         self._held: list[dict[str, Any]] = []
         self._thumbs: list[tuple[str, str]] = []
@@ -110,9 +111,20 @@ class ReportSink:
             ]
             for tag in tagged.tags
         ]
+        row["unsure"] = self._unsure(tagged)
         self._held.append(row)
         if len(self._held) >= _ROWS_AT_ONCE:
             self._flush()
+
+    def _unsure(self, tagged: Tagged) -> list[int]:
+        """Return the numbers of the groups that have no answer, though a picture might give one."""
+        if tagged.status == "error":
+            return []
+        given = tagged.given
+        closed = {tag.group for tag in given}
+        closed |= self._space.out_of_question({tag.tag for tag in given})
+        asked = (g.name for g in self._space.groups if g.exclusive and g.visible)
+        return [self._number[name] for name in asked if name not in closed]
 
     def _picture(self, shown: Sequence[Item]) -> None:
         """Add the thumbnails of a card, each of its photos that can be read."""
@@ -133,7 +145,7 @@ class ReportSink:
         if self._without_picture:
             notices.append(f"{self._without_picture:,} cards are without their picture, for size.")
         page = {
-            "groups": [{"name": name, "exclusive": only} for name, only in self._groups.items()],
+            "groups": [{"name": g.name, "exclusive": g.exclusive} for g in self._space.groups],
             "notice": " ".join(notices),
         }
         self._part.write(self._around_rows(page)[1])

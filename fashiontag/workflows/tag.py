@@ -401,7 +401,7 @@ def _open_outputs(
                 open_report(
                     outputs.html,
                     title=f"fashiontag: {catalog.source}",
-                    groups={group.name: group.exclusive for group in judge.space.groups},
+                    space=judge.space,
                     load=load_image,
                 )
             )

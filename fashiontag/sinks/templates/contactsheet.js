@@ -39,17 +39,17 @@
       if (decision !== "abstain") row.labels[group].push(label);
       if (decision === "review") row.review = true;
     }
-    row.unsure = row.error ? [] : groups.flatMap((group, g) => (group.exclusive && !row.labels[g].length ? [g] : []));
-    if (!row.error) for (const g of row.unsure) row.labels[g].push(""); // "" stands for unsure
+    for (const g of row.unsure) row.labels[g].push(""); // "" stands for unsure
     row.text = [row.title, row.id, row.error || "", ...row.labels.flat()].join("\n").toLowerCase();
   });
 
   // What is chosen: a view, words, and labels per group (any of them within a group, all groups together).
-  // A product is unsure as a whole where the label file's first question has no answer: a shoe has no neckline.
+  // What a product lacks as a whole is an answer to the label file's first question.
   const main = groups.findIndex((group) => group.exclusive);
+  const missing = "ithout " + (main < 0 ? "doubt" : words(groups[main].name));
   const VIEWS = {
     all: ["All", () => true],
-    unsure: ["Unsure", (row) => row.unsure.includes(main)],
+    unsure: ["W" + missing, (row) => row.unsure.includes(main)],
     review: ["To review", (row) => row.review],
     errors: ["Errors", (row) => row.error],
   };
@@ -64,7 +64,7 @@
     const unsure = rows.filter(VIEWS.unsure[1]).length;
     for (const [name, n, className] of [
       ["products", rows.length], ["tagged", rows.length - errors],
-      ["without " + (main < 0 ? "doubt" : words(groups[main].name)), unsure], ["errors", errors, errors ? "bad" : ""],
+      ["w" + missing, unsure], ["errors", errors, errors ? "bad" : ""],
     ]) {
       const cell = make("div", className);
       cell.append(make("dt", "", name), make("dd", "", count(n)));
