@@ -133,7 +133,7 @@ def test_a_report_holds_rows_and_groups(tmp_path):
 
 
 def test_a_card_is_unsure_only_of_what_a_picture_may_show_of_it(tmp_path):
-    """A bag's sleeves are out of question, a cut only titles tell; of an abstention it is unsure."""
+    """A bag's sleeves are out of question, a cut only titles tell; abstentions are unsure."""
     groups = GROUPS | {
         "sleeve": {"labels": ["long"], "applies": ["category=dress"]},
         "fit": {"visible": False, "labels": ["slim"]},
@@ -184,7 +184,9 @@ def _report_with(path, where, text):
         (TagScore(group, label, 0.5, "image"),),
     )
     heading = text if where == "heading" else "Spring"
-    with open_report(path, title=heading, space=LabelSpace("", (Group(group, (Label(label),)),)), load=red) as sink:
+    with open_report(
+        path, title=heading, space=LabelSpace("", (Group(group, (Label(label),)),)), load=red
+    ) as sink:
         sink.write(row, item_of(row))
     return path
 
