@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MINILM, WORDS = 384, 256
 _model: Any = None  # of a process that embeds
 RARE = 3  # a word in fewer texts is left to MiniLM
+FEW = 256  # texts that are embedded before another process has imported torch
 
 
 class Texts:
@@ -95,7 +96,17 @@ def read(texts: Sequence[str], work: Path, *, threads: int = 2) -> np.ndarray:
 
 
 def _minilm(texts: Sequence[str], processes: int) -> np.ndarray:
-    """Embed on one thread each: threads that meet in every operation wait for each other."""
+    """Embed on one thread each: threads that meet in every operation wait for each other.
+
+    A few texts aren't worth processes of their own, seconds each: the lexicon asks for hundreds of
+    such handfuls.
+    """
+    if len(texts) <= FEW:
+        before = torch.get_num_threads()
+        if _model is None:
+            _load_minilm()
+        torch.set_num_threads(before)
+        return _embed_part(texts)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     parts = [order[i : i + 4096] for i in range(0, len(order), 4096)]
     found = np.empty((len(texts), MINILM), np.float16)
