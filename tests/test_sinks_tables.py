@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from fashiontag.datamodels import Tagged, TagScore
+from fashiontag.datamodels import Item, Tagged, TagScore
 from fashiontag.errors import OutputError, UsageError
 from fashiontag.sinks import tables
 from fashiontag.sinks.partfile import PartFile
@@ -301,3 +301,14 @@ def test_suggestions_are_guarded_and_whole_as_a_table_is(tmp_path):
         write_suggestions(path, [("a.jpg", "", "audit", ""), ("b.jpg",)])
     assert path.read_bytes().count(b"\n") == 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
+def test_a_tables_own_names_come_last(tmp_path, suffix):
+    item = Item("a.jpg", "a.jpg", "", "", {}, None, keys=("000123", "=1"))
+    path = tmp_path / f"tags.{suffix}"
+    with open_table(path, GROUPS, promised=True, keys=("SKU", "id")) as sink:
+        sink.write(Tagged("a.jpg", "a.jpg", "", "ok", ""), item)
+    row = read(path).iloc[0]
+    assert [*row.index][-2:] == ["table.SKU", "table.id"]
+    assert [*row][-2:] == ["000123", "'=1" if suffix in ("csv", "tsv") else "=1"]

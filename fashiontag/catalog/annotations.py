@@ -27,7 +27,7 @@ from fashiontag.catalog.titles import (
     join_rows,
     ragged_warning,
 )
-from fashiontag.errors import CatalogError, LabelFileError, UsageError
+from fashiontag.errors import CatalogError, LabelFileError, UsageError, after
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
 from fashiontag.names import NONE, as_path, fold
 
@@ -112,6 +112,7 @@ def read_annotations(
     ids: Sequence[str],
     labels: LabelSpace | None = None,
     *,
+    paths: Sequence[str] = (),
     unlabeled: Unlabeled = "group",
     id_column: str | None = None,
     groups: Sequence[str] = (),
@@ -128,6 +129,8 @@ def read_annotations(
     labels : LabelSpace or None
         Groups that it has take its labels, its words and its word on exclusiveness. A group that
         it doesn't have is exclusive if no product has two values, and its values are its prompts.
+    paths : sequence of str
+        `Catalog.paths`: where the pictures are, in the order of `ids`.
     unlabeled : {"group", "negative", "unknown"}
         What a blank means. ``group``: a group with a positive is complete, but for what is under
         a label of which no child is given; one without isn't known. ``negative``: what isn't said
@@ -154,41 +157,38 @@ def read_annotations(
     table = Table("decisions", ("id",), ())
     if path is not None:
         table = read_table(path, (id_column, *TAGS_COLUMNS))
-    path, joined = table.path, join_rows(table, id_column, ids)
-    key_at = joined.key_at
-    columns = _LabelColumns(table, key_at, labels, groups, like)
-    places = {item_id: place for place, item_id in enumerate(ids)}
+    path, places = table.path, {item_id: place for place, item_id in enumerate(ids)}
+    said = [*table.warnings, *ragged_warning(table, "label")]
     notes: dict[int, _Note] = defaultdict(_Note)
-    for row, _, item_id in joined.rows:
-        for group, label, holds in columns.read(row) if item_id is not None else ():
-            note = notes[places[str(item_id)]]
-            note.listed = True
-            if label is None:
-                note.whole.setdefault(group, row.line)
-            else:
-                (note.positive if holds else note.negative).setdefault((group, label), row.line)
-    _refuse_contradictions(path, labels, notes, ids)
-    differ = [
-        f"{item_id} ({group})"
-        for item_id, by_group in (decided or {}).items()
-        for group, chosen in by_group.items()
-        if (not groups or group in groups)
-        and notes[places[item_id]].decide(*columns.spelled(group, chosen))
-    ]
-    said = (
-        *table.warnings,
-        *ragged_warning(table, "label"),
-        *columns.warnings,
-        *joined.warnings,
-        *columns.complaints(),
-    )
-    if not notes:
-        raise CatalogError(
-            f"{path} labels no product of the source: no row joins to an image and holds a label; "
-            f"{table.has()}." + "".join(f" {reason}" for reason in said)
-        )
-    notes = dict(sorted(notes.items()))
-    space, odd = _space(path, labels, {ids[place]: note for place, note in notes.items()}, like)
+    with after(said):
+        joined = join_rows(table, id_column, ids, paths)
+        columns = _LabelColumns(table, joined.key_at, labels, groups, like)
+        said += (*columns.warnings, *joined.warnings)
+        for row, _, item_id in joined.rows:
+            for group, label, holds in columns.read(row) if item_id is not None else ():
+                note = notes[places[str(item_id)]]
+                note.listed = True
+                if label is None:
+                    note.whole.setdefault(group, row.line)
+                else:
+                    (note.positive if holds else note.negative).setdefault((group, label), row.line)
+        said += columns.complaints()
+        _refuse_contradictions(path, labels, notes, ids)
+        differ = [
+            f"{item_id} ({group})"
+            for item_id, by_group in (decided or {}).items()
+            for group, chosen in by_group.items()
+            if (not groups or group in groups)
+            and notes[places[item_id]].decide(*columns.spelled(group, chosen))
+        ]
+        if not notes:
+            raise CatalogError(
+                f"{path} labels no product of the source: no row joins to an image and holds a "
+                f"label; {table.has()}."
+            )
+        notes = dict(sorted(notes.items()))
+        by_id = {ids[place]: note for place, note in notes.items()}
+        space, odd = _space(path, labels, by_id, like)
     targets = _targets(space, notes.values(), unlabeled)
     otherwise = "answers differ from what people decided, and the decisions count:"
     return Annotations(

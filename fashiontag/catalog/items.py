@@ -31,10 +31,11 @@ _MOST_BYTES = 512_000_000
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a table says of one picture: the title as typed and the other columns."""
+    """What a table says of one picture: the title as typed, the other columns, and its names."""
 
     title: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
 
 
 NO_WORDS = Words()
@@ -57,6 +58,8 @@ class Catalog:
         One counted sentence for each kind of thing that was passed over.
     by : {"photo", "variant", "product"}
         What a row of its tags is of.
+    keys : tuple of str
+        The columns in which tables name the items otherwise than by id: what joins the output back.
     """
 
     source: str
@@ -64,6 +67,14 @@ class Catalog:
     items: Sequence[Item]
     warnings: tuple[str, ...] = ()
     by: By = "photo"
+    keys: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Where the pictures are, if keys of tables may name them so: if ids are no such names."""
+        paths = [item.path for item in self.items]
+        named = all(p.endswith(item.id) for p, item in zip(paths, self.items, strict=True))
+        return () if named else paths
 
     @property
     def complete(self) -> bool:
@@ -130,7 +141,7 @@ def _refusal(facts: os.stat_result) -> str:
 def make_item(id: str, path: str, image: ImageRef, words: Words = NO_WORDS) -> Item:  # noqa: A002
     """Return an item whose title is cleaned."""
     text = clean_title(words.title) if words.title else ""
-    return Item(id, path, words.title, text, words.fields, image)
+    return Item(id, path, words.title, text, words.fields, image, keys=words.keys)
 
 
 def brand_of(item: Item) -> str:

@@ -15,10 +15,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog.imported import is_imported, list_imported
-from fashiontag.catalog.items import NO_WORDS, Catalog, FileRef, Words, make_item, printable
+from fashiontag.catalog.items import Catalog, FileRef, Words, make_item, printable
 from fashiontag.catalog.parquet import list_inside
+from fashiontag.catalog.tables import OWN_NAMES, Columns, Row, Table, find_columns, read_table
 from fashiontag.catalog.tables import SUFFIXES as TABLE_SUFFIXES
-from fashiontag.catalog.tables import Columns, Row, Table, find_columns, read_table
 from fashiontag.catalog.titles import (
     IMAGE_SUFFIXES,
     WordsPerKey,
@@ -29,7 +29,7 @@ from fashiontag.catalog.titles import (
     ragged_warning,
     titles_below,
 )
-from fashiontag.errors import CatalogError, UsageError
+from fashiontag.errors import CatalogError, UsageError, after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,15 +121,25 @@ def read_catalog(
         return catalog
 
     ids = [item.id for item in catalog.items]
-    paths = [item.path for item in catalog.items] if kind == "a table" else []
-    words, warnings = join_titles(os.fspath(titles), ids, columns, paths)
+    with after(catalog.warnings):
+        told = join_titles(os.fspath(titles), ids, columns, catalog.paths)
+    unnamed = Words(keys=("",) * len(told.keys))
     items = []
     for item in catalog.items:
-        found = words.get(item.id, NO_WORDS)
-        found = Words(found.title, {**item.fields, **found.fields})
-        titled = make_item(item.id, item.path, item.image, found)
-        items.append(replace(titled, product=item.product, variants=item.variants))
-    return replace(catalog, items=tuple(items), warnings=catalog.warnings + warnings)
+        found = told.words.get(item.id, unnamed)
+        fields = {**item.fields, **found.fields}
+        titled = make_item(
+            item.id, item.path, item.image, Words(found.title, fields, item.keys + found.keys)
+        )
+        if item.product:
+            titled = replace(titled, product=item.product, variants=item.variants)
+        items.append(titled)
+    return replace(
+        catalog,
+        items=tuple(items),
+        warnings=catalog.warnings + told.warnings,
+        keys=catalog.keys + told.keys,
+    )
 
 
 def _list_folder(source: str) -> Catalog:
@@ -296,12 +306,22 @@ def _fits(names: list[str], patterns: list[str]) -> bool:
 
 def _list_table(source: str, columns: Columns) -> Catalog:
     table = read_table(source, (columns.path, columns.title, columns.item))
+    with after(table.warnings):
+        return _items_of(table, source, columns)
+
+
+def _items_of(table: Table, source: str, columns: Columns) -> Catalog:
     inside = list_inside(source, columns.path) if source.lower().endswith(".parquet") else []
     path_at = table.column("path", None) if inside else table.needed_column("path", columns.path)
     title_at = table.column("title", columns.title)
     folder = os.path.dirname(source)
     named = [_cell(row, path_at) for row in table.rows]
     item_at = _item_column(table, columns.item, path_at, [*map(bool, inside or named)])
+    own = [
+        place
+        for place in find_columns(table.columns, OWN_NAMES)
+        if place not in (item_at, path_at, title_at)
+    ]
     titles = titles_below(table, title_at, path_at)
     products = WordsPerKey(source)
     pictures: dict[str, tuple[str, ImageRef]] = {}
@@ -315,9 +335,10 @@ def _list_table(source: str, columns: Columns) -> Catalog:
             pathless.append(row.line)
             continue
         item_id = _cell(row, item_at) or (str(place) if inside else name)
-        words = NO_WORDS
+        words = Words(keys=tuple(_cell(row, place) for place in own))
         if not row.ragged:
-            words = Words(titles[row.line], other_cells(table, row, {path_at, title_at}))
+            fields = other_cells(table, row, {path_at, title_at})
+            words = Words(titles[row.line], fields, words.keys)
         if products.add(item_id, words, row.line):
             repeated.append(row.line)
         if item_id not in pictures:
@@ -335,7 +356,8 @@ def _list_table(source: str, columns: Columns) -> Catalog:
         *counted(source, repeated, "rows repeat a path and were passed over: line"),
     )
     items = [make_item(key, *pictures[key], words) for key, words in products.words.items()]
-    return Catalog(source, printable(os.path.abspath(source)), tuple(items), warnings)
+    root, keys = printable(os.path.abspath(source)), tuple(table.columns[place] for place in own)
+    return Catalog(source, root, tuple(items), warnings, keys=keys)
 
 
 def _cell(row: Row, place: int | None) -> str:

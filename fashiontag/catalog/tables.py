@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fashiontag.catalog.delimited import Delimited, TextLines, header_at
 from fashiontag.catalog.parquet import pictures_inside
-from fashiontag.errors import CatalogError, UsageError
+from fashiontag.errors import CatalogError, UsageError, after
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
     ),
 }
 """What the columns are called that hold a picture's path, name a picture, or are its title."""
+OWN_NAMES = ("id", "sku", "variant sku", "item_sku", "seller sku")
+"""What the columns are called in which a shop names its products: the output shows them again."""
 # Lines that may be the header: a title, notes and the three headers of a marketplace's template.
 _BANNER = 20
 
@@ -191,27 +193,28 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
         raise UsageError(f"{path} is no table; give a file that ends in {', '.join(SUFFIXES)}.")
     if Path(path).stat().st_size == 0:
         raise CatalogError(f"{path} is empty; a table with a header line was expected.")
-    try:
-        notes: list[str] = []
-        named = [fold(name) for name in names if name]
-        reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix, _delimited)
-        # what was named outweighs what is usual
-        lines = list(reader(path, [*_KNOWN_COLUMNS, *named, *named], notes))
-    except CatalogError:
-        raise
-    except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
-        raise CatalogError(
-            f"{path} can't be read as {suffix}: {reason}; save it again in that format."
-        ) from error
-    columns = lines[0].cells if lines else ()
-    if not any(columns):
-        raise CatalogError(f"{path} is empty; a table with a header line was expected.")
-    if len(lines) == 1:
-        raise CatalogError(
-            f"{path} has a header ({', '.join(columns)[:200]}) and no line below it; "
-            "at least one was expected."
-        )
+    notes: list[str] = []
+    named = [fold(name) for name in names if name]
+    reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix, _delimited)
+    with after(notes):
+        try:
+            # what was named outweighs what is usual
+            lines = list(reader(path, [*_KNOWN_COLUMNS, *named, *named], notes))
+        except CatalogError:
+            raise
+        except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+            raise CatalogError(
+                f"{path} can't be read as {suffix}: {reason}; save it again in that format."
+            ) from error
+        columns = lines[0].cells if lines else ()
+        if not any(columns):
+            raise CatalogError(f"{path} is empty; a table with a header line was expected.")
+        if len(lines) == 1:
+            raise CatalogError(
+                f"{path} has a header ({', '.join(columns)[:200]}) and no line below it; "
+                "at least one was expected."
+            )
     return Table(path, columns, tuple(lines[1:]), tuple(notes))
 
 

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from fashiontag.catalog.items import Words
-from fashiontag.catalog.tables import USUAL_NAMES, Columns, Row, Table, find_columns, read_table
-from fashiontag.errors import CatalogError
+from fashiontag.catalog.tables import (
+    OWN_NAMES,
+    USUAL_NAMES,
+    Columns,
+    Row,
+    Table,
+    find_columns,
+    read_table,
+)
+from fashiontag.errors import CatalogError, after
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
@@ -36,8 +44,8 @@ class Matcher:
     A key is compared with the whole id, then with its last parts (the file name, or the key
     without its leading folders), then the same without the image's ending. Case, backslashes,
     Unicode form and what spreadsheets do are forgiven (``.0``, ``'`` and ``="…"`` around it, other
-    hyphens, leading zeros lost), and an address is its path. The first comparison that fits
-    decides.
+    hyphens, leading zeros lost), and an address is its path, or else its last part. The first
+    comparison that fits decides.
 
     Parameters
     ----------
@@ -58,6 +66,8 @@ class Matcher:
         folded = _fold(key)
         if found := self._find(folded):
             return found
+        if "://" in key:  # a shop's folders aren't those here
+            return self._find(folded.rpartition("/")[2])
         if kept := _KEPT_AS_TEXT.fullmatch(folded):
             return self.find(kept.group(1) or kept.group(2))
         if number := _SPREADSHEET_NUMBER.fullmatch(folded):
@@ -99,9 +109,27 @@ class _Names:
         return [*self.whole.get(key, ()), *self._tails.get(key, ()), *shorter]
 
 
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """What a titles table says.
+
+    Attributes
+    ----------
+    words : Mapping of str to Words
+        By key; the key of a row that names a picture is its id.
+    keys : tuple of str
+        The columns of `Words.keys`: that of the key, unless ids are spelled so, id and SKU.
+    warnings : tuple of str
+    """
+
+    words: Mapping[str, Words]
+    keys: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 def join_titles(
     path: str, ids: Sequence[str], columns: Columns, paths: Sequence[str] = ()
-) -> tuple[Mapping[str, Words], tuple[str, ...]]:
+) -> Titles:
     """Read a titles table and join it to the ids of a source.
 
     Parameters
@@ -113,38 +141,55 @@ def join_titles(
     columns : Columns
         The columns that a user named.
     paths : sequence of str
-        Where the pictures are, in the order of `ids`, if that may be a key too.
-
-    Returns
-    -------
-    words : Mapping of str to Words
-        By key; the key of a row that names a picture is its id.
-    warnings : tuple of str
+        `Catalog.paths`.
 
     Raises
     ------
     UsageError
         There is no such table, or it lacks a column that was asked for.
     CatalogError
-        It has no key or title column, one key has two different titles, or one key fits two
-        images.
+        It has no key or title column, one key has two different titles, one key fits two images,
+        or what joins says nothing.
     """
     table = read_table(path, (columns.id, columns.title))
-    joined = join_rows(table, columns.id, ids, paths)
-    key_at = joined.key_at
-    title_at = table.needed_column("title", columns.title)
-    titles = titles_below(table, title_at, key_at)
-    products = WordsPerKey(path)
-    for row, key, item_id in joined.rows:
-        words = Words(titles[row.line], other_cells(table, row, {key_at, title_at}))
-        products.add(item_id or key, words, row.line)
+    with after(table.warnings):
+        joined = join_rows(table, columns.id, ids, paths)
+        key_at = joined.key_at
+        title_at = table.needed_column("title", columns.title)
+        titles = titles_below(table, title_at, key_at)
+        same = all(key == item_id for _, key, item_id in joined.rows if item_id)
+        keys = find_columns(table.columns, (*[table.columns[key_at]] * (not same), *OWN_NAMES))
+        keys = [place for place in keys if place != title_at and not (same and place == key_at)]
+        products = WordsPerKey(path)
+        for row, key, item_id in joined.rows:
+            names = tuple(row.cells[place].strip() for place in keys)
+            words = Words(titles[row.line], other_cells(table, row, {key_at, title_at}), names)
+            products.add(item_id or key, words, row.line)
+        silent = _silent(table, title_at, [products.words[i] for *_, i in joined.rows if i])
     keyless = [row.line for row in table.rows if not row.ragged and not row.cells[key_at].strip()]
-    return products.words, (
-        *table.warnings,
-        *joined.warnings,
-        *counted(path, keyless, f"rows have no {table.columns[key_at]!r}: line"),
-        *ragged_warning(table),
+    return Titles(
+        products.words,
+        tuple(table.columns[place] for place in keys),
+        (
+            *table.warnings,
+            *joined.warnings,
+            *counted(path, keyless, f"rows have no {table.columns[key_at]!r}: line"),
+            *ragged_warning(table),
+            *silent,
+        ),
     )
+
+
+def _silent(table: Table, title_at: int, joined: Sequence[Words]) -> tuple[str, ...]:
+    """Say that no row that joins has a title; raise if none says anything else either."""
+    if not joined or any(words.title for words in joined):
+        return ()
+    sentence = f"{table.path}: no row that joins to an image has a {table.columns[title_at]!r}"
+    if len(joined) > 1 and not any(any(words.fields.values()) for words in joined):
+        raise CatalogError(
+            f"{sentence}, or anything else to say; fill the column, or leave it out."
+        )
+    return (f"{sentence}: the pictures decide alone.",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +201,8 @@ class Joined:
     key_at : int
         The place of the column with the keys.
     rows : tuple of (Row, str, str or None)
-        Each row, its key, and the id that the key means, if any.
+        Each row, its key, and the id that the key means, if any; once for each item that shows the
+        picture that the key names.
     warnings : tuple of str
         Which keys mean nothing.
     """
@@ -186,11 +232,10 @@ def join_rows(
     for item_id, path in zip(ids, paths, strict=False):
         owners[path].append(item_id)
 
-    def find(key: str) -> list[str]:
-        found = by_id.find(key)
-        if found or not paths:
-            return found
-        return [item_id for path in by_path.find(key) for item_id in owners[path]]
+    def find(key: str) -> list[list[str]]:
+        """Return the items of each picture that fits."""
+        found = [[item_id] for item_id in by_id.find(key)]
+        return found or [owners[path] for path in (by_path.find(key) if paths else ())]
 
     columns = []
     for place in usual:
@@ -207,8 +252,8 @@ def join_rows(
     for row, key, fits in found:
         if len(fits) > 1:
             raise CatalogError(
-                f"{table.path}, line {row.line}: the key {key!r} fits two images, {fits[0]} and "
-                f"{fits[1]}; write the whole path of the one that is meant."
+                f"{table.path}, line {row.line}: the key {key!r} fits two images, {fits[0][0]} and "
+                f"{fits[1][0]}; write the whole path of the one that is meant."
             )
     unknown = [key for _, key, fits in found if not fits]
     warnings = counted(table.path, unknown, f"of {len(table.rows)} rows match no image:")
@@ -217,12 +262,14 @@ def join_rows(
         warnings += counted(table.path, rounded, what)
     if ids and len(unknown) == len(found) and len({*unknown}) > 1:
         tried = ", ".join(repr(table.columns[place]) for place, _ in columns)
-        raise CatalogError(
-            f"{table.path}: no row joins to an image by {tried}: a key is {unknown[0]!r}, an image "
-            f"{ids[0]!r}; {table.has()}; name the column that says which image with --id-column."
-            + "".join(f" {warning}" for warning in warnings[1:])
-        )
-    rows = tuple((row, key, fits[0] if fits else None) for row, key, fits in found)
+        with after(warnings[1:]):
+            raise CatalogError(
+                f"{table.path}: no row joins to an image by {tried}: a key is {unknown[0]!r}, an "
+                f"image {ids[0]!r}; {table.has()}; name the column that says which image with "
+                "--id-column."
+            )
+    nobody: list[list[str | None]] = [[None]]
+    rows = tuple((row, key, one) for row, key, fits in found for one in (fits or nobody)[0])
     return Joined(key_at, rows, warnings)
 
 

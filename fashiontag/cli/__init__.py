@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str], *, debug: bool) -> int:
     """Turn every outcome into an exit status, and every expected error into one sentence."""
+    from fashiontag.cli import output
+
     try:
         if _answered(arguments):
             return 0
@@ -41,6 +43,7 @@ def run(arguments: list[str], *, debug: bool) -> int:
     except FashiontagError as error:
         if debug:
             raise
+        output.warn(*getattr(error, "__notes__", ()))
         complain(str(error))
         return error.exit_code
     except BrokenPipeError:

@@ -69,6 +69,7 @@ class Labelling:
             table,
             [item.id for item in catalog.items],
             space,
+            paths=catalog.paths,
             unlabeled=self.unlabeled,
             id_column=self.key_column,
             groups=tuple(name.strip() for name in (self.groups or "").split(",") if name.strip()),

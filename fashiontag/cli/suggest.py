@@ -55,7 +55,7 @@ def suggest(
     done: set[str] = set()
     if labelled is not None:
         ids = [item.id for item in catalog.items]
-        done = {ids[row] for row in read_annotations(labelled, ids).rows}
+        done = {ids[row] for row in read_annotations(labelled, ids, paths=catalog.paths).rows}
     with (
         model.open() as workspace,
         output.progress("Embedding", len(catalog.items)) as advance,

@@ -50,6 +50,7 @@ def open_table(
     scores: bool = False,
     promised: bool = False,
     units: bool = False,
+    keys: Sequence[str] = (),
     stream: TextIO | BinaryIO | None = None,
     before: Callable[[Path], None] | None = None,
 ) -> AbstractContextManager[TableSink]:
@@ -72,6 +73,8 @@ def open_table(
         Whether rows are of products or variants (`TaggedUnit`): then a column ``photos`` after the
         groups has how many they have, and ``.jsonl`` and ``.parquet`` have ``evidence`` and
         ``conflicts``.
+    keys : sequence of str
+        The columns of `Catalog.keys`: each comes last, as ``table.NAME``.
     stream : TextIO or BinaryIO, optional
         Where CSV goes without `out`; standard output by default. What was written stays there.
     before : callable, optional
@@ -89,7 +92,7 @@ def open_table(
     OutputError
         Nothing can be written there; later also from the sink, when the disk is full.
     """
-    layout = _Layout(tuple(groups), scores, promised, units)
+    layout = _Layout(tuple(groups), scores, promised, units, tuple(keys))
     if out is None:
         return nullcontext(_delimited(_stream_writer(stream or sys.stdout), layout, ","))
     suffix = out.suffix.lower()
@@ -109,7 +112,7 @@ def _whole(part: PartFile, suffix: str, layout: _Layout) -> Iterator[TableSink]:
         elif suffix == ".xlsx":
             yield from _workbook(part, layout)
         elif suffix == ".jsonl":
-            yield TableSink(lambda tagged: part.write(_json(layout.nested_row(tagged)) + "\n"))
+            yield TableSink(lambda *row: part.write(_json(layout.nested_row(*row)) + "\n"))
         else:
             yield _delimited(part.write, layout, "," if suffix == ".csv" else "\t")
 
@@ -119,35 +122,39 @@ class Cells:
 
     Parameters
     ----------
-    groups, promised, units
+    groups, promised, units, keys
         As in `open_table`.
     """
 
     def __init__(
-        self, groups: Sequence[str], *, promised: bool = False, units: bool = False
+        self,
+        groups: Sequence[str],
+        *,
+        promised: bool = False,
+        units: bool = False,
+        keys: Sequence[str] = (),
     ) -> None:
-        self._layout = _Layout(tuple(groups), scores=False, promised=promised, units=units)
+        self._layout = _Layout(tuple(groups), False, promised, units, tuple(keys))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The header."""
         return self._layout.columns
 
-    def of(self, tagged: Tagged) -> list[str]:
+    def of(self, tagged: Tagged, item: Item) -> list[str]:
         """Return one row."""
-        return self._layout.text_row(tagged)
+        return self._layout.text_row(tagged, item)
 
 
 class TableSink:
     """One open table, made by `open_table`."""
 
-    def __init__(self, add: Callable[[Tagged], None]) -> None:
+    def __init__(self, add: Callable[[Tagged, Item], object]) -> None:
         self._add = add
 
     def write(self, tagged: Tagged, item: Item) -> None:
         """Add one row."""
-        del item
-        self._add(tagged)
+        self._add(tagged, item)
 
 
 def nested_row(tagged: Tagged, groups: tuple[str, ...], *, promised: bool) -> dict[str, Any]:
@@ -178,14 +185,20 @@ class _Layout:
     scores: bool
     promised: bool
     units: bool
+    keys: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The header of the text formats."""
         last = ("photos",) * self.units + ("review",) * self.promised
-        return (*_COLUMNS, "tags", *self.groups, *last)
+        return (*_COLUMNS, "tags", *self.groups, *last, *self.own)
 
-    def text_row(self, tagged: Tagged) -> list[str]:
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The columns of the table's own names."""
+        return tuple(f"table.{name}" for name in self.keys)
+
+    def text_row(self, tagged: Tagged, item: Item) -> list[str]:
         """Return the row as CSV has it, before its guard against formulas."""
         chosen = self._chosen(tagged)
         cells = [getattr(tagged, column) for column in _COLUMNS]
@@ -195,9 +208,9 @@ class _Layout:
         if self.promised:
             rest = [tag for tag in tagged.tags if tag.decision not in ("publish", "abstain")]
             cells.append(_joined(rest))
-        return cells
+        return [*cells, *item.keys] if self.keys else cells
 
-    def nested_row(self, tagged: Tagged) -> dict[str, Any]:
+    def nested_row(self, tagged: Tagged, item: Item | None = None) -> dict[str, Any]:
         """Return the row with ``tags`` as a list."""
         cells: dict[str, Any] = {column: _text(getattr(tagged, column)) for column in _COLUMNS}
         cells["tags"] = [
@@ -232,6 +245,8 @@ class _Layout:
                 }
                 for one in tagged.conflicts
             ]
+        if self.keys and item is not None:
+            cells |= dict(zip(map(_text, self.own), map(_text, item.keys), strict=True))
         if self.scores:
             cells["scores"] = {
                 _text(group): {_text(label): _rounded(score) for label, score in scores.items()}
@@ -285,8 +300,8 @@ def _delimited(write: Callable[[str], object], layout: _Layout, delimiter: str) 
     put = _row_writer(write, delimiter)
     put(layout.columns)
 
-    def add(tagged: Tagged) -> None:
-        key, path, *texts = layout.text_row(tagged)
+    def add(tagged: Tagged, item: Item) -> None:
+        key, path, *texts = layout.text_row(tagged, item)
         put((key, path, *map(_inert, texts)))  # id and path stay what they are
 
     return TableSink(add)
@@ -308,6 +323,7 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
         fields["conflicts"] = pa.list_(
             pa.struct({"group": pa.string(), "between": texts, "values": texts})
         )
+    fields |= dict.fromkeys(map(_text, layout.own), pa.string())
     if layout.scores:
         fields["scores"] = pa.string()
     schema = pa.schema(fields)
@@ -319,8 +335,8 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
             writer.write_table(pa.Table.from_pylist(held, schema=schema))
         held.clear()
 
-    def add(tagged: Tagged) -> None:
-        row = layout.nested_row(tagged)
+    def add(tagged: Tagged, item: Item) -> None:
+        row = layout.nested_row(tagged, item)
         if layout.scores:
             row["scores"] = _json(row["scores"])
         held.append(row)
@@ -364,7 +380,7 @@ def _workbook(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
                 sheet.write_string(row, column, text, style)
 
     put(layout.columns)
-    yield TableSink(lambda tagged: put(layout.text_row(tagged)))
+    yield TableSink(lambda *row: put(layout.text_row(*row)))
     with part.errors():
         book.close()
 

@@ -372,12 +372,13 @@ def _open_outputs(
         return []
     rows = catalog if units is None else units.catalog
     groups, promised = judge.space.names, judge.probe is not None and judge.probe.promised
+    keys = catalog.keys if units is None else ()
     sinks: list[Sink] = []
     before = None
     if outputs.table is not None:
         recording = Written(judge.workspace.path, outputs.table).record(
             About.of(outputs.table, rows.root, judge.space),
-            Cells(groups, promised=promised, units=units is not None),
+            Cells(groups, promised=promised, units=units is not None, keys=keys),
             {item.id for item in rows.items},
             overwrite=outputs.overwrite,
         )
@@ -389,6 +390,7 @@ def _open_outputs(
         scores=scores,
         promised=promised,
         units=units is not None,
+        keys=keys,
         before=before,
     )
     sinks.append(stack.enter_context(table))

@@ -129,7 +129,7 @@ def judge_digest(
 
 
 def _line(item: Item, known: Known) -> str:
-    of = (item.product, item.variants)
+    of = (item.product, item.variants, item.keys)
     return repr(
         (item.id, item.path, item.title, item.text, item.fields, *of, known.hash, known.error)
     )

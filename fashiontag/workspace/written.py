@@ -262,8 +262,7 @@ class Recorder:
 
     def write(self, tagged: Tagged, item: Item) -> None:
         """Add one row."""
-        del item
-        self._copy.put(self._cells.of(tagged))
+        self._copy.put(self._cells.of(tagged, item))
 
     def before(self, part: Path) -> None:
         """Record the finished table before it takes its name; give this to `open_table`."""
