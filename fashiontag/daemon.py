@@ -77,10 +77,21 @@ def ask(arguments: Sequence[str]) -> int | None:
         sys.stdout.write(answer["out"])
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
+        return _mute()
+    except OSError as error:  # a full disk
         with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+            sys.stderr.write(
+                f"error: can't write to standard output: {error.strerror}; make room there.\n"
+            )
+        return _mute()
     return int(answer["code"])
+
+
+def _mute() -> int:
+    """Send what is still to be flushed nowhere, or Python would fail on it as it ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def wanted() -> bool:

@@ -253,7 +253,8 @@ class _LabelColumns:
         passed: list[str] = []
         for place, name in enumerate(table.columns):
             wanted = name in self._only
-            if place == key_at or not name or (fold(name) in _NO_LABELS and not wanted):
+            own = fold(name) in _NO_LABELS or name.startswith("table.")
+            if place == key_at or not name or (own and not wanted):
                 continue
             values = Counter(row.cells[place].strip() for row in table.rows if not row.ragged)
             del values[""]

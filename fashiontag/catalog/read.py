@@ -108,7 +108,7 @@ def read_catalog(
         kind = "a glob"
         catalog = _list_glob(source)
     else:
-        raise UsageError(f"There is no {source}; give an existing folder, image or table.")
+        raise UsageError(_no_source(source))
     if columns.path is not None and kind != "a table":
         raise UsageError(f"--path-column is for a table, and {source} is {kind}; leave it out.")
     if columns.item is not None and kind != "a table":
@@ -139,6 +139,21 @@ def read_catalog(
         items=tuple(items),
         warnings=catalog.warnings + told.warnings,
         keys=catalog.keys + told.keys,
+    )
+
+
+def _no_source(source: str) -> str:
+    scheme, address, _ = source.partition("://")
+    if not address:
+        return f"There is no {source}; give an existing folder, image or table."
+    if scheme in ("http", "https"):
+        return (
+            f"{source} is an address of the web, which `fashiontag import` reads, if it is a shop "
+            "or its feed; give a folder, an image or a table here."
+        )
+    return (
+        f"{source} can't be read: {scheme}:// is no kind of source that is known here; give a "
+        "folder, an image, a table or hf:NAME, such as a copy of what is there."
     )
 
 

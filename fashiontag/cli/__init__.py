@@ -7,7 +7,6 @@ so that ``fashiontag --help`` and ``fashiontag labels`` answer at once.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +90,10 @@ def _need_a_folder() -> None:
 
 def complain(sentence: str) -> None:
     """Say on standard error what went wrong."""
-    from fashiontag.cli.output import inert
+    from fashiontag.cli.output import inert, mute
 
-    with suppress(OSError):  # nobody listens, and the exit status says it too
+    try:
         sys.stderr.write(f"error: {inert(sentence)}\n")
+        sys.stderr.flush()
+    except OSError:  # nobody listens, and the exit status says it too
+        mute(sys.stderr)

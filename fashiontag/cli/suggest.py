@@ -40,6 +40,9 @@ def suggest(
         "suggest.csv"
     ),
     html: options.HtmlOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a table that was filled in.")
+    ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Which audit set.")] = 0,
     columns: options.Columns,
     model: options.Model,
@@ -50,6 +53,7 @@ def suggest(
     from fashiontag.heads.artefact import load_probe
     from fashiontag.sinks.tables import write_suggestions
     from fashiontag.workflows import suggest as workflow
+    from fashiontag.workspace.written import Written
 
     catalog = columns.read(source)
     done: set[str] = set()
@@ -60,6 +64,9 @@ def suggest(
         model.open() as workspace,
         output.progress("Embedding", len(catalog.items)) as advance,
     ):
+        written = Written(workspace.path, out)
+        if not overwrite:
+            written.refuse_if_touched()
         found = workflow.suggest(
             workspace,
             catalog,
@@ -81,6 +88,7 @@ def suggest(
             )
             for suggestion in found
         ],
+        written.mark,
     )
     if html is not None:
         _write_sheet(html, found)
@@ -91,6 +99,7 @@ def suggest(
             f"{learn} products to label and {len(found) - learn} for the audit → {out}: fill its "
             "column tags with group=label|group=label, and give it to `fashiontag probe-train`."
         ),
+        report=True,
     )
 
 

@@ -162,15 +162,21 @@ def nested_row(tagged: Tagged, groups: tuple[str, ...], *, promised: bool) -> di
     return _Layout(groups, scores=False, promised=promised, units=False).nested_row(tagged)
 
 
-def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> None:
+def write_suggestions(
+    out: Path,
+    rows: Iterable[tuple[str, str, str, str]],
+    before: Callable[[Path], None] | None = None,
+) -> None:
     """Write products to label as CSV: id, title, purpose and remark, and ``tags`` to fill in.
+
+    ``before`` is called with the finished file before it takes its name.
 
     Raises
     ------
     OutputError
         Nothing can be written there.
     """
-    with PartFile(out) as part:
+    with PartFile(out, before) as part:
         put = _row_writer(part.write, ",")
         put(("image", "title", "status", "message", "tags"))
         for image, title, purpose, remark in rows:

@@ -446,15 +446,15 @@ def _learnable(training: Training, warnings: list[str], *, local: bool) -> Train
     refused = [f"{tag} (0)" for tag in tags[positives == 0]]
     if refused:
         warnings.append(
-            f"{len(refused)} labels have no positive product and stay zero-shot: "
+            f"{len(refused)} labels have no positive product, so nothing is learnt of them: "
             f"{first_few(refused)}."
         )
     always = (positives > 0) & (negatives == 0)
     everywhere = [f"{tag} ({n})" for tag, n in zip(tags[always], positives[always], strict=True)]
     if everywhere:
         warnings.append(
-            f"{len(everywhere)} labels hold for every annotated product, which teaches nothing, "
-            f"and stay zero-shot: {first_few(everywhere)}."
+            f"{len(everywhere)} labels hold for every annotated product, so nothing is learnt of "
+            f"them; label products that haven't them, too: {first_few(everywhere)}."
         )
     kept = set(tags[(positives > 0) & (negatives > 0)].tolist())
     if not kept:
@@ -465,8 +465,8 @@ def _learnable(training: Training, warnings: list[str], *, local: bool) -> Train
     single = tags[(positives == 1) & (negatives > 0)].tolist()
     if single:
         warnings.append(
-            f"{len(single)} labels have one positive product, which moves them little beyond "
-            f"zero-shot and gives them no threshold of their own: {first_few(single)}."
+            f"{len(single)} labels rest on one product each, and what is like it; label a few more "
+            f"of {first_few(single)}."
         )
     space = training.space.only(kept)
     return training if space.tags == training.space.tags else training.on_space(space)

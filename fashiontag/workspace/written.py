@@ -167,6 +167,26 @@ class Written:
             "give --overwrite to lose it."
         )
 
+    def refuse_if_touched(self) -> None:
+        """Raise unless a table without tags is as `mark` saw it, or isn't there; `OutputError`."""
+        if self._target.is_file() and not self._mark_of(self._target).is_file():
+            raise OutputError(
+                f"{self.out} was filled in or changed since fashiontag wrote it, or isn't of this "
+                "workspace; name another --out, or give --overwrite to lose it."
+            )
+
+    def mark(self, part: Path) -> None:
+        """Remember the bytes of a table without tags, before it takes its name."""
+        mark = self._mark_of(part)
+        with _errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for old in self._folder.glob(f"{self._key}-*{mark.suffix}"):
+                old.unlink(missing_ok=True)
+            mark.touch()
+
+    def _mark_of(self, file: Path) -> Path:
+        return self._copy_of(file_digest(file)).with_suffix(".seen")
+
     def adopt(self, table: TagTable, digest: str, about: About) -> None:
         """Count a table that was imported as the program's: its bytes have this digest."""
         names = [fold(name) for name in table.columns]
