@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import ColorEncoder, color_picture
+from PIL import Image, ImageOps
 
 from fashiontag.catalog import read_catalog
 from fashiontag.cli import main
+from fashiontag.encoders import resolve
 from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.index import alike
 from fashiontag.workflows import duplicates, upkeep
@@ -16,6 +19,8 @@ from fashiontag.workflows.duplicates import SAME_STYLE
 from fashiontag.workflows.indexing import index_source
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.neighbours import refresh_neighbours
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "catalog"
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def follow(folder, encoder):
 
 def find_duplicates(workspace, encoder, **options):
     with Workspace.indexed(workspace, encoder) as opened:
-        return duplicates.find_duplicates(opened, **options)
+        return duplicates.find_duplicates(opened, **options).groups
 
 
 def named(groups):
@@ -61,6 +66,56 @@ def test_one_photo_and_one_style_are_told_apart(workspace, encoder):
     assert 0.95 < groups[1].scores[1] < 1
     assert named(find_duplicates(workspace, encoder, min_score=1.01)) == named(groups[:1])
     assert named(find_duplicates(workspace, encoder, min_score=0.9999)) == named(groups[:1])
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return resolve(None)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        ImageOps.mirror,
+        lambda picture: picture.crop((12, 12, picture.width - 12, picture.height - 16)),
+        lambda picture: picture.resize((picture.width // 3, picture.height // 3)),
+        lambda picture: ImageOps.mirror(picture).crop((0, 18, *picture.size)).resize((300, 300)),
+        lambda picture: Image.merge("RGB", picture.split()[::-1]),
+    ],
+    ids=["mirrored", "cropped", "resized", "all three", "another colour"],
+)
+def test_copies_are_found_whatever_was_done_to_them(tmp_path, embedded, copied, request):
+    (tmp_path / "shop").mkdir()
+    names = ["SKU-10436", "SKU-10433", "SKU-10446", "shoes/SKU-30001", "accessories/SKU-20011"]
+    for name in names:
+        picture = Image.open(EXAMPLES / f"{name}.jpg").convert("RGB")
+        stem = name.rpartition("/")[2]
+        picture.save(tmp_path / "shop" / f"{stem}.jpg")
+        copied(picture).save(tmp_path / "shop" / f"{stem} copy.jpg", quality=80)
+    follow(tmp_path, embedded)
+    groups = named(find_duplicates(tmp_path / "ws", embedded))
+    copies = sorted(items for kind, items in groups if kind == "copy")
+    stems = sorted(name.rpartition("/")[2] for name in names)
+    if request.node.callspec.id == "another colour":
+        stems = ["SKU-30001"]  # a black shoe has none
+    assert copies == [[f"{stem} copy.jpg", f"{stem}.jpg"] for stem in stems]
+
+
+def test_copies_of_copies_are_one_group(tmp_path, embedded):
+    (tmp_path / "shop").mkdir()
+    picture = Image.open(EXAMPLES / "SKU-10432.jpg")
+    for number in range(8):
+        one = ImageOps.mirror(picture) if number % 2 else picture
+        one.save(tmp_path / "shop" / f"{number}.jpg", quality=70 + 3 * number)
+    follow(tmp_path, embedded)
+    ((kind, items),) = named(find_duplicates(tmp_path / "ws", embedded))
+    assert (kind, len(items)) == ("copy", 8)
+
+
+def test_pictures_that_are_gone_are_counted(tmp_path, workspace, encoder):
+    (tmp_path / "shop" / "dark red.png").unlink()
+    with Workspace.indexed(workspace, encoder) as opened:
+        assert duplicates.find_duplicates(opened).unread == 1
 
 
 def test_without_an_index_or_with_another_model_it_says_so(tmp_path, workspace):

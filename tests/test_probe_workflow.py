@@ -319,7 +319,9 @@ def test_one_row_or_one_label_teaches_nothing(shop, workspace, tmp_path, text):
 def test_a_label_with_one_positive_is_told_what_it_is_worth(shop, workspace, tmp_path):
     text = "image,shade\nred0,reddish\nblue0,bluish\nblue1,bluish\n"
     trained = train(shop, workspace, table(tmp_path / "l.csv", text))
-    assert any("1 labels rest on one product each" in one and "reddish" in one for one in trained.warnings)
+    assert any(
+        "1 labels rest on one product each" in one and "reddish" in one for one in trained.warnings
+    )
 
 
 def test_a_promise_gives_every_tag_a_decision(shop, workspace, tmp_path):

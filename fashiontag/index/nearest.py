@@ -237,6 +237,37 @@ def alike(
     return leaders, scores
 
 
+def pairs(
+    matrix: NDArray[np.float16],
+    rows: NDArray[np.int64],
+    mean: NDArray[np.float32] | None,
+    floor: float,
+    most: int = 5,
+) -> NDArray[np.int64]:
+    """Return the vectors that are near one another: of each its ``most`` nearest from ``floor``.
+
+    Parameters
+    ----------
+    matrix, rows, mean, floor
+        As in `alike`.
+    most : int
+
+    Returns
+    -------
+    ndarray of shape (m, 2), int64
+        Places in ``rows``, the lower one first, in order, each pair once.
+    """
+    vectors = centred(matrix[rows], mean)
+    found = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(rows), _BLOCK):
+        block = vectors[start : start + _BLOCK] @ vectors.T
+        block[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
+        best = np.argpartition(-block, min(most, len(rows)) - 1)[:, :most]
+        near, rank = np.nonzero(np.take_along_axis(block, best, axis=1) >= floor)
+        found.append(np.sort(np.stack([start + near, best[near, rank]], axis=1), axis=1))
+    return np.unique(np.concatenate(found), axis=0)
+
+
 def chance_level(scores: NDArray[np.float32], among: int | None = None) -> float:
     """Return the score that the best of n unrelated items would be expected to reach.
 
