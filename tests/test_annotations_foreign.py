@@ -127,8 +127,7 @@ def test_labels_join_a_tables_items_by_picture(tmp_path, key):
     (tmp_path / "labels.csv").write_text(
         f"image,kind\n{key.format('a')},Tee\n{key.format('b')},Bag"
     )
-    ids = [item.id for item in catalog.items]
-    found = read_annotations(str(tmp_path / "labels.csv"), ids, paths=catalog.paths)
+    found = read_annotations(str(tmp_path / "labels.csv"), catalog.names)
     assert [found.space.tags[row.argmax()] for row in found.targets] == [
         "kind=Tee",
         "kind=Bag",

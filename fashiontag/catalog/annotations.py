@@ -109,10 +109,9 @@ class _Note:
 
 def read_annotations(
     path: str | None,
-    ids: Sequence[str],
+    ids: Mapping[str, str] | Sequence[str],
     labels: LabelSpace | None = None,
     *,
-    paths: Sequence[str] = (),
     unlabeled: Unlabeled = "group",
     id_column: str | None = None,
     groups: Sequence[str] = (),
@@ -125,12 +124,11 @@ def read_annotations(
     ----------
     path : str or None
         None if people's decisions are all there is.
-    ids : sequence of str
+    ids : mapping of str to str, or sequence of str
+        `Catalog.names`.
     labels : LabelSpace or None
         Groups that it has take its labels, its words and its word on exclusiveness. A group that
         it doesn't have is exclusive if no product has two values, and its values are its prompts.
-    paths : sequence of str
-        `Catalog.paths`: where the pictures are, in the order of `ids`.
     unlabeled : {"group", "negative", "unknown"}
         What a blank means. ``group``: a group with a positive is complete, but for what is under
         a label of which no child is given; one without isn't known. ``negative``: what isn't said
@@ -157,11 +155,12 @@ def read_annotations(
     table = Table("decisions", ("id",), ())
     if path is not None:
         table = read_table(path, (id_column, *TAGS_COLUMNS))
-    path, places = table.path, {item_id: place for place, item_id in enumerate(ids)}
+    path, names = table.path, [*ids]
+    places = {item_id: place for place, item_id in enumerate(names)}
     said = [*table.warnings, *ragged_warning(table, "label")]
     notes: dict[int, _Note] = defaultdict(_Note)
     with after(said):
-        joined = join_rows(table, id_column, ids, paths)
+        joined = join_rows(table, id_column, ids)
         columns = _LabelColumns(table, joined.key_at, labels, groups, like)
         said += (*columns.warnings, *joined.warnings)
         for row, _, item_id in joined.rows:
@@ -173,7 +172,7 @@ def read_annotations(
                 else:
                     (note.positive if holds else note.negative).setdefault((group, label), row.line)
         said += columns.complaints()
-        _refuse_contradictions(path, labels, notes, ids)
+        _refuse_contradictions(path, labels, notes, names)
         differ = [
             f"{item_id} ({group})"
             for item_id, by_group in (decided or {}).items()
@@ -187,7 +186,7 @@ def read_annotations(
                 f"label; {table.has()}."
             )
         notes = dict(sorted(notes.items()))
-        by_id = {ids[place]: note for place, note in notes.items()}
+        by_id = {names[place]: note for place, note in notes.items()}
         space, odd = _space(path, labels, by_id, like)
     targets = _targets(space, notes.values(), unlabeled)
     otherwise = "answers differ from what people decided, and the decisions count:"

@@ -70,11 +70,11 @@ class Catalog:
     keys: tuple[str, ...] = ()
 
     @property
-    def paths(self) -> Sequence[str]:
-        """Where the pictures are, if keys of tables may name them so: if ids are no such names."""
-        paths = [item.path for item in self.items]
-        named = all(p.endswith(item.id) for p, item in zip(paths, self.items, strict=True))
-        return () if named else paths
+    def names(self) -> Mapping[str, str] | Sequence[str]:
+        """The ids, with the paths of their pictures where those may be keys of tables too."""
+        if all(item.path.endswith(item.id) for item in self.items):
+            return [item.id for item in self.items]
+        return {item.id: item.path for item in self.items}
 
     @property
     def complete(self) -> bool:

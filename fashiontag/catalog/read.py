@@ -120,9 +120,8 @@ def read_catalog(
     if titles is None:
         return catalog
 
-    ids = [item.id for item in catalog.items]
     with after(catalog.warnings):
-        told = join_titles(os.fspath(titles), ids, columns, catalog.paths)
+        told = join_titles(os.fspath(titles), catalog.names, columns)
     unnamed = Words(keys=("",) * len(told.keys))
     items = []
     for item in catalog.items:

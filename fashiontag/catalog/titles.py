@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -23,7 +24,7 @@ from fashiontag.errors import CatalogError, after
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp"),
@@ -127,21 +128,17 @@ class Titles:
     warnings: tuple[str, ...]
 
 
-def join_titles(
-    path: str, ids: Sequence[str], columns: Columns, paths: Sequence[str] = ()
-) -> Titles:
+def join_titles(path: str, ids: Mapping[str, str] | Sequence[str], columns: Columns) -> Titles:
     """Read a titles table and join it to the ids of a source.
 
     Parameters
     ----------
     path : str
         The table.
-    ids : sequence of str
-        The ids of the source.
+    ids : mapping of str to str, or sequence of str
+        `Catalog.names`.
     columns : Columns
         The columns that a user named.
-    paths : sequence of str
-        `Catalog.paths`.
 
     Raises
     ------
@@ -153,7 +150,7 @@ def join_titles(
     """
     table = read_table(path, (columns.id, columns.title))
     with after(table.warnings):
-        joined = join_rows(table, columns.id, ids, paths)
+        joined = join_rows(table, columns.id, ids)
         key_at = joined.key_at
         title_at = table.needed_column("title", columns.title)
         titles = titles_below(table, title_at, key_at)
@@ -213,9 +210,11 @@ class Joined:
 
 
 def join_rows(
-    table: Table, id_column: str | None, ids: Sequence[str], paths: Sequence[str] = ()
+    table: Table, id_column: str | None, ids: Mapping[str, str] | Sequence[str]
 ) -> Joined:
     """Join a table to ids by the column that was asked for, or of the usual ones that fits most.
+
+    The ids are as `Catalog.names` gives them.
 
     Raises
     ------
@@ -227,15 +226,15 @@ def join_rows(
     usual = [table.needed_column("id", id_column)]
     if id_column is None:
         usual = find_columns(table.columns, USUAL_NAMES["id"])
-    by_id, by_path = Matcher(ids), Matcher([*dict.fromkeys(paths)])
     owners: dict[str, list[str]] = defaultdict(list)
-    for item_id, path in zip(ids, paths, strict=False):
+    for item_id, path in ids.items() if isinstance(ids, Mapping) else ():
         owners[path].append(item_id)
+    by_id, by_path = Matcher([*ids]), Matcher([*owners])
 
     def find(key: str) -> list[list[str]]:
         """Return the items of each picture that fits."""
         found = [[item_id] for item_id in by_id.find(key)]
-        return found or [owners[path] for path in (by_path.find(key) if paths else ())]
+        return found or [owners[path] for path in (by_path.find(key) if owners else ())]
 
     columns = []
     for place in usual:
@@ -265,8 +264,8 @@ def join_rows(
         with after(warnings[1:]):
             raise CatalogError(
                 f"{table.path}: no row joins to an image by {tried}: a key is {unknown[0]!r}, an "
-                f"image {ids[0]!r}; {table.has()}; name the column that says which image with "
-                "--id-column."
+                f"image {next(iter(ids))!r}; {table.has()}; name the column that says which image "
+                "with --id-column."
             )
     nobody: list[list[str | None]] = [[None]]
     rows = tuple((row, key, one) for row, key, fits in found for one in (fits or nobody)[0])

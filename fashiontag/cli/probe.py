@@ -67,9 +67,8 @@ class Labelling:
 
         annotations = read_annotations(
             table,
-            [item.id for item in catalog.items],
+            catalog.names,
             space,
-            paths=catalog.paths,
             unlabeled=self.unlabeled,
             id_column=self.key_column,
             groups=tuple(name.strip() for name in (self.groups or "").split(",") if name.strip()),

@@ -56,10 +56,8 @@ def suggest(
     from fashiontag.workspace.written import Written
 
     catalog = columns.read(source)
-    done: set[str] = set()
-    if labelled is not None:
-        ids = [item.id for item in catalog.items]
-        done = {ids[row] for row in read_annotations(labelled, ids, paths=catalog.paths).rows}
+    rows = () if labelled is None else read_annotations(labelled, catalog.names).rows
+    done = {catalog.items[row].id for row in rows}
     with (
         model.open() as workspace,
         output.progress("Embedding", len(catalog.items)) as advance,
@@ -79,15 +77,7 @@ def suggest(
         )
     write_suggestions(
         out,
-        [
-            (
-                suggestion.item.id,
-                suggestion.item.title,
-                suggestion.purpose,
-                f"guess: {', '.join(suggestion.guesses)}" if suggestion.guesses else "",
-            )
-            for suggestion in found
-        ],
+        map(_row, found),
         written.mark,
     )
     if html is not None:
@@ -101,6 +91,11 @@ def suggest(
         ),
         report=True,
     )
+
+
+def _row(suggestion: Suggestion) -> tuple[str, str, str, str]:
+    item, guess = suggestion.item, ", ".join(suggestion.guesses)
+    return item.id, item.title, suggestion.purpose, f"guess: {guess}" if guess else ""
 
 
 def _facts(suggestion: Suggestion) -> dict[str, object]:
