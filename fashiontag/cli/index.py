@@ -37,6 +37,8 @@ def index(
     from fashiontag.workflows.indexing import index_source
     from fashiontag.workspace import indexed_sources
 
+    if status and source:
+        raise UsageError("--status shows all that is indexed; leave SOURCE out.")
     if status:
         sources = indexed_sources(model.workspace)
         output.show(
@@ -60,6 +62,8 @@ def index(
 
 
 def _draw(summary: IndexSummary) -> None:
+    if summary.moved:
+        output.say(summary.moved)
     for reason, count in list(summary.reasons.items())[:5]:
         output.warn(f"{count} × {reason}")
     output.line(
@@ -72,7 +76,7 @@ def _draw(summary: IndexSummary) -> None:
 def _draw_status(sources: tuple[SourceStatus, ...], workspace: Path) -> None:
     if not sources:
         output.line(f"Nothing is indexed in {workspace}.")
-    from fashiontag.workflows.upkeep import is_gone
+    from fashiontag.workspace import is_gone
 
     for source in sources:
         facts = _facts(source)

@@ -413,6 +413,13 @@ class Index:
                 )
             }
 
+    def rename(self, root: str, new: str) -> None:
+        """Call a source otherwise, as a folder that was moved."""
+        with self._database.turn("written", "IMMEDIATE"):
+            self._database.execute(
+                "UPDATE sources SET root = ? WHERE root = ?", (as_utf8(new), as_utf8(root))
+            )
+
     def columns(self) -> tuple[str, ...]:
         """Return what `matching` can be asked for: tag groups, then ``table.NAME`` of fields."""
         with self._database.turn():

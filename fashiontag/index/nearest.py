@@ -23,6 +23,7 @@ FETCHED = 200
 FEW_SCORES = 200
 """Scores below which there is no telling a good one from chance: a spread that rests on 32."""
 
+_SAMPLE = 2_000
 _BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
 
 
@@ -131,9 +132,10 @@ def nearest(
     scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
     if len(allowed) > max(FEW, 50 * k) and all(part.proposer for part in parts):
         allowed = _proposed(placement, parts, words, k, among)
-    # The query's own distribution is that over everything, or a filter would move the cut; 20,000
-    # items show it as well as all.
-    some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // 20_000))
+    # The query's own distribution is that over everything, or a filter would move the cut. A cut
+    # wants 20,000 items, which show it as well as all; to say that nothing answers, 2,000 do.
+    enough = FEW if floor == "auto" else _SAMPLE
+    some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // enough))
     scores[some] = _fused(parts, words, some)
     having = scores[~np.isnan(scores)]
     chance = chance_level(having, len(having) * len(scores) // max(1, len(some)))

@@ -1,7 +1,11 @@
 """Words, a picture or both in; the nearest products of the whole catalogue out."""
 
+# ids are strings, and a search mustn't wait for what it doesn't need
+# ruff: noqa: PTH117
+
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +18,17 @@ from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.index import where as filters
 from fashiontag.names import fold
+from fashiontag.workspace import is_gone
 from fashiontag.workspace.embed import content_key, query_vectors
 from fashiontag.workspace.neighbours import open_neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Vectors
-    from fashiontag.index import Placement
+    from fashiontag.index import Index, IndexedItem, Placement
     from fashiontag.vectors import Kind
     from fashiontag.workspace import Workspace
 
@@ -209,13 +214,64 @@ def search(
         )
     elif not hits:
         notes.insert(0, "No good match: nothing scores as high as --min-score asks.")
-    elif lacking := index.lacking(_phrases(query.words), numbers):
-        notes.insert(0, f"None of these is tagged {' or '.join(lacking)}; the nearest are shown.")
+    elif lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False))):
+        notes.insert(0, f"None of these is tagged {lacking}; the nearest are shown.")
     elif hits[0].score < max(found.chance, 0.0):
         notes.insert(0, "No good match: none of these scores better than chance would.")
+    if image_weight is not None and not query.words:
+        notes.append("--image-weight changed nothing: there are no words beside the picture.")
+    notes.append(_gone(there.values()))
+    if image_weight is not None and not query.words:
+        notes.append("--image-weight changed nothing: there are no words beside the picture.")
+    notes.append(_gone(there.values()))
     if query is not asked:
         notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
     return SearchResult(str(query), hits, " ".join(filter(None, notes)))
+
+
+def _lacking(query: Query, index: Index, hits: Mapping[int, Hit]) -> str:
+    """Return the tags that a query's words name and no hit has, "" for none.
+
+    Beside a picture, a hit has to be of its kind, too: of a bag, "but in red" is no red shirt. The
+    nearest hit shows the kind, by its first tag of a group that no word is about.
+    """
+    known = [tag.split("=", 1)[1] for tag in index.lacking(_phrases(query.words), [])]
+    # of "light red" and the "red" in it the first is meant
+    named = [
+        label
+        for label in known
+        if not any(f" {label} " in f" {other} " for other in known if other != label)
+    ]
+    if missing := index.lacking(named, [*hits]):
+        return " or ".join(missing)
+    if query.image is None or not hits:
+        return ""
+    asked = {tag.split("=")[0] for tag in index.lacking(named, [])}
+    nearest_one = next(iter(hits.values()))
+    kind = next((tag for tag in nearest_one.tags if tag.split("=")[0] not in asked), "")
+    missing = index.lacking(named, [number for number, hit in hits.items() if kind in hit.tags])
+    return f"{' or '.join(missing)} and {kind}" if missing and kind else ""
+
+
+def _gone(items: Iterable[IndexedItem]) -> str:
+    """Say which of the hits are of files that aren't there any more, "" if all are."""
+    gone = [item for item in items if not _is_there(item.path)]
+    if not gone:
+        return ""
+    folders = [root for root in dict.fromkeys(item.source for item in gone) if is_gone(root)]
+    way = f"fashiontag index {gone[0].source}"
+    if folders:
+        way = f"fashiontag store --prune (there is no {folders[0]})"
+    return f"{len(gone)} of these files aren't there any more; to drop them run: {way}"
+
+
+def _is_there(path: str) -> bool:
+    """Tell whether a file is there, or the table whose row a picture is; addresses are."""
+    if not os.path.isabs(path) or os.path.lexists(path) or Path(path).parent.is_file():
+        return True
+    from fashiontag.catalog.items import as_on_disk  # words alone must not wait for it
+
+    return os.path.lexists(as_on_disk(path))
 
 
 def _phrases(words: str) -> list[str]:

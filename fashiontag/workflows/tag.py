@@ -336,7 +336,13 @@ def tag(
     standing = Standing.of(workspace.store, catalog, space)
     judge = Judge(workspace, space, loaded, standing=standing)
     units = None if catalog.by == "photo" else UnitJudge(judge, catalog)
-    said = (*catalog.warnings, *standing.notes, *(units.standing.notes if units else ()))
+    moved = workspace.follow(catalog)
+    said = (
+        *catalog.warnings,
+        *[moved] * bool(moved),
+        *standing.notes,
+        *(units.standing.notes if units else ()),
+    )
     if table is not None:
         kept = Run.of(workspace, table, catalog, judged_by).done()
         if kept is not None:

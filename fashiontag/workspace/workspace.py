@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from fashiontag.errors import CatalogError, ForeignEncoderError
@@ -11,11 +13,10 @@ from fashiontag.index import DATABASE, Index
 from fashiontag.vectors import VectorStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
+    from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder
     from fashiontag.index import Placement, SourceStatus
     from fashiontag.vectors import Kind, Shard
@@ -96,6 +97,27 @@ class Workspace:
             self.encoder.fingerprint, lambda kind, keys: self.vectors(kind).find(keys)
         )
 
+    def follow(self, catalog: Catalog) -> str:
+        """Let a folder that was moved keep what is known of it; return a sentence if one was.
+
+        That is a source that is gone, and whose ids are all among those of one that is new.
+        """
+        sources = self.index.sources()
+        if not any(s.items and is_gone(s.root) for s in sources) or not catalog.complete:
+            return ""
+        if any(s.items for s in sources if s.root == catalog.root):
+            return ""
+        ids = {item.id for item in catalog.items}
+        for source in sources:
+            if (
+                source.items
+                and is_gone(source.root)
+                and ids >= self.index.titles(source.root).keys()
+            ):
+                self.index.rename(source.root, catalog.root)
+                return f"{catalog.source} is what {source.root} was, which is gone."
+        return ""
+
     def left_out(self) -> str:
         """Return a sentence on the sources that another model indexed, "" where there are none.
 
@@ -140,6 +162,13 @@ class Workspace:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def is_gone(root: str) -> bool:
+    """Tell whether a source was a file or folder that isn't there any more."""
+    from fashiontag.catalog.items import as_on_disk  # a search mustn't wait for it
+
+    return Path(root).is_absolute() and not os.path.lexists(as_on_disk(root))
 
 
 def indexed_sources(path: Path) -> tuple[SourceStatus, ...]:
