@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from itertools import starmap
+from collections.abc import Mapping, Sized
+from itertools import starmap, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from fashiontag.catalog import item_of
 from fashiontag.encoders import resolve
@@ -170,20 +171,17 @@ class Tagger:
         """
         if hasattr(images, "columns"):
             raise TypeError("images is a data frame; give it to tag_frame, which says its columns.")
-        pictures: list[Picture] = [images] if _is_picture(images) else list(images)  # type: ignore[arg-type]
-        given = [titles] * len(pictures) if titles is None else titles
-        given = [given] if isinstance(given, str) else list(given)
-        if len(given) != len(pictures):
-            raise ValueError(
-                f"{len(pictures)} images and {len(given)} titles were given; "
-                "give one title per image, None where there is none."
+        if isinstance(images, Mapping):
+            raise TypeError("images is a mapping; give its values, and the titles in their order.")
+        pictures: Iterable[Any] = [images] if _is_picture(images) else images  # type: ignore[assignment]
+        pairs: Iterable[Any] = pictures
+        if titles is not None:
+            pairs = _paired(pictures, [titles] if isinstance(titles, str) else titles)
+        return list(
+            self.iter(
+                pairs, scores=scores, batch_size=batch_size, workers=workers, progress=progress
             )
-        rows = self._iter(
-            list(starmap(_item, enumerate(zip(pictures, given, strict=True)))),
-            scores=scores,
-            options=EmbedOptions(batch_size, workers, progress),
         )
-        return list(rows)
 
     def iter(
         self,
@@ -327,6 +325,30 @@ class Tagger:
         finally:  # also where the caller wants no more
             if entries:
                 _keep(judge, entries)
+
+
+def _paired(pictures: Iterable[Any], titles: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each picture with its title as they come: pictures are as large as somebody made them.
+
+    Raises
+    ------
+    ValueError
+        One has fewer; before any is taken, where both know how many they are.
+    """
+    counts = [len(some) if isinstance(some, Sized) else None for some in (pictures, titles)]
+    missing = object()
+    for place, pair in enumerate(zip_longest(pictures, titles, fillvalue=missing)):
+        short = any(one is missing for one in pair)
+        if short or (None not in counts and counts[0] != counts[1]):
+            said = [
+                place + (one is not missing) if n is None else n
+                for one, n in zip(pair, counts, strict=True)
+            ]
+            raise ValueError(
+                f"{said[0]} images and {said[1]} titles were given; give one title per image, None "
+                "where there is none."
+            )
+        yield pair
 
 
 def _root() -> str:

@@ -416,3 +416,32 @@ def test_an_address_joins_a_picture_in_any_folder(shop, name):
     put(shop, name)
     titles, _ = join(shop, "image_link,title\nhttps://cdn.x/files/2/c.jpg?v=1,Red\n")
     assert titles == {name: "Red"}
+
+
+@pytest.mark.parametrize("pattern", ["{}/*", "{}/**", "{}/*.psd", "{}/[ac]*"])
+def test_what_a_glob_matches_and_no_picture_is_is_counted(shop, pattern):
+    put(shop, "a.psd", "c.psd", "sub/d.psd", "titles.csv")
+    source = pattern.format(shop)
+    if source.endswith("psd"):
+        with pytest.raises(CatalogError, match="matches no image"):
+            read_catalog(source)
+        return
+    count = 3 if "**" in pattern else 2
+    assert read_catalog(source).warnings == (
+        f"{source}: {count} files are no pictures: .psd ({count}).",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("s3://bucket/shop/", "s3:// is no kind of source that is known here"),
+        ("ftp://host/x.csv", "ftp:// is no kind of source that is known here"),
+        ("https://shop.example/feed.xml", "which `fashiontag import` reads"),
+    ],
+)
+def test_an_address_is_no_folder_that_is_missing(source, says):
+    with pytest.raises(UsageError) as error:
+        read_catalog(source)
+    assert says in str(error.value)
+    assert "There is no" not in str(error.value)

@@ -157,7 +157,7 @@ def _no_source(source: str) -> str:
 
 
 def _list_folder(source: str) -> Catalog:
-    passed: Counter[str] = Counter()
+    passed: list[str] = []
     names, unread = walk_pictures(source, passed=passed)
     warnings = _passed_warning(source, passed)
     if not names and source in unread:
@@ -183,7 +183,7 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
 
 
 def walk_pictures(
-    top: str, depth: int | None = None, passed: Counter[str] | None = None
+    top: str, depth: int | None = None, passed: list[str] | None = None
 ) -> tuple[list[str], list[str]]:
     """Return the pictures below a folder, as paths below it, and the folders that can't be read.
 
@@ -196,9 +196,8 @@ def walk_pictures(
     top : str
     depth : int or None
         How many folders deep to look.
-    passed : Counter of str, optional
-        What else lies there is counted here by ending: neither pictures nor what usually lies
-        beside them (tables, texts).
+    passed : list of str, optional
+        What else lies there is added here.
     """
     names: list[str] = []
     unread: list[str] = []
@@ -228,7 +227,7 @@ def walk_pictures(
                     elif _is_picture(entry):
                         names.append(below + entry.name)
                     elif passed is not None:
-                        passed[os.path.splitext(entry.name)[1].lower()] += 1
+                        passed.append(below + entry.name)
         except OSError:
             unread.append(printable(folder))
     return names, unread
@@ -247,14 +246,14 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
     return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or start[4:12] in _BRANDS
 
 
-def _passed_warning(source: str, passed: Counter[str]) -> tuple[str, ...]:
-    kinds = [
-        f"{ending or 'no ending'} ({count})"
-        for ending, count in passed.most_common()
-        if ending not in _BESIDE
-    ]
-    total = sum(count for ending, count in passed.items() if ending not in _BESIDE)
-    return (f"{source}: {total} files are no pictures: {first_few(kinds)}.",) if kinds else ()
+def _passed_warning(source: str, passed: Sequence[str]) -> tuple[str, ...]:
+    """Count by ending what is neither a picture nor what usually lies beside them."""
+    endings = Counter(os.path.splitext(name)[1].lower() for name in passed)
+    strange = Counter({ending: n for ending, n in endings.items() if ending not in _BESIDE})
+    kinds = [f"{ending or 'no ending'} ({count})" for ending, count in strange.most_common()]
+    if not kinds:
+        return ()
+    return (f"{source}: {strange.total()} files are no pictures: {first_few(kinds)}.",)
 
 
 def _list_several(sources: Sequence[str], told: str) -> Catalog:
@@ -273,7 +272,7 @@ def _list_several(sources: Sequence[str], told: str) -> Catalog:
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in sources])
     names: dict[str, None] = {}
     unread: list[str] = []
-    passed: Counter[str] = Counter()
+    passed: list[str] = []
     for path in sources:
         below = os.path.relpath(os.path.abspath(path), folder).replace(os.sep, "/")
         if os.path.isdir(path):
@@ -301,13 +300,18 @@ def _list_glob(source: str) -> Catalog:
     if not os.path.isdir(folder or "."):
         raise UsageError(f"There is no folder {folder} for {source}; give an existing one.")
     patterns = [part for part in parts[fixed:] if part]
-    names, unread = walk_pictures(folder or ".", None if "**" in patterns else len(patterns))
-    names = [name for name in names if _fits(name.split("/"), patterns)]
+    passed: list[str] = []
+    depth = None if "**" in patterns else len(patterns)
+    names, unread = walk_pictures(folder or ".", depth, passed)
+    names, passed = (
+        [name for name in some if _fits(name.split("/"), patterns)] for some in (names, passed)
+    )
     if not names:
         raise CatalogError(
             f"{source} matches no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
         )
-    return _list_files(source, folder, names, unread)
+    catalog = _list_files(source, folder, names, unread)
+    return replace(catalog, warnings=catalog.warnings + _passed_warning(source, passed))
 
 
 def _fits(names: list[str], patterns: list[str]) -> bool:

@@ -130,8 +130,11 @@ def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool)
             table.add_row(Text(row.id), Text(row.title), cell)
         console.print(table)
     if summary.tagged and summary.ok:
-        shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items()]
-        console.print(Text.assemble(dim("products with  "), output.joined(shares)))
+        shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items() if n]
+        if shares:
+            console.print(Text.assemble(dim("products with  "), output.joined(shares)))
+        if never := [group for group, n in summary.tagged.items() if not n]:
+            console.print(dim(f"no product with  {', '.join(never)}"))
     if summary.decided:
         said = output.counted(summary.decided, "decision")
         console.print(dim(f"note   {said} of people taken over as they are (method: person)."))
