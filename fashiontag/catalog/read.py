@@ -341,7 +341,7 @@ def _items_of(table: Table, source: str, columns: Columns) -> Catalog:
         if place not in (item_at, path_at, title_at)
     ]
     titles = titles_below(table, title_at, path_at)
-    products = WordsPerKey(source)
+    products, fields = WordsPerKey(source), other_cells(table, {path_at, title_at})
     pictures: dict[str, tuple[str, ImageRef]] = {}
     pathless: list[int] = []
     repeated: list[int] = []
@@ -355,8 +355,7 @@ def _items_of(table: Table, source: str, columns: Columns) -> Catalog:
         item_id = _cell(row, item_at) or (str(place) if inside else name)
         words = Words(keys=tuple(_cell(row, place) for place in own))
         if not row.ragged:
-            fields = other_cells(table, row, {path_at, title_at})
-            words = Words(titles[row.line], fields, words.keys)
+            words = Words(titles[row.line], fields(row), words.keys)
         if products.add(item_id, words, row.line):
             repeated.append(row.line)
         if item_id not in pictures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
 )
+_ENDINGS = frozenset(suffix[1:] for suffix in IMAGE_SUFFIXES)
 _SPREADSHEET_NUMBER = re.compile(r"(\d+)\.0+")
 # '000123 and ="000123": how people keep a spreadsheet from taking a key for a number
 _KEPT_AS_TEXT = re.compile(r"""'(.+)|="(.*)\"""")
@@ -56,8 +56,8 @@ class Matcher:
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._ids = frozenset(ids)
-        self._names = _Names(ids, _fold)
-        self._stems = _Names(ids, lambda item_id: _stem(_fold(item_id)))
+        folded = [*map(_fold, ids)]
+        self._names, self._stems = _Names(ids, folded), _Names(ids, [*map(_stem, folded)])
         self._numbers: dict[str, list[str]] | None = None
 
     def find(self, key: str) -> list[str]:
@@ -95,19 +95,21 @@ class Matcher:
 class _Names:
     """The ids of a source by one spelling, whole and without their leading folders."""
 
-    def __init__(self, ids: Sequence[str], spelling: Callable[[str], str]) -> None:
+    def __init__(self, ids: Sequence[str], spelled: Sequence[str]) -> None:
         self.whole: dict[str, list[str]] = defaultdict(list)
         self._tails: dict[str, list[str]] = defaultdict(list)
-        for item_id in ids:
-            name = spelling(item_id)
+        for item_id, name in zip(ids, spelled, strict=True):
             self.whole[name].append(item_id)
             for tail in _tails(name):
                 self._tails[tail].append(item_id)
 
     def find(self, key: str) -> list[str]:
-        # the key's own leading folders: the table says images/a.jpg, the source is images/
-        shorter = next((self.whole[tail] for tail in _tails(key) if tail in self.whole), [])
-        return [*self.whole.get(key, ()), *self._tails.get(key, ()), *shorter]
+        found = [*self.whole.get(key, ()), *self._tails.get(key, ())]
+        if (
+            "/" in key
+        ):  # its own leading folders: the table says images/a.jpg, the source is images/
+            found += next((self.whole[tail] for tail in _tails(key) if tail in self.whole), [])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +159,12 @@ def join_titles(path: str, ids: Mapping[str, str] | Sequence[str], columns: Colu
         same = all(key == item_id for _, key, item_id in joined.rows if item_id)
         keys = find_columns(table.columns, (*[table.columns[key_at]] * (not same), *OWN_NAMES))
         keys = [place for place in keys if place != title_at and not (same and place == key_at)]
-        products = WordsPerKey(path)
+        products, fields = WordsPerKey(path), other_cells(table, {key_at, title_at})
         for row, key, item_id in joined.rows:
-            names = tuple(row.cells[place].strip() for place in keys)
-            words = Words(titles[row.line], other_cells(table, row, {key_at, title_at}), names)
+            words = Words(titles[row.line])
+            if item_id is not None:
+                names = tuple([row.cells[place].strip() for place in keys])
+                words = Words(words.title, fields(row), names)
             products.add(item_id or key, words, row.line)
         silent = _silent(table, title_at, [products.words[i] for *_, i in joined.rows if i])
     keyless = [row.line for row in table.rows if not row.ragged and not row.cells[key_at].strip()]
@@ -197,7 +201,7 @@ class Joined:
     ----------
     key_at : int
         The place of the column with the keys.
-    rows : tuple of (Row, str, str or None)
+    rows : sequence of (Row, str, str or None)
         Each row, its key, and the id that the key means, if any; once for each item that shows the
         picture that the key names.
     warnings : tuple of str
@@ -205,7 +209,7 @@ class Joined:
     """
 
     key_at: int
-    rows: tuple[tuple[Row, str, str | None], ...]
+    rows: Sequence[tuple[Row, str, str | None]]
     warnings: tuple[str, ...]
 
 
@@ -267,8 +271,12 @@ def join_rows(
                 f"image {next(iter(ids))!r}; {table.has()}; name the column that says which image "
                 "with --id-column."
             )
-    nobody: list[list[str | None]] = [[None]]
-    rows = tuple((row, key, one) for row, key, fits in found for one in (fits or nobody)[0])
+    rows: list[tuple[Row, str, str | None]] = []
+    for row, key, fits in found:
+        if fits:
+            rows += [(row, key, item_id) for item_id in fits[0]]
+        else:
+            rows.append((row, key, None))
     return Joined(key_at, rows, warnings)
 
 
@@ -318,13 +326,14 @@ class WordsPerKey:
         return before is not None
 
 
-def other_cells(table: Table, row: Row, taken: Collection[int | None]) -> dict[str, str]:
-    """Return the cells of the columns that are not in `taken`, by column name."""
-    return {
-        name: cell
-        for place, (name, cell) in enumerate(zip(table.columns, row.cells, strict=True))
-        if place not in taken and name
-    }
+def other_cells(table: Table, taken: Collection[int | None]) -> Callable[[Row], dict[str, str]]:
+    """Return what gives a row's cells of the columns that are not in `taken`, by column name."""
+    kept = [(name, at) for at, name in enumerate(table.columns) if at not in taken and name]
+
+    def cells(row: Row) -> dict[str, str]:
+        return {name: row.cells[at] for name, at in kept}
+
+    return cells
 
 
 def counted(path: str, values: Sequence[object], what: str) -> tuple[str, ...]:
@@ -372,8 +381,8 @@ def _fold(name: str) -> str:
 
 def _stem(name: str) -> str:
     # Only an image's ending: "shoe.v2" from a table that names no endings is a stem already.
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (twice as fast, for every id)
-    return stem if suffix in IMAGE_SUFFIXES else name
+    stem, _, ending = name.rpartition(".")
+    return stem if ending in _ENDINGS and stem[-1:] not in ("", "/") else name
 
 
 def _tails(name: str) -> list[str]:
