@@ -172,11 +172,12 @@ def test_python_and_the_command_line_share_a_file(tagger, tmp_path, python_first
         assert find_duplicates(workspace).groups == ()
 
 
-def test_a_picture_in_memory_is_turned_like_a_file(tagger) -> None:
-    """Half red, half blue, lying on its side by EXIF orientation 6."""
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_a_picture_in_memory_is_turned_like_a_file(tagger, orientation) -> None:
+    """Half red, half blue, not upright by its EXIF."""
     picture = Image.fromarray(np.vstack([pixels("red"), pixels("blue")]))
     exif = picture.getexif()
-    exif[0x0112] = 6
+    exif[0x0112] = orientation
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", exif=exif)
     as_file = Image.open(io.BytesIO(buffer.getvalue()))
