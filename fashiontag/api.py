@@ -12,6 +12,7 @@ from fashiontag.catalog import item_of
 from fashiontag.encoders import resolve
 from fashiontag.index import GUEST
 from fashiontag.labels import load_labels
+from fashiontag.sinks.tables import Layout
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
 from fashiontag.workflows.tag import Judge, index_entries
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from PIL.Image import Image
 
-    from fashiontag.datamodels import Encoder, Hit, Item, Tagged, TagScore
+    from fashiontag.datamodels import Encoder, Hit, Item, Tagged
     from fashiontag.heads.probe import Probe
     from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
@@ -248,14 +249,10 @@ class Tagger:
         titles = None if title is None else frame[title].tolist()
         rows = self.tag(frame[image].tolist(), titles, progress=progress)
         promised = self.probe is not None and self.probe.promised
-        found = []
-        for row in rows:
-            cells = {"status": row.status, "message": row.message, "tags": _joined(row.published)}
-            for name in self.space.names:
-                cells[name] = "|".join(t.label for t in row.published if t.group == name)
-            found.append(cells | ({"review": _joined(row.review)} if promised else {}))
-        names = ["status", "message", "tags", *self.space.names, *["review"] * promised]
-        return type(frame)(found, columns=names, index=frame.index)  # no import of pandas
+        layout = Layout(self.space.names, promised=promised)
+        found = [layout.text_row(row)[3:] for row in rows]  # the frame has id, path and title
+        # its own type: no import of pandas
+        return type(frame)(found, columns=layout.columns[3:], index=frame.index)
 
     def search(
         self,
@@ -368,10 +365,6 @@ def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
         complete=False,  # what was tagged before stays
     )
     entries.clear()
-
-
-def _joined(tags: Iterable[TagScore]) -> str:
-    return "|".join(tag.tag for tag in tags)
 
 
 def _is_picture(images: object) -> TypeGuard[Picture]:

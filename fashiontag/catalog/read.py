@@ -109,14 +109,16 @@ def read_catalog(
         catalog = _list_glob(source)
     else:
         raise UsageError(_no_source(source))
-    if columns.path is not None and kind != "a table":
-        raise UsageError(f"--path-column is for a table, and {source} is {kind}; leave it out.")
-    if columns.item is not None and kind != "a table":
-        raise UsageError(f"--item-id is for a table, and {source} is {kind}; leave it out.")
-    if titles is None and columns.id is not None:
-        raise UsageError("--id-column names a column of the titles; give --titles FILE with it.")
-    if own.title is not None and kind not in ("a table", "a data set"):
-        raise UsageError("--title-column names a column of the titles; give --titles FILE with it.")
+    for option, wanted in (("--path-column", columns.path), ("--item-id", columns.item)):
+        if wanted is not None and kind != "a table":
+            raise UsageError(f"{option} is for a table, and {source} is {kind}; leave it out.")
+    tells = kind in ("a table", "a data set")
+    for option, wanted in (
+        ("--id-column", None if titles else columns.id),
+        ("--title-column", None if tells else own.title),
+    ):
+        if wanted is not None:
+            raise UsageError(f"{option} names a column of the titles; give --titles FILE with it.")
     if titles is None:
         return catalog
 

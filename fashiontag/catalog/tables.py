@@ -16,35 +16,22 @@ from fashiontag.errors import CatalogError, UsageError, after
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 Role = Literal["path", "id", "title"]
+_PICTURES = (
+    *("image_path", "file_name", "image_link", "image src", "image url", "images"),
+    *("image_file", "main_image_url"),
+)
+_IDS = (
+    *("variant sku", "item_sku", "seller sku", "product id", "item id", "handle", "ean", "gtin"),
+)
+_TITLES = ("title", "name", "productDisplayName", "description")
 USUAL_NAMES: dict[Role, tuple[str, ...]] = {
-    "path": (
-        *("path", "image", "filename", "file"),
-        *("image_path", "file_name", "image_link", "image src", "image url", "images"),
-        *("image_file", "main_image_url"),
-    ),
-    "id": (
-        *("image", "filename", "file", "path", "id", "sku"),
-        *("image_path", "file_name", "image_link", "image src", "image url", "images"),
-        *("image_file", "main_image_url"),
-        *(
-            "variant sku",
-            "item_sku",
-            "seller sku",
-            "product id",
-            "item id",
-            "handle",
-            "ean",
-            "gtin",
-        ),
-    ),
-    "title": (
-        *("title", "name", "productDisplayName", "description"),
-        *("product name", "item_name", "product title"),
-    ),
+    "path": ("path", "image", "filename", "file", *_PICTURES),
+    "id": ("image", "filename", "file", "path", "id", "sku", *_PICTURES, *_IDS),
+    "title": (*_TITLES, "product name", "item_name", "product title"),
 }
 """What the columns are called that hold a picture's path, name a picture, or are its title."""
 OWN_NAMES = ("id", "sku", "variant sku", "item_sku", "seller sku")
@@ -293,10 +280,12 @@ def _xlsx(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:
     try:
         shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
         for sheet in shown or book.worksheets:
-            lines = _sheet(sheet)
+            rows = enumerate(_rows(sheet), start=1)
+            cells = ((number, [_cell(cell) for cell in row]) for number, row in rows)
+            lines = [(number, row) for number, row in cells if any(map(str.strip, row))]
             if not lines:
                 continue
-            at = header_at([cells for _, cells in lines[:_BANNER]], known)
+            at = header_at([row for _, row in lines[:_BANNER]], known)
             count = sum(known[fold(name)] for name in lines[at][1])
             if best is None or (count > best[0] > -1 and count > 1):
                 best = (count, sheet.title, lines, at)
@@ -312,45 +301,39 @@ def _xlsx(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:
         header.pop()
     width = len(header)
     yield Row(lines[at][0], tuple(header))
-    for number, cells in lines[at + 1 :]:
-        yield Row(number, (*cells, *[""] * width)[:width])
-    notes += _uncalculated(path, title, header)
+    for number, row in lines[at + 1 :]:
+        yield Row(number, (*row, *[""] * width)[:width])
+    notes += _uncalculated(path, title, header, dict(lines))
 
 
-def _sheet(sheet: Any) -> list[tuple[int, list[str]]]:  # noqa: ANN401 - openpyxl has no types
-    """Return the lines of a sheet that say anything, with their numbers."""
+def _rows(sheet: Any) -> Iterator[Sequence[Any]]:  # noqa: ANN401 - openpyxl has no types
     sheet.reset_dimensions()  # what other programs write there is often wrong: "A1"
-    rows = ((n, [_cell(cell) for cell in row]) for n, row in enumerate(sheet.iter_rows(), start=1))
-    return [(number, cells) for number, cells in rows if any(map(str.strip, cells))]
+    return iter(sheet.iter_rows())
 
 
-def _uncalculated(path: str, title: str, header: Sequence[str]) -> tuple[str, ...]:
+def _uncalculated(
+    path: str, title: str, header: Sequence[str], lines: Mapping[int, Sequence[str]]
+) -> tuple[str, ...]:
     """Say which columns hold formulas whose results no program has saved, if any."""
     from openpyxl import load_workbook
 
-    formulas, values = (
-        load_workbook(path, read_only=True, data_only=only) for only in (False, True)
-    )
-    empty: Counter[int] = Counter()
+    book = load_workbook(path, read_only=True)
     try:
-        for said, got in zip(_rows(formulas[title]), _rows(values[title]), strict=False):
-            for place, (text, value) in enumerate(zip(said, got, strict=False)):
-                empty[place] += value is None and str(text or "").startswith("=")
+        empty = Counter(
+            header[place] if place < len(header) else title
+            for number, row in enumerate(_rows(book[title]), start=1)
+            for place, cell in enumerate(row)
+            if str(cell.value or "").startswith("=")
+            if not "".join(lines.get(number, ())[place : place + 1])
+        )
     finally:
-        formulas.close()
-        values.close()
-    if not (count := empty.total()):
+        book.close()
+    if not empty:
         return ()
-    columns = [name for place, name in enumerate(header) if empty[place]]
     return (
-        f"{path}: {count} formulas in {', '.join(columns) or title} were never calculated and are "
+        f"{path}: {empty.total()} formulas in {', '.join(empty)} were never calculated and are "
         "read as blank; open the file in a spreadsheet and save it.",
     )
-
-
-def _rows(sheet: Any) -> Iterator[tuple[object, ...]]:  # noqa: ANN401
-    sheet.reset_dimensions()
-    return iter(sheet.iter_rows(values_only=True))
 
 
 def _cell(cell: object) -> str:

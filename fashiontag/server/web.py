@@ -27,7 +27,7 @@ from fashiontag.errors import FashiontagError, ImageError, OutputError, StoreErr
 from fashiontag.server.desk import AmbiguousError, BusyError, Decided, Desk, NotFoundError
 from fashiontag.server.guard import Guard
 from fashiontag.sinks.pages import thumbnail
-from fashiontag.sinks.tables import nested_row
+from fashiontag.sinks.tables import Layout
 from fashiontag.workflows import search
 
 WAITING = 128
@@ -208,8 +208,8 @@ def _products(app: FastAPI, desk: Desk) -> None:
         sent = [(one.filename or str(place), one.file.read()) for place, one in enumerate(image)]
         with turns.one():
             rows, judge = desk.tag(sent, title), desk.judge
-        promised = judge.probe is not None and judge.probe.promised
-        return Json([nested_row(row, judge.space.names, promised=promised) for row in rows])
+        layout = Layout(judge.space.names, promised=judge.promised)
+        return Json([*map(layout.nested_row, rows)])
 
     def answer(query: search.Query, where: str, k: int) -> Json:
         with turns.one():

@@ -190,6 +190,11 @@ class Judge:
         self._statistics = statistics
         self.decider = Decider(self.space)
 
+    @property
+    def promised(self) -> bool:
+        """Whether a precision was promised."""
+        return self.probe is not None and self.probe.promised
+
     @cached_property
     def head(self) -> ZeroShot:
         """The zero-shot head."""
@@ -372,33 +377,30 @@ def _open_outputs(
     scores: bool,
 ) -> list[Sink]:
     """Open the files of a run, having made sure that they can be written."""
-    from fashiontag.sinks.tables import Cells, open_table
+    from fashiontag.sinks.tables import Layout, open_table
 
     if outputs is None:
         return []
     rows = catalog if units is None else units.catalog
-    groups, promised = judge.space.names, judge.probe is not None and judge.probe.promised
-    keys = catalog.keys if units is None else ()
+    layout = Layout(
+        judge.space.names,
+        scores,
+        promised=judge.promised,
+        units=units is not None,
+        keys=catalog.keys if units is None else (),
+    )
     sinks: list[Sink] = []
     before = None
     if outputs.table is not None:
         recording = Written(judge.workspace.path, outputs.table).record(
             About.of(outputs.table, rows.root, judge.space),
-            Cells(groups, promised=promised, units=units is not None, keys=keys),
+            layout,
             {item.id for item in rows.items},
             overwrite=outputs.overwrite,
         )
         sinks.append(recorder := stack.enter_context(recording))
         before = recorder.before
-    table = open_table(
-        outputs.table,
-        groups,
-        scores=scores,
-        promised=promised,
-        units=units is not None,
-        keys=keys,
-        before=before,
-    )
+    table = open_table(outputs.table, layout, before=before)
     sinks.append(stack.enter_context(table))
     if outputs.html is not None:
         from fashiontag.catalog.images import load_image

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Item, Tagged
     from fashiontag.labels import LabelSpace
-    from fashiontag.sinks.tables import Cells
+    from fashiontag.sinks.tables import Layout
 
 FOLDER = "written"
 
@@ -200,7 +200,7 @@ class Written:
     def record(
         self,
         about: About,
-        cells: Cells,
+        layout: Layout,
         ids: Collection[str],
         *,
         overwrite: bool = False,
@@ -210,8 +210,8 @@ class Written:
         Parameters
         ----------
         about : About
-        cells : Cells
-            The rows as text.
+        layout : Layout
+            Of the rows as text.
         ids : collection of str
             Of the rows that will come.
         overwrite : bool
@@ -225,11 +225,11 @@ class Written:
         """
 
         def check() -> bool:
-            return not overwrite and self.refuse_if_changed(cells.columns, ids)
+            return not overwrite and self.refuse_if_changed(layout.columns, ids)
 
         check()
-        with self._copying(about, cells.columns) as copy:
-            recorder = Recorder(copy, cells, lambda part: self._keep(copy, part, check))
+        with self._copying(about, layout.columns) as copy:
+            recorder = Recorder(copy, layout, lambda part: self._keep(copy, part, check))
             yield recorder
         if recorder.digest:
             self._keep_only(recorder.digest)
@@ -274,15 +274,15 @@ class Recorder:
         Of the table's bytes, once they are known.
     """
 
-    def __init__(self, copy: _CopyFile, cells: Cells, keep: Callable[[Path], str]) -> None:
+    def __init__(self, copy: _CopyFile, layout: Layout, keep: Callable[[Path], str]) -> None:
         self.digest = ""
         self._copy = copy
-        self._cells = cells
+        self._layout = layout
         self._keep = keep
 
     def write(self, tagged: Tagged, item: Item) -> None:
         """Add one row."""
-        self._copy.put(self._cells.of(tagged, item))
+        self._copy.put(self._layout.text_row(tagged, item))
 
     def before(self, part: Path) -> None:
         """Record the finished table before it takes its name; give this to `open_table`."""
