@@ -111,7 +111,8 @@ class Table:
         UsageError
             `wanted` is no column; the sentence names the option and the columns.
         """
-        place = find_column(self.columns, role, wanted)
+        names = USUAL_NAMES[role] if wanted is None else (wanted,)
+        place = next(iter(find_columns(self.columns, names)), None)
         if place is None and wanted is not None:
             raise UsageError(
                 f"--{role}-column: {self.path} has no column {wanted!r}; {self.has()}."
@@ -134,17 +135,11 @@ class Table:
         return f"its columns are {shown}{', …' if len(self.columns) > 20 else ''}"
 
 
-def find_column(names: Sequence[str], role: Role, wanted: str | None) -> int | None:
-    """Return the place of the column `wanted`, or else of the first usual name that is there.
+def find_columns(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
+    """Return the places of those of some names that are there, each place once.
 
     Names are compared exactly at first, then folded, then with blanks for their signs.
     """
-    wanted_names = (wanted,) if wanted is not None else USUAL_NAMES[role]
-    return next(iter(find_columns(names, wanted_names)), None)
-
-
-def find_columns(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
-    """Return the places of those of some names that are there, each place once."""
     folded, plain = [fold(name) for name in names], [_plain(name) for name in names]
     found = []
     for name in wanted:

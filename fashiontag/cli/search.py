@@ -90,7 +90,7 @@ def search(
     from fashiontag.workflows import search as workflow
     from fashiontag.workspace import Workspace, indexed_model
 
-    ends = _ends(paths=paths, null=null)
+    ends = _ends(paths=paths, null=null, pictures=pictures)
     asked = workflow.Query(query or "", image, minus or "")
     floor = _floor(min_score)
     draw = _drawing() if pictures else None
@@ -129,12 +129,14 @@ def kept(encoder: LazyEncoder) -> LazyEncoder:
     return _kept[key]
 
 
-def _ends(*, paths: bool, null: bool) -> str:
+def _ends(*, paths: bool, null: bool, pictures: bool) -> str:
     """Return what ends each path where only paths are printed, else ""."""
     from fashiontag.errors import UsageError
 
     if paths and output.wants_json():
         raise UsageError("--paths and --json were both given; give the one that is wanted.")
+    if pictures and (paths or output.wants_json()):
+        raise UsageError("--pictures is for people; leave it out with --paths and --json.")
     if null and not paths:
         raise UsageError("-0 is about --paths, which wasn't given; give both.")
     return "\0" if null else "\n" if paths else ""
