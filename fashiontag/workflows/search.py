@@ -221,9 +221,6 @@ def search(
     if image_weight is not None and not query.words:
         notes.append("--image-weight changed nothing: there are no words beside the picture.")
     notes.append(_gone(there.values()))
-    if image_weight is not None and not query.words:
-        notes.append("--image-weight changed nothing: there are no words beside the picture.")
-    notes.append(_gone(there.values()))
     if query is not asked:
         notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
     return SearchResult(str(query), hits, " ".join(filter(None, notes)))
@@ -258,11 +255,13 @@ def _gone(items: Iterable[IndexedItem]) -> str:
     gone = [item for item in items if not _is_there(item.path)]
     if not gone:
         return ""
-    folders = [root for root in dict.fromkeys(item.source for item in gone) if is_gone(root)]
-    way = f"fashiontag index {gone[0].source}"
-    if folders:
-        way = f"fashiontag store --prune (there is no {folders[0]})"
-    return f"{len(gone)} of these files aren't there any more; to drop them run: {way}"
+    root = next((item.source for item in gone if is_gone(item.source)), "")
+    way = (
+        f"fashiontag index on what {root} is now, or fashiontag store --prune"
+        if root
+        else f"fashiontag index {gone[0].source}"
+    )
+    return f"{len(gone)} of these files aren't there any more; to mend that run: {way}"
 
 
 def _is_there(path: str) -> bool:
