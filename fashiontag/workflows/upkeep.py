@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fashiontag import colours
 from fashiontag.index import DATABASE, DERIVED, Index, Manifest
 from fashiontag.vectors import Pruned, VectorStore
 from fashiontag.workspace import decisions, indexed_sources, is_gone
@@ -105,4 +106,5 @@ def _bytes(files: Iterable[Path]) -> int:
 
 
 def _used(workspace: Path) -> frozenset[str]:
-    return frozenset(source.fingerprint for source in indexed_sources(workspace) if source.items)
+    models = {source.fingerprint for source in indexed_sources(workspace) if source.items}
+    return frozenset(models | {colours.fingerprint()})
