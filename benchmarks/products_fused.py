@@ -192,6 +192,8 @@ class Photos:
         From pictures alone.
     scores : mapping of str to Scores
         Per title condition.
+    told : mapping of str to ndarray of shape (n, k)
+        The main group's labels that titles name, per condition.
     truth : mapping of str to ndarray of shape (n,)
         Per group, "" where it isn't known.
     families : ndarray of shape (k,)
@@ -202,6 +204,7 @@ class Photos:
     images: NDArray[np.float32]
     looks: Scores
     scores: dict[str, Scores]
+    told: dict[str, NDArray[np.float32]]
     truth: dict[str, NDArray[np.str_]]
     families: NDArray[np.str_]
 
@@ -230,7 +233,9 @@ def look(workspace: Workspace, space: LabelSpace, split: str, place: Path) -> Ph
         }
         truth = {group: some.attributes[group][rows] for group in GROUPS}
         families = some.families[[at[name] for name in order]]
+    assert space.main is not None
     scores: dict[str, Scores] = {}
+    words: dict[str, NDArray[np.float32]] = {}
     for condition, of in titles.items():
         told = [
             replace(item, title=of.get(name, ""), text=clean_title(of.get(name, "")))
@@ -239,12 +244,14 @@ def look(workspace: Workspace, space: LabelSpace, split: str, place: Path) -> Ph
         embedded = embed_all(workspace, told, EmbedOptions())
         evidence = judge.evidence(embedded)
         scores[condition] = judge.head.score(evidence)
+        words[condition] = evidence.words[:, space.span(space.main.name)]
     return Photos(
         [np.flatnonzero(names == name) for name in order],
         made,
         evidence.images,
         scores["absent"],
         scores,
+        words,
         truth,
         families,
     )
