@@ -536,7 +536,7 @@ def test_over_tls_the_certificate_has_to_be_the_names(tmp_path, monkeypatch):
         monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "authority.pem"))
         options = Fetching(fetching(answers).web, pictures=False)
         assert import_feed(good, fetching=options).counts["products"] == 1
-        with pytest.raises(CatalogError, match="not valid for 'other.example'"):
+        with pytest.raises(CatalogError, match=r"not valid for 'other\.example'"):
             import_feed(other, fetching=Fetching(fetching(answers).web, pictures=False))
     assert {host for host, *_ in answers.asked} == {"shop.example"}
 
