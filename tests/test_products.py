@@ -147,6 +147,18 @@ def test_a_photo_of_something_else_is_strange_and_a_vague_one_is_not():
     assert strangeness(shares[:1], looks[:1], np.ones(1)).tolist() == [0]
 
 
+def test_a_title_vouches_for_a_photo_and_a_label_of_its_hierarchy():
+    shares, looks = np.array([[0.5, 0.4, 0.1], [0.0, 0.1, 0.9]]), np.eye(2, 4, dtype=np.float32)
+    alone = strangeness(shares, looks, np.ones(2))
+    told = strangeness(shares, looks, np.ones(2), np.array([True, True, False]))
+    assert told[0] < 0.01 < alone[0]
+    assert told[1] > alone[1]
+    # a title can't make strange what another photo vouches for, nor one photo among one
+    both = strangeness(shares[[1, 1]], looks[[1, 1]], np.ones(2), np.array([True, False, False]))
+    assert both.max() < 0.1
+    assert strangeness(shares[:1], looks[:1], np.ones(1), np.ones(3, bool)) == 0
+
+
 def test_a_photo_that_shows_no_whole_product_counts_for_less():
     labels = np.float32([[0.6, 0.3, 0, 0, 0], [0.3, 0.6, 0, 0, 0]])
     rows = Scores(
@@ -338,6 +350,13 @@ def test_a_foreign_photo_is_reported(shop):
     assert rows["x"].conflicts[0].group == "kind"
     assert "b1.png" in rows["x"].conflicts[0].between
     assert not run()[0]["b%2Fc"].message
+
+
+def test_a_title_says_which_of_two_photos_is_foreign(shop):
+    for title, foreign in (("cold thing", "a1.png"), ("warm thing", "b1.png")):
+        for order in (("a1.png", "b1.png"), ("b1.png", "a1.png")):
+            write("odd.csv", [(name, "x", "", title, "") for name in order])
+            assert run("odd.csv")[0]["x"].message.startswith(f"{foreign} may show another product")
 
 
 def test_a_person_outranks_the_photos_together(shop):

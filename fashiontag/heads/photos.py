@@ -37,6 +37,9 @@ alone; with titles 0.73 at 0, 0.82 at 0.2."""
 LEAST = 0.01
 """The least chance of a whole product that a photo is given: a tenth of its weight is left then."""
 
+TITLE = 0.95
+"""How sure a title is that names a label of the main group: so often it is right."""
+
 STRANGE = 0.452
 """From which strangeness, as of `strangeness`, a photo is said to show another product: 93 % of
 the reports on pool are right then, where 5 % of the products hold a foreign photo."""
@@ -167,11 +170,17 @@ def fuse_scores(space: LabelSpace, scores: Scores, whole: Doubles) -> Scores:
     )
 
 
-def strangeness(shares: Floats | Doubles, images: Floats, whole: Doubles) -> Doubles:
-    """Return how surely each photo shows another kind of product than the others.
+def strangeness(
+    shares: Floats | Doubles,
+    images: Floats,
+    whole: Doubles,
+    told: NDArray[np.bool_] | None = None,
+) -> Doubles:
+    """Return how surely each photo shows another kind of product than the others and the title.
 
     A photo vouches for another as far as it may show the same label, or looks alike; a photo is
-    strange if it knows what it shows, another one does, too, and none that does vouches for it.
+    strange if it knows what it shows, another one or the title does, too, and none that does
+    vouches for it.
 
     Parameters
     ----------
@@ -181,23 +190,30 @@ def strangeness(shares: Floats | Doubles, images: Floats, whole: Doubles) -> Dou
         Unit vectors without what all pictures have in common.
     whole : ndarray of shape (n,)
         The chance that a photo shows a whole product.
+    told : ndarray of shape (k,), or None
+        The labels that go with the title; None or no label where it names none.
 
     Returns
     -------
     ndarray of shape (n,), float64, in [0, 1]
-        0 where there is one photo. Of two photos both are as strange to each other.
+        0 where there is one photo. Of two photos without a title both are as strange to each other.
     """
     count = len(shares)
     if count == 1:
         return np.zeros(1)
     chances, vectors = shares.astype(np.float64), images.astype(np.float64)
-    sure = whole * np.sqrt(chances.max(axis=1))
+    best = np.maximum(chances.max(axis=1), 1e-9)
+    sure = whole * np.sqrt(best)
     kinds = chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-9)
     differ = (1 - kinds @ kinds.T) * np.clip(1 - vectors @ vectors.T, 0, 1)
     vouching = sure[None, :] * (1 - differ)
     np.fill_diagonal(vouching, 0)
-    others = np.where(np.eye(count, dtype=bool), 0, sure[None, :])
-    return np.asarray(sure * np.clip(others.max(axis=1) - vouching.max(axis=1), 0, 1))
+    knows = np.where(np.eye(count, dtype=bool), 0, sure[None, :]).max(axis=1)
+    vouched = vouching.max(axis=1)
+    if told is not None and told.any():
+        knows = np.maximum(knows, TITLE)
+        vouched = np.maximum(vouched, TITLE * np.minimum(chances[:, told].sum(axis=1) / best, 1))
+    return np.asarray(sure * np.clip(knows - vouched, 0, 1))
 
 
 def _total(values: Doubles) -> Doubles:

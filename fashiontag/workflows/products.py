@@ -302,7 +302,7 @@ class UnitJudge:
             return [], []
         shares = seen.looks.labels[rows][:, space.span(space.main.name)]
         looks = self._judge.head.statistics.centred(seen.evidence.images[rows])
-        strange = strangeness(shares, looks, seen.whole[rows])
+        strange = strangeness(shares, looks, seen.whole[rows], self._goes_with(rows, seen))
         # of two that are strange to each other the later one: the main photo comes first
         odd = len(rows) - 1 - int(strange[::-1].argmax())
         if strange[odd] < STRANGE:
@@ -315,6 +315,23 @@ class UnitJudge:
         ids = (items[rows[other]].id, items[rows[odd]].id)
         said = f"{ids[1]} may show another product ({values[1]}; {ids[0]}: {values[0]})"
         return [Conflict(space.main.name, ids, values)], [said]
+
+    def _goes_with(self, rows: Sequence[int], seen: _Seen) -> NDArray[np.bool_]:
+        """Return which labels of the main group go with the titles: named, above or below them."""
+        space = self._judge.space
+        assert space.main is not None
+        span = space.span(space.main.name)
+        columns = range(span.start, span.stop)
+        words = seen.evidence.words[rows][:, span].max(axis=0)
+        named = {column for column, said in zip(columns, words, strict=True) if said == 1}
+        above = [space.above.get(column, frozenset()) for column in columns]
+        named_above = frozenset().union(*(space.above.get(column, ()) for column in named))
+        return np.array(
+            [
+                column in named | named_above or not named.isdisjoint(upper)
+                for column, upper in zip(columns, above, strict=True)
+            ]
+        )
 
     def _conflicts(self, unit: Unit, seen: _Seen) -> Iterator[Conflict]:
         """Yield what photos, title and fields say against each other, in exclusive groups."""
