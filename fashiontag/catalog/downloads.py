@@ -13,9 +13,8 @@ import os
 import secrets
 import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -183,41 +182,26 @@ class Downloads:
         by_host: defaultdict[str, list[str]] = defaultdict(list)
         for url in dict.fromkeys(urls):
             by_host[_host(url)].append(url)
-        results: SimpleQueue[Fetched | BaseException | None] = SimpleQueue()
+        found: dict[str, Fetched] = {}
         stop = threading.Event()
 
         def work(mine: list[str]) -> None:
             silent = 0
-            try:
-                for url in mine:
-                    if stop.is_set():
-                        break
-                    if silent == _SILENT:
-                        results.put(Fetched(url, reason=f"lies on a host silent {_SILENT} times"))
-                        continue
-                    fetched = self.fetch(url, most, picture=True)
-                    silent = silent + 1 if fetched.status == 0 else 0
-                    results.put(fetched)
-            except BaseException as error:  # raised again where it is read
-                results.put(error)
-            else:
-                results.put(None)
+            for url in mine:
+                if stop.is_set():
+                    return
+                if silent == _SILENT:
+                    found[url] = Fetched(url, reason=f"lies on a host silent {_SILENT} times")
+                else:
+                    found[url] = self.fetch(url, most, picture=True)
+                    silent = silent + 1 if found[url].status == 0 else 0
+                with self._lock:
+                    advance(1)
 
-        found: dict[str, Fetched] = {}
         with ThreadPoolExecutor(_HOSTS_AT_ONCE) as pool:
             try:
-                for mine in by_host.values():
-                    pool.submit(work, mine)
-                left = len(by_host)
-                while left:
-                    result = results.get()
-                    if isinstance(result, BaseException):
-                        raise result
-                    if result is None:
-                        left -= 1
-                    else:
-                        found[result.url] = result
-                        advance(1)
+                for ended in as_completed(pool.submit(work, mine) for mine in by_host.values()):
+                    ended.result()
             finally:
                 stop.set()
         return found
