@@ -38,6 +38,7 @@ from fashiontag.heads.photos import (
     CHANCE,
     FOREIGN,
     STRANGE,
+    TITLED,
     facts,
     fuse_scores,
     photos_among,
@@ -69,6 +70,9 @@ DRAWS = 3
 
 AIM = 0.91
 """Precision of reports on pool and val, so that .9 is left elsewhere."""
+
+FITTED = ("absent", "plain")
+"""Titles that reports are fitted with."""
 
 PRODUCTS = 2000
 """At most, of a split: a family gives one."""
@@ -395,9 +399,9 @@ def fit(
 ) -> tuple[Statistics, Fitted]:
     """Fit on pool what tells whole products, and foreign photos.
 
-    The latter from wholeness that was fitted on the other half of the families; the strangeness
-    from which a photo is reported is that from which reports on pool and val are right often
-    enough, whether products have a title or not.
+    The latter from wholeness that was fitted on the other half of the families. From the least
+    strangeness on, reports on pool and val are right often enough without titles, and with them,
+    too: what a title says for itself is moved until it is so.
     """
     whole = np.isin([one.kind for one in pool.made], ("front", "back"))
     second = np.zeros(len(whole), bool)
@@ -408,20 +412,24 @@ def fit(
         fitted = replace(statistics, whole=_logistic(pool.images[~half], whole[~half]))
         chances[half] = fitted.shows_whole(pool.images)[half]
     statistics = replace(statistics, whole=_logistic(pool.images, whole))
-    seen = [plant(pool, space, statistics, titles, chances) for titles in ("absent", "plain")]
-    clean = np.concatenate([row for one in seen for row in one.clean])
-    foreign = np.array(
-        [rows[place] for one in seen for rows, place in zip(one.planted, one.places, strict=True)]
-    )
+    seen = {titles: plant(pool, space, statistics, titles, chances) for titles in FITTED}
+    clean = np.concatenate([row for one in seen.values() for row in one.clean])
+    foreign = [
+        rows[place]
+        for one in seen.values()
+        for rows, place in zip(one.planted, one.places, strict=True)
+    ]
     answers = np.repeat([0, 1], [len(clean), len(foreign)])
     model = LogisticRegression(max_iter=10_000).fit(np.concatenate([clean, foreign]), answers)
     told = Fitted(model.coef_[0].round(3), round(float(model.intercept_[0]), 3))
-    seen += [plant(val, space, statistics, titles) for titles in ("absent", "plain")]
-    pairs = [one.strangest(told) for one in seen]
-    clean, planted = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
-    cuts = np.quantile(np.concatenate([clean, planted]), np.linspace(0, 1, 2001))
-    least = min(cut for cut in cuts if _at(clean, planted, cut)[1] >= AIM)
-    return statistics, replace(told, least=round(float(least), 3))
+    cuts = []
+    for titles, one in seen.items():
+        pairs = [one.strangest(told), plant(val, space, statistics, titles).strangest(told)]
+        untouched, planted = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
+        tried = np.quantile(np.concatenate([untouched, planted]), np.linspace(0, 1, 2001))
+        cuts.append(min(cut for cut in tried if _at(untouched, planted, cut)[1] >= AIM))
+    told.weights[TITLED] -= cuts[1] - cuts[0]
+    return statistics, replace(told, weights=told.weights.round(3), least=round(float(cuts[0]), 3))
 
 
 def _logistic(images: NDArray[np.float32], whole: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -38,13 +38,16 @@ LEAST = 0.01
 """The least chance of a whole product that a photo is given: a tenth of its weight is left then."""
 
 FOREIGN = np.array(
-    [0.343, 0.065, 2.952, 0.883, -7.73, -1.102, 0.275, -2.336, 3.778, -1.191], np.float64
+    [0.343, 0.065, 2.952, 0.883, -7.73, -1.102, 0.275, -2.376, 3.778, -1.191], np.float64
 )
 """What each of a photo's `facts` says for its showing another product, fitted on pool."""
+TITLED = 7
+"""Which of them says that there is a title."""
+
 CHANCE = 5.472
 """What none of them says."""
 
-STRANGE = 3.749
+STRANGE = 3.71
 """From which strangeness, as of `strangeness`, a photo is said to show another product: nine in ten
 of the reports on pool and val are right then, where 5 % of the products hold a foreign photo."""
 
