@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fashiontag.catalog import Catalog
+from fashiontag.catalog.items import NoPicture
 from fashiontag.catalog.units import VARIANTS_OWN, units_of
 from fashiontag.datamodels import Conflict, Item, PhotoSays, TaggedUnit
-from fashiontag.errors import ImageError
 from fashiontag.heads.photos import (
     STRANGE,
     fuse_scores,
@@ -38,21 +38,9 @@ if TYPE_CHECKING:
 UNITS_AT_ONCE = 256
 """Rows judged together: the scores of their photos take some megabytes."""
 
+_NO_PICTURE = "a product is no picture; its photos are"
+
 Decided = dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class UnitRef:
-    """What stands for a unit in decisions: an `ImageRef` of no picture."""
-
-    locator: str
-
-    def stamp(self) -> None:
-        """Return None: it is no file."""
-
-    def read(self) -> bytes:
-        """Raise `ImageError`."""
-        raise ImageError("a product is no picture; its photos are")
 
 
 class _Seen(NamedTuple):
@@ -90,7 +78,7 @@ class UnitJudge:
         self._units = units_of(catalog)
         root = f"{catalog.root}#{catalog.by}"
         items = [
-            replace(self._main(unit), id=unit.id, image=UnitRef(f"{root}/{unit.id}"))
+            replace(self._main(unit), id=unit.id, image=NoPicture(f"{root}/{unit.id}", _NO_PICTURE))
             for unit in self._units
         ]
         self.catalog = Catalog(root, root, items)
