@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from fashiontag.catalog.web import AGENT, Web
 from fashiontag.errors import AddressError, FashiontagError, NoAnswerError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from protego import Protego
@@ -114,14 +115,9 @@ class Downloads:
         self._earlier: dict[str, Fetched] = {}
         self._robots: dict[str, Protego | str] = {}
         self._asking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        try:
+        with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
             self._journal = (folder / JOURNAL).open("a+b")
-        except OSError as error:
-            raise OutputError(
-                f"can't write {str(folder)!r}: {error.strerror or error}; name another folder with "
-                "--out"
-            ) from error
         try:
             if fcntl is not None:
                 fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +162,8 @@ class Downloads:
         if url in self._done:
             return self._done[url]
         try:
-            fetched = self._ask(url, most, picture=picture, robots=robots)
+            with self._writing():
+                fetched = self._ask(url, most, picture=picture, robots=robots)
         except NoAnswerError as error:
             fetched = Fetched(url, status=0, reason=str(error))
         except AddressError as error:
@@ -265,11 +262,6 @@ class Downloads:
             name = f"{digest[:2]}/{digest}{ending}"
             (self.folder / digest[:2]).mkdir(exist_ok=True)
             part.replace(self.folder / name)
-        except OSError as error:
-            raise OutputError(
-                f"can't write {str(self.folder)!r}: {error.strerror or error}; make room there, or "
-                "name another folder with --out"
-            ) from error
         finally:
             part.unlink(missing_ok=True)
         etag, modified = (reply.headers.get(key, "") for key in ("etag", "last-modified"))
@@ -278,10 +270,20 @@ class Downloads:
         return Fetched(url, name, 200, "", reply.url, etag, modified)
 
     def _note(self, line: dict[str, object]) -> None:
-        with self._lock:
+        with self._lock, self._writing():
             self._journal.write(json.dumps(line).encode() + b"\n")
             self._journal.flush()
             os.fsync(self._journal.fileno())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"can't write {str(self.folder)!r}: {error.strerror or error}; make room there, or "
+                "name another folder with --out"
+            ) from error
 
     def _read(self) -> None:
         """Read the journal; the last line of a killed run may be a piece, and goes."""
