@@ -256,7 +256,7 @@ class Downloads:
                 head = file.read(64)
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            ending = _ending(head)
+            ending = ending_of(head)
             if picture and not ending:
                 return Fetched(url, None, 200, f"is no picture (begins {head[:12]!r})", reply.url)
             name = f"{digest[:2]}/{digest}{ending}"
@@ -321,6 +321,6 @@ def _host(url: str) -> str:
         return ""
 
 
-def _ending(head: bytes) -> str:
+def ending_of(head: bytes) -> str:
     """Return the ending of a picture's file by its first bytes, "" if they are none."""
     return next((end for sign, at, end in _PICTURES if head.startswith(sign, at)), "")
