@@ -130,6 +130,21 @@ class FileRef:
         raise ImageError(refusal)
 
 
+@dataclass(frozen=True, slots=True)
+class NoPicture:
+    """What stands where there is no picture: an `ImageRef`, with the reason that a row gives."""
+
+    locator: str
+    reason: str
+
+    def stamp(self) -> None:
+        """Return None: there is nothing that could change."""
+
+    def read(self) -> bytes:
+        """Raise `ImageError`."""
+        raise ImageError(self.reason)
+
+
 def _refusal(facts: os.stat_result) -> str:
     if not stat.S_ISREG(facts.st_mode):  # reading a pipe would wait for ever
         return "a folder or a device, not a file"
