@@ -9,6 +9,7 @@ from fashiontag.heads.local import (
     Directions,
     Evidenced,
     Promise,
+    Standing,
     Verdict,
     affordable,
     fit_group,
@@ -38,7 +39,8 @@ def products(count, seed, *, blind=(), spread=0.35):
     said = np.where(np.isin(kind, blind), (kind + 1) % LABELS, kind)
     zero = np.full((count, LABELS + 1), 0.2 / LABELS, np.float32)
     zero[np.arange(count), said] = 0.8
-    return Evidenced(Directions(image, title), zero, np.ones(count, bool)), kind
+    given = np.arange(LABELS) == said[:, None]
+    return Evidenced(Directions(image, title), zero, given), kind
 
 
 def one_hot(kind):
@@ -131,7 +133,7 @@ def test_where_zero_shot_gives_nothing_sure_labels_are_given_all_the_same():
     catalogue, _ = products(300, 1)
     some, kind = products(300, 2)
     silent = [
-        Evidenced(one.at, np.full_like(one.zero, 1 / (LABELS + 1)), np.zeros(len(one.given), bool))
+        Evidenced(one.at, np.full_like(one.zero, 1 / (LABELS + 1)), np.zeros_like(one.given))
         for one in (catalogue, some)
     ]
     taught = silent[1].of(np.arange(120))
@@ -183,7 +185,7 @@ def test_a_head_knows_all_labels_of_its_groups_and_judges_untitled_products_by_t
     assert len(fit.head.titled["kind"].keys) < len(fit.head.alone["kind"].keys)
     assert np.isfinite(fit.promises[:, :6]).any()
     columns = np.array([0, 1, 2, 3, 4, -1, 5])  # a space that lacks the last label
-    fewer = Evidenced(at, some.zero[:, [0, 1, 2, 3, 4, 6]], some.given)
+    fewer = Evidenced(at, some.zero[:, [0, 1, 2, 3, 4, 6]], some.given[:, :5])
     verdict = fit.head.judge("kind", fewer, columns)
     assert verdict.chances.shape == (60, 6)
     assert verdict.chances.sum(axis=1).max() <= 1 + 1e-4
@@ -192,7 +194,30 @@ def test_a_head_knows_all_labels_of_its_groups_and_judges_untitled_products_by_t
 def test_where_nobody_gives_a_label_zero_shot_stands_so_that_ties_give_their_parent():
     chances = np.array([[0.4, 0.4, 0.2], [0.3, 0.1, 0.6], [0.9, 0.0, 0.1], [0.4, 0.4, 0.2]], "f4")
     verdict = Verdict(chances, np.array([2.0, 2.0, 0.5, 2.0], "f4"))
-    assert verdict.told(np.array([False, False, False, True])).tolist() == [False, True, True, True]
+    given = np.array([[0, 0], [0, 0], [0, 0], [1, 0]], bool)
+    assert verdict.told(given).tolist() == [False, True, True, True]
+    parent = np.ones((4, 2), bool)
+    assert verdict.told(parent).tolist() == [False, False, True, False]
+
+
+def test_a_parent_stays_unless_a_label_under_it_or_a_far_likelier_one_is_found():
+    given = np.array([[1, 1, 0], [1, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
+    chances = np.array(
+        [
+            [0.7, 0.1, 0.1, 0.1],  # one under it
+            [0.3, 0.1, 0.5, 0.1],  # another, hardly likelier
+            [0.1, 0.1, 0.7, 0.1],  # another, far likelier
+            [0.4, 0.1, 0.45, 0.05],  # its own label stays
+            [0.1, 0.1, 0.6, 0.2],
+        ],
+        "f4",
+    )
+    found = Standing.of(given, chances, 0.2)
+    assert found.stays.tolist() == [False, False, False, True, False]
+    assert found.replaced.tolist() == [False, False, True, False, False]
+    assert found.new.tolist() == [True, False, False, False, True]
+    assert found.best[[0, 2, 3, 4]].tolist() == [0, 2, 0, 2]
+    assert found.own[1] == pytest.approx(0.4)
 
 
 def test_anchors_are_few_however_large_the_catalogue_is():
