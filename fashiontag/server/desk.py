@@ -397,7 +397,6 @@ class Desk:
                 training,
                 catalogue=unlabelled(workspace, catalog, annotations),
                 promise=promise,
-                report=False,
             )
 
     def _apply(self, probe: Probe) -> None:
