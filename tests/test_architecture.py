@@ -41,7 +41,7 @@ HEAVY = {
     "metrics": {"sklearn"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub", "lxml", "httpx", "protego",
+        "huggingface_hub", "lxml", "httpx", "protego", "scipy",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
@@ -63,7 +63,7 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
+        "naming", "products", "tag", "audit", "stats", "drift", "matches", "indexing", "search", "duplicates", "upkeep", "evaluate",
         "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
         "splitting",
     ],
