@@ -9,10 +9,8 @@ alone and beside a plain compare of tags with columns. Written to ``benchmarks/r
 
 from __future__ import annotations
 
-import argparse
 import csv
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +23,7 @@ from benchmarks.products import data_folder
 from examples.drawing import NOTHING_KINDS, draw_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 Row = dict[str, str]
 CATEGORY = ("masterCategory", "subCategory", "articleType")
@@ -114,9 +112,7 @@ class Planter:
             self.rows[key].update({column: other[column] for column in columns})
             found[key] = f"{true} → {other[last]}"
 
-    def pictures(
-        self, kind: str, count: int, change: Callable[[Image.Image], Image.Image]
-    ) -> None:
+    def pictures(self, kind: str, count: int, change: Callable[[Image.Image], Image.Image]) -> None:
         """Change photos of the larger size."""
         found = self.planted.faults.setdefault(kind, {})
         while len(found) < count:

@@ -14,7 +14,9 @@ from fashiontag.catalog.images import load_image, size_of
 PRINT = 16
 """The side of a print in pixels: enough to tell two black wallets apart."""
 
-_SIDE = 300  # pixels of the longer side at which pictures are compared: photos of a list of products
+_SIDE = (
+    300  # pixels of the longer side at which pictures are compared: photos of a list of products
+)
 _TEXT_SIDE = 224
 _INK = 22  # levels of 255 by which a letter differs from what is around it
 _CONTENT = 20  # levels by which a product differs from the middle of the frame's edge

@@ -50,12 +50,12 @@ class Weights:
 
 
 WEIGHTS = {
-    ("title", True): Weights(0, 1, 0, 0),
-    ("title", False): Weights(0, 1, 0, 0),
-    ("column", True): Weights(0, 1, 0, 0),
-    ("column", False): Weights(0, 1, 0, 0),
-    ("alone", True): Weights(0, 1, 0, 0),
-    ("alone", False): Weights(0, 1, 0, 0),
+    ("title", True): Weights(-3.06, 0.60, 1.43, 0.96),
+    ("title", False): Weights(-4.54, 0.67, 1.55, 1.46),
+    ("column", True): Weights(-2.35, 0.50, 1.38, 0.0),
+    ("column", False): Weights(-1.84, 0.31, 0.24, 0.0),
+    ("alone", True): Weights(-5.11, 0.91, 0.0, 0.0),
+    ("alone", False): Weights(-5.24, 0.86, 0.0, 0.0),
 }
 """By what gave the label (the title; a column; a title of which nothing else is known than its own
 picture), and whether the group says what a product is, or its colour and the like."""

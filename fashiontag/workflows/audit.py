@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 MIN_SIDE = 500
 """Pixels of the shorter side that Google asks for from 31 January 2027."""
 
-LEAST = 0.2
+LEAST = 0.1
 """The chance from which a contradiction is listed."""
 
 COMMON = 0.2
 """What holds for more of the catalogue than this is one line, not a finding each."""
 
-BLURRED, DARK, BARS, TEXT = 0.55, 100.0, 0.1, 4.0
+BLURRED, DARK, BARS, TEXT = 0.55, 100.0, 0.1, 1.5
 """Where pictures' faults begin, as `Quality` measures them. On `val` no sharp photo is above .46
 and no planted blur below .65; a twentieth of any photo on a light ground is above 225."""
 
@@ -57,6 +57,9 @@ SHARP_FROM = 150
 """Pixels of the shorter side below which a picture is small, and neither blurred nor written on."""
 
 _GOOGLE_BYTES, _GOOGLE_PIXELS = 16_000_000, 64_000_000
+
+SAME_FROM = 0.3
+"""The chance from which two listings are said to have one photo."""
 
 _NEIGHBOURS = 10  # pictures that a picture's print is compared with
 _LISTINGS = 20  # one photo on more listings than this is a shop's placeholder
@@ -228,7 +231,9 @@ class _Seen:
         for window in embed(judge.workspace, catalog.items, options):
             evidence = judge.evidence(window)
             silent = np.zeros_like(evidence.titled)
-            looks = judge.score(replace(evidence, titled=silent, words=evidence.words * 0), [""] * len(silent))
+            looks = judge.score(
+                replace(evidence, titled=silent, words=evidence.words * 0), [""] * len(silent)
+            )
             scores = judge.score(evidence, window.read)
             parts.append((scores, looks, evidence))
             tags += [row.given for row in judge.decide(window, scores)]
@@ -238,7 +243,9 @@ class _Seen:
                 conflicts += [(row.message, conflict) for conflict in row.conflicts]
         scores, looks = (together([part[at] for part in parts]) for at in (0, 1))
         names = ("images", "titles", "titled", "words")
-        evidence = Evidence(*(np.concatenate([getattr(p[2], name) for p in parts]) for name in names))
+        evidence = Evidence(
+            *(np.concatenate([getattr(p[2], name) for p in parts]) for name in names)
+        )
         found = find_columns(catalog.items, judge.space, said)
         return cls(judge, catalog, scores, looks, evidence, tags, keys, errors, conflicts, found)
 
@@ -253,13 +260,17 @@ class _Seen:
     @cached_property
     def blank(self) -> NDArray[np.bool_]:
         """Pictures that show no product, or that can't be read."""
-        return self.judge.head.blank(self.evidence.images) | np.array([bool(e) for e in self.errors])
+        return self.judge.head.blank(self.evidence.images) | np.array(
+            [bool(e) for e in self.errors]
+        )
 
     @cached_property
     def decided(self) -> list[frozenset[str]]:
         """Of each item, the groups that a person decided."""
         standing = self.judge.standing
-        return [frozenset(standing.labels(item)) if standing else frozenset() for item in self.items]
+        return [
+            frozenset(standing.labels(item)) if standing else frozenset() for item in self.items
+        ]
 
     @cached_property
     def quality(self) -> list[Quality | None]:
@@ -435,7 +446,7 @@ def duplicates(seen: _Seen) -> Iterator[Finding]:
         block = pairs[start : start + 4096]
         left, right = (np.stack([prints[row] for row in side]) for side in block.T.tolist())
         chances = same_photo(left, right)
-        for at in np.flatnonzero(chances >= 0.5):
+        for at in np.flatnonzero(chances >= SAME_FROM):
             chance_of[tuple(block[at].tolist())] = float(chances[at])
     leader = list(range(len(items)))
 
@@ -490,7 +501,7 @@ def same_photo(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.
     return best
 
 
-SAME = (0.0, 1.0, 1.0)
+SAME = (-0.68, 3.49, 1.60)
 """Of a logistic regression on how far prints are apart, in levels, and how unlike their shapes."""
 
 
@@ -528,7 +539,12 @@ def missing_attributes(seen: _Seen) -> Iterator[Finding]:
                 score = min((scores.get(label, 0.5) for label in found), default=0.5)
                 value = "/".join(found)
                 yield Finding(
-                    0, "missing attribute", item.id, f"{column} is empty", f"{column}: {value}", score
+                    0,
+                    "missing attribute",
+                    item.id,
+                    f"{column} is empty",
+                    f"{column}: {value}",
+                    score,
                 )
 
 
