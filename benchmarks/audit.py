@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +23,7 @@ from examples.drawing import NOTHING_KINDS, draw_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 Row = dict[str, str]
 CATEGORY = ("masterCategory", "subCategory", "articleType")

@@ -63,7 +63,8 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "products", "tag", "audit", "stats", "drift", "matches", "indexing", "search", "duplicates", "upkeep", "evaluate",
+        "naming", "products", "tag", "audit", "stats", "drift", "matches", "indexing", "search",
+        "duplicates", "upkeep", "evaluate",
         "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
         "splitting",
     ],

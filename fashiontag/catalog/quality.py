@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from fashiontag.catalog.images import load_image, size_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PRINT = 16
 """The side of a print in pixels: enough to tell two black wallets apart."""
@@ -85,7 +88,7 @@ def _blur(grey: Image.Image, pixels: NDArray[np.float32]) -> float:
 
 
 def _bars(pixels: NDArray[np.float32]) -> float:
-    """Return the share of rows in bars at top and bottom, cut off from the rest by straight lines."""
+    """Return the share of rows in bars at top and bottom, cut off by straight lines."""
     even = np.ptp(pixels, axis=1) < _CONTENT
     rows = np.flatnonzero(~even)
     if not len(rows):

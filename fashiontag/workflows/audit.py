@@ -18,7 +18,7 @@ from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.photos import together
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.names import fold
-from fashiontag.sinks.feedcolumns import feed_columns
+from fashiontag.sinks.feedcolumns import FeedColumn, feed_columns
 from fashiontag.words import says_something, split
 from fashiontag.workflows.products import UnitJudge
 from fashiontag.workflows.tag import Judge
@@ -26,7 +26,7 @@ from fashiontag.workspace.decisions import Standing
 from fashiontag.workspace.embed import DEFAULTS, embed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -241,7 +241,7 @@ class _Seen:
             errors += window.errors
             for row in units.add(window, scores=False) if units else ():
                 conflicts += [(row.message, conflict) for conflict in row.conflicts]
-        scores, looks = (together([part[at] for part in parts]) for at in (0, 1))
+        scores, looks = together([p[0] for p in parts]), together([p[1] for p in parts])
         names = ("images", "titles", "titled", "words")
         evidence = Evidence(
             *(np.concatenate([getattr(p[2], name) for p in parts]) for name in names)
@@ -260,9 +260,8 @@ class _Seen:
     @cached_property
     def blank(self) -> NDArray[np.bool_]:
         """Pictures that show no product, or that can't be read."""
-        return self.judge.head.blank(self.evidence.images) | np.array(
-            [bool(e) for e in self.errors]
-        )
+        unread = np.array([bool(error) for error in self.errors])
+        return np.asarray(self.judge.head.blank(self.evidence.images) | unread)
 
     @cached_property
     def decided(self) -> list[frozenset[str]]:
@@ -298,7 +297,7 @@ def find_columns(
     A column is taken if it is called like the group (or as one of `_CALLED`), else if at least six
     in ten of its cells name one label of the group.
     """
-    names = [name for name in dict.fromkeys(n for item in items for n in item.fields)]
+    names = list(dict.fromkeys(n for item in items for n in item.fields))
     by_fold = {fold(name): name for name in names}
     groups = judged_groups(space)
     for group, name in said.items():
@@ -314,8 +313,8 @@ def find_columns(
         known = dict.fromkeys(cells[name])
         if max(map(len, known), default=0) <= 200 and len(known) > 1:
             scores = matcher.score(list(known))
-            rows = {cell: row for row, cell in enumerate(known)}
-            named[name] = scores, np.array([rows[cell] for cell in cells[name]])
+            place = {cell: row for row, cell in enumerate(known)}
+            named[name] = scores, np.array([place[cell] for cell in cells[name]])
     found = {}
     for group in groups:
         span = space.span(group)
@@ -356,7 +355,7 @@ def _is_called(column: str, group: str, space: LabelSpace) -> bool:
 
 
 def photo_against_title(seen: _Seen) -> Iterator[Finding]:
-    """The picture supports another label than the one that the title names."""
+    """Find pictures that support another label than the one that the title names."""
     worst: dict[int, Finding] = {}
     for group in judged_groups(seen.space):
         witness = _witness(seen, group)
@@ -380,7 +379,7 @@ def photo_against_title(seen: _Seen) -> Iterator[Finding]:
 
 
 def columns_against_all(seen: _Seen) -> Iterator[Finding]:
-    """Picture and title together support another label than the cell's."""
+    """Find cells with another label than picture and title together support."""
     for group, (column, named) in seen.columns.items():
         main = seen.space.main is not None and group == seen.space.main.name
         check = "wrong category" if main else "wrong column"
@@ -415,7 +414,7 @@ def _told(
 
 
 def foreign_photos(seen: _Seen) -> Iterator[Finding]:
-    """A photo that shows another kind of thing than its product's others."""
+    """Find photos that show another kind of thing than their product's others."""
     known = {item.id for item in seen.items}
     for message, conflict in seen.conflicts:
         first, other = conflict.between
@@ -427,7 +426,7 @@ def foreign_photos(seen: _Seen) -> Iterator[Finding]:
 
 
 def duplicates(seen: _Seen) -> Iterator[Finding]:
-    """Listings with one photo: by its bytes, or nearest by its vector and alike as a print."""
+    """Find listings with one photo: by its bytes, or by its vector and then its print."""
     items, usable = seen.items, np.flatnonzero(~seen.blank)
     chance_of: dict[tuple[int, int], float] = {}
     same = defaultdict(list)
@@ -441,7 +440,7 @@ def duplicates(seen: _Seen) -> Iterator[Finding]:
     usable = usable[[row not in alone and seen.quality[row] is not None for row in usable]]
     pairs = _near(seen.judge.head.statistics.centred(seen.evidence.images[usable]))
     pairs = usable[pairs]
-    prints = {int(row): seen.quality[row].print for row in np.unique(pairs)}  # type: ignore[union-attr]
+    prints = {row: q.print for row, q in enumerate(seen.quality) if q is not None}
     for start in range(0, len(pairs), 4096):
         block = pairs[start : start + 4096]
         left, right = (np.stack([prints[row] for row in side]) for side in block.T.tolist())
@@ -516,11 +515,11 @@ def _differences(items: Sequence[Item]) -> str:
 
 
 def missing_attributes(seen: _Seen) -> Iterator[Finding]:
-    """Cells that a shop or Google asks for, are empty, and could be filled from the tags."""
+    """Find cells that shops and Google ask for, and that are empty though tags would fill them."""
     fields = list(dict.fromkeys(name for item in seen.items for name in item.fields))
-    wanted: dict[str, Callable[[Mapping[str, Sequence[str]]], list[str]]] = {}
-    for group, (column, _) in seen.columns.items():
-        wanted[column] = lambda given, key=fold(group): list(given.get(key, ()))
+    wanted = {
+        column: FeedColumn((column,), (fold(group),)) for group, (column, _) in seen.columns.items()
+    }
     for format_ in ("google-tsv", "shopify-csv"):
         for feed in feed_columns(format_):
             if feed.groups == ("*",) or feed.entry:
@@ -528,14 +527,14 @@ def missing_attributes(seen: _Seen) -> Iterator[Finding]:
             called = {" ".join(split(name)) for name in feed.names}
             for column in fields:
                 if " ".join(split(column)) in called:
-                    wanted.setdefault(column, feed.labels)
+                    wanted.setdefault(column, feed)
     for row, item in enumerate(seen.items):
         given = defaultdict(list)
         for tag in seen.tags[row]:
             given[fold(tag.group)].append(tag.label)
         scores = {tag.label: tag.score for tag in seen.tags[row]}
-        for column, labels in wanted.items():
-            if not says_something(item.fields.get(column, "")) and (found := labels(given)):
+        for column, feed in wanted.items():
+            if not says_something(item.fields.get(column, "")) and (found := feed.labels(given)):
                 score = min((scores.get(label, 0.5) for label in found), default=0.5)
                 value = "/".join(found)
                 yield Finding(
@@ -549,7 +548,7 @@ def missing_attributes(seen: _Seen) -> Iterator[Finding]:
 
 
 def faults_of_pictures(seen: _Seen, min_side: int) -> Iterator[Finding]:
-    """What is wrong with pictures, whatever they show."""
+    """Find what is wrong with pictures, whatever they show."""
     lead = seen.judge.head.lead(seen.evidence.images)
     for row, item in enumerate(seen.items):
         quality = seen.quality[row]
@@ -574,8 +573,8 @@ def faults_of_pictures(seen: _Seen, min_side: int) -> Iterator[Finding]:
         for check, value, least, most, evidence, advice in (
             ("blurred", quality.blur, BLURRED, 1.0, "soft all over", "upload a sharp one"),
             ("dark", 255 - quality.light, 255 - DARK, 255.0, "dark all over", "brighten it"),
-            ("bars", quality.bars, BARS, 1.0, f"bars on {quality.bars:.0%} of it", "cut them off"),
-            ("text over it", quality.text, TEXT, 12.0, "a line of letters", "upload it without text"),
+            ("bars", quality.bars, BARS, 1.0, f"bars, {quality.bars:.0%} of it", "cut them off"),
+            ("text over it", quality.text, TEXT, 12.0, "a line of letters", "leave the text out"),
         ):  # fmt: skip
             if value >= least:
                 score = min(1.0, 0.5 + 0.5 * (value - least) / (most - least))
