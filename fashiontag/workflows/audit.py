@@ -179,7 +179,7 @@ def audit(
         loaded = load_probe(probe, workspace.encoder)
         space = space.with_(loaded.space)
     judge = Judge(workspace, space, loaded, standing=Standing.of(workspace.store, catalog, space))
-    seen = _Seen.of(judge, catalog, columns or {}, options)
+    seen = Seen.of(judge, catalog, columns or {}, options)
     found = [
         *photo_against_title(seen),
         *columns_against_all(seen),
@@ -203,7 +203,7 @@ def audit(
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """A catalogue and all that is known of its n items."""
 
     judge: Judge
@@ -221,7 +221,8 @@ class _Seen:
     @classmethod
     def of(
         cls, judge: Judge, catalog: Catalog, said: Mapping[str, str], options: EmbedOptions
-    ) -> _Seen:
+    ) -> Seen:
+        """Judge a catalogue; ``said`` are columns by group, the others' are found."""
         units = None if catalog.by == "photo" else UnitJudge(judge, catalog)
         parts: list[tuple[Scores, Scores, Evidence]] = []
         tags: list[tuple[TagScore, ...]] = []
@@ -251,10 +252,12 @@ class _Seen:
 
     @property
     def space(self) -> LabelSpace:
+        """The labels."""
         return self.judge.space
 
     @property
     def items(self) -> Sequence[Item]:
+        """The items, in their order."""
         return self.catalog.items
 
     @cached_property
@@ -286,6 +289,7 @@ class _Seen:
             return list(pool.map(look, self.items))
 
     def label(self, column: int) -> str:
+        """Return the name of a column's label."""
         return self.space.labels[column].name
 
 
@@ -354,7 +358,7 @@ def _is_called(column: str, group: str, space: LabelSpace) -> bool:
 # -- checks: each yields findings, unranked ----------------------------------------------------
 
 
-def photo_against_title(seen: _Seen) -> Iterator[Finding]:
+def photo_against_title(seen: Seen) -> Iterator[Finding]:
     """Find pictures that support another label than the one that the title names."""
     worst: dict[int, Finding] = {}
     for group in judged_groups(seen.space):
@@ -378,7 +382,7 @@ def photo_against_title(seen: _Seen) -> Iterator[Finding]:
     yield from worst.values()
 
 
-def columns_against_all(seen: _Seen) -> Iterator[Finding]:
+def columns_against_all(seen: Seen) -> Iterator[Finding]:
     """Find cells with another label than picture and title together support."""
     for group, (column, named) in seen.columns.items():
         main = seen.space.main is not None and group == seen.space.main.name
@@ -392,7 +396,7 @@ def columns_against_all(seen: _Seen) -> Iterator[Finding]:
             yield Finding(0, check, seen.items[row].id, evidence, f"{column}: {looks}", chance)
 
 
-def _witness(seen: _Seen, group: str) -> NDArray[np.int64]:
+def _witness(seen: Seen, group: str) -> NDArray[np.int64]:
     """Return what a column says of a group, as a column of the space; -1 for nothing."""
     if group not in seen.columns:
         return np.full(len(seen.items), -1)
@@ -401,7 +405,7 @@ def _witness(seen: _Seen, group: str) -> NDArray[np.int64]:
 
 
 def _told(
-    seen: _Seen, group: str, found: Against, source: str
+    seen: Seen, group: str, found: Against, source: str
 ) -> Iterator[tuple[int, float, str, str]]:
     """Yield row, chance, label said and label seen of what is worth a finding."""
     main = seen.space.main is not None and group == seen.space.main.name
@@ -413,7 +417,7 @@ def _told(
             yield row, float(chances[at]), *labels
 
 
-def foreign_photos(seen: _Seen) -> Iterator[Finding]:
+def foreign_photos(seen: Seen) -> Iterator[Finding]:
     """Find photos that show another kind of thing than their product's others."""
     known = {item.id for item in seen.items}
     for message, conflict in seen.conflicts:
@@ -425,7 +429,7 @@ def foreign_photos(seen: _Seen) -> Iterator[Finding]:
             yield Finding(0, "foreign photo", f"{other}|{first}", evidence, advice, 0.93)
 
 
-def duplicates(seen: _Seen) -> Iterator[Finding]:
+def duplicates(seen: Seen) -> Iterator[Finding]:
     """Find listings with one photo: by its bytes, or by its vector and then its print."""
     items, usable = seen.items, np.flatnonzero(~seen.blank)
     chance_of: dict[tuple[int, int], float] = {}
@@ -514,7 +518,7 @@ def _differences(items: Sequence[Item]) -> str:
     return f"; {', '.join(said[:3])}" if said else ""
 
 
-def missing_attributes(seen: _Seen) -> Iterator[Finding]:
+def missing_attributes(seen: Seen) -> Iterator[Finding]:
     """Find cells that shops and Google ask for, and that are empty though tags would fill them."""
     fields = list(dict.fromkeys(name for item in seen.items for name in item.fields))
     wanted = {
@@ -547,7 +551,7 @@ def missing_attributes(seen: _Seen) -> Iterator[Finding]:
                 )
 
 
-def faults_of_pictures(seen: _Seen, min_side: int) -> Iterator[Finding]:
+def faults_of_pictures(seen: Seen, min_side: int) -> Iterator[Finding]:
     """Find what is wrong with pictures, whatever they show."""
     lead = seen.judge.head.lead(seen.evidence.images)
     for row, item in enumerate(seen.items):
