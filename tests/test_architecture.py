@@ -43,7 +43,7 @@ HEAVY = {
     "colours": {"PIL", "safetensors"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub", "lxml", "httpx", "protego",
+        "huggingface_hub", "lxml", "httpx", "protego", "scipy",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
@@ -65,7 +65,8 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
+        "naming", "products", "tag", "audit", "stats", "drift", "matches", "indexing", "search",
+        "duplicates", "upkeep", "evaluate",
         "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
         "splitting",
     ],

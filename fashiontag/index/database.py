@@ -442,6 +442,22 @@ class Index:
         with self._database.turn():
             return Column(*kept).matching(self._database, column, operator, value)
 
+    def facet(self, column: str) -> list[tuple[str, float | None, NDArray[np.int64]]]:
+        """Return each value of one of `columns`, as a number if it is one, and its items."""
+        kept = Column(
+            *self._kept(f"column {column}", 4, lambda: Column.read(self._database, column))
+        )
+        with self._database.turn():
+            texts = dict(
+                self._database.execute("SELECT val, value FROM vals WHERE name = ?", (column,))
+            )
+        numerics = [*kept.numerics.tolist(), *[None] * (len(kept.values) - len(kept.numerics))]
+        parts = np.split(kept.numbers, kept.starts[1:-1])
+        return [
+            (texts[val], numeric, part)
+            for val, numeric, part in zip(kept.values.tolist(), numerics, parts, strict=True)
+        ]
+
     def lacking(self, texts: Sequence[str], numbers: Sequence[int]) -> list[str]:
         """Return the tags ``group=label`` that texts name, and that none of these items has.
 

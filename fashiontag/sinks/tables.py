@@ -131,6 +131,21 @@ def write_suggestions(
             put((image, _inert(title), purpose, remark, ""))
 
 
+def write_findings(out: Path, rows: Iterable[tuple[int, str, str, str, str, float]]) -> None:
+    """Write what an audit found as CSV.
+
+    Raises
+    ------
+    OutputError
+        Nothing can be written there.
+    """
+    with PartFile(out) as part:
+        put = _row_writer(part.write, ",")
+        put(("rank", "check", "id", "evidence", "suggestion", "score"))
+        for rank, check, key, evidence, suggestion, score in rows:
+            put((str(rank), check, key, _inert(evidence), _inert(suggestion), f"{score:.4f}"))
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Which cells a row has.

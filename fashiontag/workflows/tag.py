@@ -15,9 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from fashiontag.catalog import brand_of
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import UsageError
+from fashiontag.heads.doubt import CONFLICT, evidence_against, judged_groups
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
@@ -230,8 +233,48 @@ class Judge:
 
         With ``scores`` rows carry the score of every label.
         """
-        scored = self.score(self.evidence(embedded), embedded.read)
-        return self.decide(embedded, scored, scores=scores)
+        evidence = self.evidence(embedded)
+        rows = self.decide(embedded, self.score(evidence, embedded.read), scores=scores)
+        said = self._disagreements(evidence, embedded)
+        return [
+            row if row.message or place not in said else replace(row, message=said[place])
+            for place, row in enumerate(rows)
+        ]
+
+    @cached_property
+    def _looker(self) -> ZeroShot | None:
+        """The head of the groups in which a picture may contradict a title; None without any."""
+        groups = judged_groups(self.space)
+        kept = {tag for tag in self.space.tags if tag.split("=")[0] in groups}
+        return zero_shot(self.workspace, self.space.only(kept), self._statistics) if kept else None
+
+    def _disagreements(self, evidence: Evidence, embedded: Embedded) -> dict[int, str]:
+        """Return what photos and titles say against each other, by row, if it is likely enough."""
+        if self._looker is None or not self._looker.statistics.fitted:
+            return {}
+        space = self._looker.space
+        columns = [self.space.column(tag) for tag in space.tags]
+        words = evidence.words[:, columns]
+        silent = np.zeros_like(evidence.titled)
+        looks = self._looker.score(replace(evidence, titled=silent, words=words * 0))
+        blank = self._looker.blank(evidence.images)
+        found: dict[int, str] = {}
+        for group in space.names:
+            against = evidence_against(space, group, words, looks, looks)
+            main = space.main is not None and group == space.main.name
+            for at in np.flatnonzero(against.chance("alone", main=main) >= CONFLICT):
+                row = int(against.rows[at])
+                item = embedded.items[row]
+                decided = self.standing is not None and group in self.standing.labels(item)
+                if row not in found and not blank[row] and not decided:
+                    said, seen = (
+                        space.labels[int(c[at])].name for c in (against.said, against.seen)
+                    )
+                    found[row] = (
+                        f"photo and title may disagree: {group} {said} in the title, {seen} in the"
+                        " photo"
+                    )
+        return found
 
     def decide(self, embedded: Embedded, scored: Scores, *, scores: bool = False) -> list[Tagged]:
         """Return the rows of `tag` for items that were scored."""
