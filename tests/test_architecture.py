@@ -60,12 +60,13 @@ HEAVY = {
 
 ORDER = {
     "workspace": [
-        "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
+        "calibration", "workspace", "embed", "prompts", "neighbours", "decisions", "written",
+        "receipts",
     ],
     "workflows": [
         "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
         "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
-        "splitting",
+        "splitting", "calibrate",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

@@ -192,9 +192,15 @@ class ZeroShot:
         -------
         ndarray of shape (n,), bool
         """
-        if not self.statistics.fitted or not self._visible.any():
+        if not self.fitted or not self._visible.any():
             return np.zeros(len(images), np.bool_)
         return np.asarray(self.lead(images) > 0)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether labelled products stand behind the model's constants, or titles that name."""
+        groups = (self._constants(group) for group in self.space.groups if group.visible)
+        return self.statistics.fitted or any(one.fitted_on for one in groups)
 
     def lead(self, images: Floats) -> Floats:
         """Return how far "unknown" is ahead of the main group's labels together, titles aside.

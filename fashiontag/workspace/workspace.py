@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -9,6 +10,7 @@ from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.heads.statistics import Statistics
 from fashiontag.index import DATABASE, Index
 from fashiontag.vectors import VectorStore
+from fashiontag.workspace.calibration import load_constants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Encoder
     from fashiontag.index import Placement, SourceStatus
+    from fashiontag.labels import LabelSpace
     from fashiontag.vectors import Kind, Shard
 
 
@@ -31,6 +34,8 @@ class Workspace:
     encoder : Encoder
     store : VectorStore
         Of the folder, open; closed with the workspace.
+    calibrated : bool
+        Whether constants that were fitted on the user's own catalogue are used.
 
     Attributes
     ----------
@@ -40,7 +45,8 @@ class Workspace:
         The model's vectors of pictures and of titles and words.
     """
 
-    def __init__(self, encoder: Encoder, store: VectorStore) -> None:
+    def __init__(self, encoder: Encoder, store: VectorStore, *, calibrated: bool = True) -> None:
+        self.calibrated = calibrated
         self.path = store.workspace
         self.encoder = encoder
         self.store = store
@@ -48,7 +54,7 @@ class Workspace:
         self.texts = self.vectors("text")
 
     @classmethod
-    def open(cls, path: Path, encoder: Encoder) -> Self:
+    def open(cls, path: Path, encoder: Encoder, *, calibrated: bool = True) -> Self:
         """Open a workspace, creating it if need be.
 
         Raises
@@ -56,10 +62,10 @@ class Workspace:
         StoreError
             If the folder can't be written, or holds something else.
         """
-        return cls(encoder, VectorStore.open(path))
+        return cls(encoder, VectorStore.open(path), calibrated=calibrated)
 
     @classmethod
-    def indexed(cls, path: Path, encoder: Encoder) -> Self:
+    def indexed(cls, path: Path, encoder: Encoder, *, calibrated: bool = True) -> Self:
         """Open a workspace in which something is indexed; it is not created.
 
         Raises
@@ -69,7 +75,7 @@ class Workspace:
         """
         if not (path / DATABASE).is_file():
             raise _nothing_indexed(path)
-        return cls.open(path, encoder)
+        return cls.open(path, encoder, calibrated=calibrated)
 
     @cached_property
     def index(self) -> Index:
@@ -80,6 +86,13 @@ class Workspace:
     def statistics(self) -> Statistics:
         """The constants that ship with the model."""
         return Statistics.load(self.encoder.folder, self.encoder.dim)
+
+    def statistics_for(self, space: LabelSpace) -> Statistics:
+        """Return the same, with what was fitted here for groups of a label file in its place."""
+        if not self.calibrated:
+            return self.statistics
+        own = load_constants(self.path, self.encoder.fingerprint, space)
+        return replace(self.statistics, groups={**self.statistics.groups, **own})
 
     def vectors(self, kind: Kind) -> Shard:
         """Return the model's vectors of a kind."""
