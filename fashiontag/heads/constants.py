@@ -337,3 +337,12 @@ def lowest_cut(
     if not len(good):
         return 1.0
     return 0.0 if good[-1] == len(order) - 1 else round(float(score[order][good[-1]]), 4)
+
+
+def surely_between(share: float, count: int) -> tuple[float, float]:
+    """Return Clopper and Pearson's 95 % interval of a share of so many."""
+    from scipy.stats import beta
+
+    right, wrong = share * count, (1 - share) * count
+    least = beta.ppf(0.025, right, wrong + 1) if right > 0 else 0.0
+    return float(least), float(beta.ppf(0.975, right + 1, wrong)) if wrong > 0 else 1.0

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta
 
 from fashiontag.errors import CatalogError
 from fashiontag.heads.constants import (
@@ -22,6 +21,7 @@ from fashiontag.heads.constants import (
     Weights,
     best_labels,
     fit_exclusive,
+    surely_between,
 )
 from fashiontag.heads.zeroshot import Evidence
 from fashiontag.labels import DEFAULT_LABELS
@@ -328,16 +328,12 @@ def _judged(
         right[mine] = (best == data.truth)[mine]
     judged = given & (data.truth >= 0)
     share, count = float(right[judged].mean()), len(np.unique(styles[judged]))
-    least, most = beta.ppf(
-        (0.025, 0.975),
-        (share * count, share * count + 1),
-        ((1 - share) * count + 1, (1 - share) * count),
-    )
+    least, most = surely_between(share, count)
     return replace(
         report,
         source=data.source,
         given=float(given.mean()),
         right=share,
-        least=float(np.nan_to_num(least)),
-        most=float(np.nan_to_num(most, nan=1.0)),
+        least=least,
+        most=most,
     )
