@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test slow lab lint clean
+.PHONY: demo test slow lab lint docs clean
 
 # One install serves every target; it is repeated only when what is wanted has changed.
 $(STAMP): pyproject.toml constraints.txt
@@ -33,5 +33,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Warnings are errors: a page without a link to it, a link without a page.
+docs: $(STAMP)
+	$(BIN)/python docs/make_commands.py
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'Now open site/index.html, or run: $(BIN)/python -m http.server -d site'
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info tags.csv report.html
+	rm -rf $(VENV) site build dist *.egg-info tags.csv report.html
