@@ -6,14 +6,25 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test slow lab lint docs clean
 
-# One install serves every target; it is repeated only when what is wanted has changed.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable
+DEMO := $(VENV)/.demo
+
+# Installed once, and again only when what is wanted has changed. The demo needs no developer's tools.
+$(DEMO): pyproject.toml constraints.txt
+	@echo 'Installing into $(VENV), which takes some minutes. On Linux torch brings the libraries of CUDA:'
+	@echo 'about 2.5 GB are downloaded and 6 GB kept. To keep it under 2 GB, stop here, install the CPU'
+	@echo 'build of torch and torchvision into $(VENV) (the install page of PyTorch has the command), and'
+	@echo 'run `pip install --editable .` there. No weights are downloaded: the model is in the package.'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) .
+	@touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	$(PIP) '.[dev]'
+	@touch $@ $(DEMO)
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/fashiontag tag examples/catalog --titles examples/catalog/titles.csv \
 	  --out tags.csv --html report.html
 	@echo 'Now look: report.html in a browser, tags.csv in a spreadsheet. Then try:'

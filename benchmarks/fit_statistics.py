@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks import products
 from benchmarks.train_mini.material import held_out
 from examples.drawing import NOTHING_KINDS, draw_nothing
+from fashiontag import colours
 from fashiontag.encoders import resolve
 from fashiontag.heads.constants import (
     PRECISION,
@@ -164,9 +165,12 @@ class SpaceEvidence:
         cls, head: ZeroShot, evidence: list[Evidence], nothing: NDArray[np.float32]
     ) -> SpaceEvidence:
         pictures = np.concatenate([evidence[0].images, nothing])
+        # What is measured of pictures of nothing is left out: none of them is of a studio.
+        measured = np.zeros((len(pictures), colours.size()), np.float32)
+        measured[: len(evidence[0].images)] = evidence[0].colours
         return cls(
             space=head.space,
-            seen=head.cosines(pictures).astype(float),
+            seen=head.look(pictures, measured).astype(float),
             blank=np.zeros(len(pictures), bool),
             background=head.background(pictures).astype(float),
             said=[head.cosines(one.titles).astype(float) for one in evidence],

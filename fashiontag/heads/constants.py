@@ -233,8 +233,10 @@ def words_decide(alone: Weights, cut_alone: float, source: str) -> GroupConstant
     Six above "unknown" is a score of 0.997 against it, which the cut then has to let through.
     """
     words = max(alone.unknown, 0.0) + 6.0
+    # A picture that may give no label without a title may give none beside one.
+    image = alone.image if cut_alone < 1 else 0.0
     return GroupConstants(
-        alone.image, alone.unknown, alone.image, 0.0, words, alone.unknown,
+        alone.image, alone.unknown, image, 0.0, words, alone.unknown,
         cut_alone, min(cut_alone, 0.9), source,
     )  # fmt: skip
 

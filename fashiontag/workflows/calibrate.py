@@ -189,7 +189,7 @@ class _Facts:
         for window in embed(judge.workspace, catalog.items, options):
             seen = np.flatnonzero(window.images >= 0)
             whole = judge.evidence(window)
-            names = ("images", "titles", "titled", "words")
+            names = ("images", "titles", "titled", "words", "colours")
             parts.append([getattr(whole, name)[seen] for name in names])
             rows.append(at + seen)
             items = [window.items[row] for row in seen.tolist()]
@@ -207,7 +207,7 @@ class _Facts:
             evidence=evidence,
             rows=np.concatenate(rows),
             styles=np.array([numbers[one] for one in styles], np.int64),
-            seen=head.cosines(evidence.images).astype(float),
+            seen=head.look(evidence.images, evidence.colours).astype(float),
             said=head.cosines(evidence.titles).astype(float),
             background=head.background(evidence.images).astype(float),
         )
@@ -280,29 +280,32 @@ def _fit(
     if not group.exclusive:
         why = "several of its labels may hold, so a title that names one denies no other"
         return GroupReport(group.name, 0, 0.0, kept=why), None
-    data = None if truth is None else facts.of_table(group, truth)
-    if data is None or _styles(data, facts.styles) < LEAST:
-        data = facts.of_titles(group)
+    # Photos of no studio are judged by other rules, but for what the product is.
+    elsewhere = facts.head.away(facts.evidence) if group is not space.main else facts.styles < 0
+    styles = facts.styles[~elsewhere]
+    data = None if truth is None else facts.of_table(group, truth).part(~elsewhere)
+    if data is None or _count(data, styles) < LEAST:
+        data = facts.of_titles(group).part(~elsewhere)
     known = data.truth >= 0
-    report = GroupReport(group.name, int(known.sum()), float(known.mean()))
-    if why := _useless(data, facts):
+    report = GroupReport(group.name, int(known.sum()), float(known.sum() / max(len(known), 1)))
+    if why := _useless(data, styles, int(facts.evidence.titled[~elsewhere].sum())):
         return replace(report, kept=why), None
     aim = PRECISION_DEFAULT if space.name == DEFAULT_LABELS else PRECISION
-    return _judged(report, data, facts.styles, aim), fit_exclusive(data, aim)
+    return _judged(report, data, styles, aim), fit_exclusive(data, aim)
 
 
-def _styles(data: GroupData, styles: NDArray[np.int64]) -> int:
+def _count(data: GroupData, styles: NDArray[np.int64]) -> int:
     """Return how many styles have a label of the group."""
     return len(np.unique(styles[(data.truth >= 0) & (data.truth < data.size)]))
 
 
-def _useless(data: GroupData, facts: _Facts) -> str:
+def _useless(data: GroupData, styles: NDArray[np.int64], titled: int) -> str:
     """Return why nothing can be fitted on these products; "" if something can."""
-    found, known = _styles(data, facts.styles), (data.truth >= 0) & (data.truth < data.size)
+    found, known = _count(data, styles), (data.truth >= 0) & (data.truth < data.size)
     if found < LEAST:
         what = "titles of {} styles name one of its labels" if data.weak else "{} styles have one"
         return f"{what.format(f'only {found}' if found else 'no')}; {LEAST} are needed"
-    share = known.sum() / max(int(facts.evidence.titled.sum()), 1)
+    share = known.sum() / max(titled, 1)
     if data.weak and share < NAMED:
         return f"titles name its labels for {share:.0%} of the products; a third is needed"
     truth, best = data.truth[known], data.seen[known].argmax(axis=1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from fashiontag import colours
 from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.heads.statistics import Statistics
 from fashiontag.index import DATABASE, Index
@@ -13,6 +14,7 @@ from fashiontag.vectors import VectorStore
 from fashiontag.workspace.calibration import load_constants
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -43,6 +45,8 @@ class Workspace:
         The folder.
     images, texts : Shard
         The model's vectors of pictures and of titles and words.
+    colours : Shard
+        What pictures' own pixels say of each colour, whatever the model.
     """
 
     def __init__(self, encoder: Encoder, store: VectorStore, *, calibrated: bool = True) -> None:
@@ -52,6 +56,7 @@ class Workspace:
         self.store = store
         self.images = self.vectors("image")
         self.texts = self.vectors("text")
+        self.colours = store.shard("colour", colours.fingerprint())
 
     @classmethod
     def open(cls, path: Path, encoder: Encoder, *, calibrated: bool = True) -> Self:
@@ -97,6 +102,10 @@ class Workspace:
     def vectors(self, kind: Kind) -> Shard:
         """Return the model's vectors of a kind."""
         return self.store.shard(kind, self.encoder.fingerprint)
+
+    def measured(self, image_keys: Sequence[str | None]) -> NDArray[np.float32]:
+        """Return what `colours.measure` gave for n pictures, shape (n, c + 1); else zeros."""
+        return self.colours.padded(self.colours.find([k or "" for k in image_keys]), colours.size())
 
     def mean(self, kind: Kind) -> NDArray[np.float32] | None:
         """Return what is taken off vectors of a kind before they are compared, shape (d,)."""
