@@ -62,13 +62,14 @@ HEAVY = {
 
 ORDER = {
     "workspace": [
-        "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
+        "calibration", "workspace", "embed", "prompts", "neighbours", "decisions", "written",
+        "receipts",
     ],
     "workflows": [
         "naming", "products", "tag", "audit", "stats", "drift", "matches", "indexing", "search",
         "duplicates", "upkeep", "evaluate",
         "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
-        "splitting",
+        "splitting", "calibrate",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "eval": "Say what is right, wrong and left empty, by your labels.",
     "probe-train": "Learn your own labels from a few labelled products.",
     "probe-eval": "Judge a probe on labelled products that it never saw.",
+    "calibrate": "Fit a model to your catalogue, from its titles alone.",
     "split": "Part products for training and testing, without leaks.",
     "suggest": "Say which products to label next.",
     "labels": "Show and check a label file.",

@@ -152,6 +152,10 @@ class Model(Place):
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, fp16 (no processor), or auto for the fastest there is.")
     ] = "auto"
+    no_calibration: Annotated[
+        bool,
+        typer.Option("--no-calibration", help="Leave out what `fashiontag calibrate` fitted."),
+    ] = False
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False
     allow_pickle: Annotated[
         bool,
@@ -175,7 +179,7 @@ class Model(Place):
         """Open the workspace with the model, creating it if need be."""
         from fashiontag.workspace import Workspace
 
-        return Workspace.open(self.workspace, self.resolve())
+        return Workspace.open(self.workspace, self.resolve(), calibrated=not self.no_calibration)
 
     def open_indexed(self) -> Workspace:
         """Open a workspace that can be searched, with the model that it was indexed with."""

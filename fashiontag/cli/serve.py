@@ -52,7 +52,10 @@ def serve(
     encoder = model.resolve(model.model or indexed_model(model.workspace))
     with (
         _listening(host, port) as line,
-        Desk(model.workspace, encoder, load_labels(labels), probe) as desk,
+        Desk(
+            *(model.workspace, encoder, load_labels(labels), probe),
+            calibrated=not model.no_calibration,
+        ) as desk,
     ):
         port = line.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host

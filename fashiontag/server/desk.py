@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,8 @@ class Desk:
     probe : Path or None
         Judges from the start, and what is learned is added to it. None is what was applied in the
         workspace, if anything was.
+    calibrated : bool
+        As in `Workspace`.
 
     Raises
     ------
@@ -185,9 +188,16 @@ class Desk:
     """
 
     def __init__(
-        self, path: Path, encoder: Encoder, space: LabelSpace, probe: Path | None = None
+        self,
+        path: Path,
+        encoder: Encoder,
+        space: LabelSpace,
+        probe: Path | None = None,
+        *,
+        calibrated: bool = True,
     ) -> None:
-        self.workspace = Workspace.indexed(path, encoder)
+        self._open = partial(Workspace.indexed, path, encoder, calibrated=calibrated)
+        self.workspace = self._open()
         self.workspace.left_out()  # refuses a workspace of another model
         self.decisions = Decisions.open(path)
         self._space = space
@@ -372,7 +382,7 @@ class Desk:
         return self._lesson_of(trained, sum(map(len, decided.values())), applied=apply)
 
     def _train(self, decided: Mapping[int, Mapping[str, Event]]) -> Trained:
-        with Workspace.indexed(self.workspace.path, self.workspace.encoder) as workspace:
+        with self._open() as workspace:
             numbers = workspace.placement().numbers
             rest = np.setdiff1d(numbers, np.fromiter(decided, np.int64))
             drawn = np.random.default_rng(0).permutation(rest)[:SEEN]
@@ -423,8 +433,7 @@ class Desk:
 
     def _retag(self) -> None:
         """Tag what is indexed again, from stored vectors, so that search and filters follow."""
-        encoder = self.workspace.encoder
-        with Workspace.indexed(self.workspace.path, encoder) as workspace:
+        with self._open() as workspace:
             probe = applied_probe(workspace)
             numbers = workspace.placement().numbers.tolist()
             by_source: dict[str, list[Item]] = defaultdict(list)

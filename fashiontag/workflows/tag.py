@@ -173,7 +173,7 @@ class Judge:
     probe : Probe or None
         Judges the labels that it knows, which are added to the space.
     statistics : Statistics or None
-        None takes those that ship with the model.
+        None takes those of the workspace: the model's own, or fitted there.
     standing : Standing or None
         What people decided, which takes the place of what is found here; None judges alone.
     """
@@ -190,7 +190,7 @@ class Judge:
         self.space = space if probe is None else space.with_(probe.space)
         self.probe = probe
         self.standing = standing
-        self._statistics = statistics
+        self._statistics = statistics or workspace.statistics_for(space)
         self.decider = Decider(self.space)
 
     @property
@@ -520,6 +520,6 @@ def _run(
         chunked_titles=counts["chunked"],
         silent_titles=counts["silent"],
         tagged=dict(groups),
-        probabilities=judge.head.statistics.fitted,
+        probabilities=judge.head.fitted,
         warnings=catalog.warnings,
     )

@@ -124,6 +124,7 @@ def judge_digest(
         encoder.fingerprint,
         "" if statistics is None or not statistics.is_file() else _file(statistics),
         repr(space),
+        repr(workspace.statistics_for(space).groups),
         *(_file(path) for path in sorted(probe.rglob("*") if probe else ()) if path.is_file()),
         str(scores),
         str(revision(workspace.path)),

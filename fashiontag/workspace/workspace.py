@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.heads.statistics import Statistics
 from fashiontag.index import DATABASE, Index
 from fashiontag.vectors import VectorStore
+from fashiontag.workspace.calibration import load_constants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder
     from fashiontag.index import Placement, SourceStatus
+    from fashiontag.labels import LabelSpace
     from fashiontag.vectors import Kind, Shard
 
 
@@ -35,6 +38,8 @@ class Workspace:
     encoder : Encoder
     store : VectorStore
         Of the folder, open; closed with the workspace.
+    calibrated : bool
+        Whether constants that were fitted on the user's own catalogue are used.
 
     Attributes
     ----------
@@ -46,7 +51,8 @@ class Workspace:
         What pictures' own pixels say of each colour, whatever the model.
     """
 
-    def __init__(self, encoder: Encoder, store: VectorStore) -> None:
+    def __init__(self, encoder: Encoder, store: VectorStore, *, calibrated: bool = True) -> None:
+        self.calibrated = calibrated
         self.path = store.workspace
         self.encoder = encoder
         self.store = store
@@ -55,7 +61,7 @@ class Workspace:
         self.colours = store.shard("colour", colours.fingerprint())
 
     @classmethod
-    def open(cls, path: Path, encoder: Encoder) -> Self:
+    def open(cls, path: Path, encoder: Encoder, *, calibrated: bool = True) -> Self:
         """Open a workspace, creating it if need be.
 
         Raises
@@ -63,10 +69,10 @@ class Workspace:
         StoreError
             If the folder can't be written, or holds something else.
         """
-        return cls(encoder, VectorStore.open(path))
+        return cls(encoder, VectorStore.open(path), calibrated=calibrated)
 
     @classmethod
-    def indexed(cls, path: Path, encoder: Encoder) -> Self:
+    def indexed(cls, path: Path, encoder: Encoder, *, calibrated: bool = True) -> Self:
         """Open a workspace in which something is indexed; it is not created.
 
         Raises
@@ -76,7 +82,7 @@ class Workspace:
         """
         if not (path / DATABASE).is_file():
             raise _nothing_indexed(path)
-        return cls.open(path, encoder)
+        return cls.open(path, encoder, calibrated=calibrated)
 
     @cached_property
     def index(self) -> Index:
@@ -87,6 +93,13 @@ class Workspace:
     def statistics(self) -> Statistics:
         """The constants that ship with the model."""
         return Statistics.load(self.encoder.folder, self.encoder.dim)
+
+    def statistics_for(self, space: LabelSpace) -> Statistics:
+        """Return the same, with what was fitted here for groups of a label file in its place."""
+        if not self.calibrated:
+            return self.statistics
+        own = load_constants(self.path, self.encoder.fingerprint, space)
+        return replace(self.statistics, groups={**self.statistics.groups, **own})
 
     def vectors(self, kind: Kind) -> Shard:
         """Return the model's vectors of a kind."""
