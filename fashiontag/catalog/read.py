@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from fashiontag import objects
 from fashiontag.catalog.imported import is_imported, list_imported
 from fashiontag.catalog.items import NO_WORDS, Catalog, FileRef, Words, make_item, printable
 from fashiontag.catalog.parquet import list_inside
@@ -51,7 +52,7 @@ _BESIDE = frozenset(
 
 
 def read_catalog(
-    source: str | Sequence[str], titles: Path | None = None, columns: Columns = USUAL_COLUMNS
+    source: str | Sequence[str], titles: str | Path | None = None, columns: Columns = USUAL_COLUMNS
 ) -> Catalog:
     """List the items of a source and join their titles; no picture is opened.
 
@@ -59,10 +60,11 @@ def read_catalog(
     ----------
     source : str
         A folder, an imported catalogue, an image, a glob, a table, or ``hf:NAME`` for a data set
-        of the Hugging Face hub or a local one. Several are what a shell makes of a glob: pictures
+        of the Hugging Face hub or a local one; a folder, an image or a table may be at an address
+        of an object store. Several are what a shell makes of a glob: pictures
         and folders, with their paths below the folder that holds them all as ids.
-    titles : path, optional
-        A table of titles. Without one, a source that is a table or a data set gives its own.
+    titles : path or str, optional
+        A table of titles, or the address of one. Without one, a source that is a table or a data set gives its own.
     columns : Columns
         The columns of the source and of `titles` that a user named.
 
@@ -84,13 +86,16 @@ def read_catalog(
         from fashiontag.catalog.hub import list_dataset
 
         catalog = list_dataset(source, own.title)
+    elif objects.is_address(source) and not source.lower().endswith(TABLE_SUFFIXES):
+        kind = "a folder"
+        catalog = _list_objects(source)
     elif is_imported(source):
         kind = "an imported catalogue"
         catalog = list_imported(source)
     elif os.path.isdir(source):
         kind = "a folder"
         catalog = _list_folder(source)
-    elif os.path.exists(source):
+    elif os.path.exists(source) or objects.is_address(source):
         suffix = os.path.splitext(source)[1].lower()
         if suffix in IMAGE_SUFFIXES:
             kind = "an image"
@@ -158,6 +163,31 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
     return Catalog(source, printable(root), tuple(items), warnings)
 
 
+def _list_objects(source: str) -> Catalog:
+    """List what an object store holds below an address, by the rules of a folder."""
+    root = source.rstrip("/")
+    passed: Counter[str] = Counter()
+    items = []
+    for ref in objects.listing(source):
+        name = ref.locator[len(root) + 1 :] or root.rpartition("/")[2]
+        parts = name.split("/")
+        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+            continue
+        ending = os.path.splitext(parts[-1])[1].lower()
+        if ending in IMAGE_SUFFIXES or (not ending and _begins_like(objects.begins(ref.locator))):
+            items.append(make_item(name, ref.locator, ref))
+        else:
+            passed[ending] += 1
+    warnings = _passed_warning(source, passed)
+    if not items:
+        raise CatalogError(
+            f"{source} holds no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
+            + "".join(f" {warning}" for warning in warnings)
+        )
+    items.sort(key=attrgetter("id"))
+    return Catalog(source, root, tuple(items), warnings)
+
+
 def walk_pictures(
     top: str, depth: int | None = None, passed: Counter[str] | None = None
 ) -> tuple[list[str], list[str]]:
@@ -220,6 +250,10 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
             start = file.read(16)
     except OSError:
         return False
+    return _begins_like(start)
+
+
+def _begins_like(start: bytes) -> bool:
     return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or start[4:12] in _BRANDS
 
 
@@ -296,7 +330,9 @@ def _fits(names: list[str], patterns: list[str]) -> bool:
 
 def _list_table(source: str, columns: Columns) -> Catalog:
     table = read_table(source, (columns.path, columns.title, columns.item))
-    inside = list_inside(source, columns.path) if source.lower().endswith(".parquet") else []
+    at_address = objects.is_address(source)  # pictures inside are read from a disk only
+    parquet = source.lower().endswith(".parquet") and not at_address
+    inside = list_inside(source, columns.path) if parquet else []
     path_at = table.column("path", None) if inside else table.needed_column("path", columns.path)
     title_at = table.column("title", columns.title)
     folder = os.path.dirname(source)
@@ -322,7 +358,7 @@ def _list_table(source: str, columns: Columns) -> Catalog:
             repeated.append(row.line)
         if item_id not in pictures:
             path = f"{source}/{place}" if inside else _file(folder, name)
-            pictures[item_id] = path, inside[place] if inside else FileRef(os.path.abspath(path))
+            pictures[item_id] = path, inside[place] if inside else _picture_at(path)
     if not products.words:
         raise CatalogError(
             f"{source} names no picture in its column {table.columns[path_at or 0]!r}; "
@@ -334,8 +370,16 @@ def _list_table(source: str, columns: Columns) -> Catalog:
         *counted(source, pathless, "rows have no path: line"),
         *counted(source, repeated, "rows repeat a path and were passed over: line"),
     )
+    away = [key for key, (_, image) in pictures.items() if isinstance(image, objects.ObjectRef)]
+    for key, stamped in zip(away, objects.refs([pictures[key][0] for key in away]), strict=True):
+        pictures[key] = stamped.locator, stamped
     items = [make_item(key, *pictures[key], words) for key, words in products.words.items()]
-    return Catalog(source, printable(os.path.abspath(source)), tuple(items), warnings)
+    root = source if at_address else printable(os.path.abspath(source))
+    return Catalog(source, root, tuple(items), warnings)
+
+
+def _picture_at(path: str) -> ImageRef:
+    return objects.ObjectRef(path) if objects.is_address(path) else FileRef(os.path.abspath(path))
 
 
 def _cell(row: Row, place: int | None) -> str:
@@ -364,6 +408,8 @@ def _item_column(
 
 def _file(folder: str, name: str) -> str:
     """Return where a table's path leads as this system spells it, for tables made on Windows."""
+    if objects.is_address(folder) or objects.is_address(name):
+        return objects.below(folder, name.replace("\\", "/"))
     path = os.path.join(folder, name)
     if "\\" in name and os.sep == "/" and not os.path.exists(path):
         return os.path.join(folder, name.replace("\\", "/"))

@@ -29,7 +29,7 @@ SourceArgument = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help="A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) with "
-        "a path column, or hf:NAME.",
+        "a path column, an s3:// or gs:// address, or hf:NAME.",
     ),
 ]
 SourcesArgument = Annotated[
@@ -37,7 +37,7 @@ SourcesArgument = Annotated[
     typer.Argument(
         metavar="SOURCE...",
         help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
-        "path column, or hf:NAME.",
+        "path column, an s3:// or gs:// address, or hf:NAME.",
     ),
 ]
 LabelsOption = Annotated[
@@ -67,7 +67,7 @@ class Columns:
     """What belongs to a source: its titles, and how its tables are read."""
 
     titles: Annotated[
-        Path | None,
+        str | None,  # a path would make s3:// into s3:/
         typer.Option(metavar="FILE", help="A table of titles, joined by file name, stem or id."),
     ] = None
     path_column: Annotated[

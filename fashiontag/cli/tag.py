@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,8 +35,8 @@ def tag(
         str,
         typer.Option(
             metavar="FILE",
-            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet .xlsx; - is CSV on "
-            "standard output.",
+            help="Where rows go, on this disk or at an s3:// or gs:// address; the suffix decides: "
+            ".csv .tsv .jsonl .parquet .xlsx; - is CSV on standard output.",
         ),
     ] = "tags.csv",
     html: options.HtmlOption = None,
@@ -61,7 +62,9 @@ def tag(
     from fashiontag.errors import UsageError
     from fashiontag.labelcheck import unsaid
     from fashiontag.labels import load_labels
+    from fashiontag.objects import is_address, standing_in
     from fashiontag.workflows import tag as workflow
+    from fashiontag.workspace.embed import content_key
 
     if probe is not None and no_probe:
         raise UsageError("--probe and --no-probe were both given; give the one that is wanted.")
@@ -75,9 +78,14 @@ def tag(
     catalog = units.part(columns.read(*sources))
     kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
+    table, away = Path(out), nullcontext()
+    if is_address(out):  # a copy in the workspace stands for it, whose hand-made changes are seen
+        table = model.workspace / "away" / content_key(out.encode()) / table.name
+        away = standing_in(out, table)
+    outputs = workflow.Outputs(None if to_stdout else table, html, inputs, overwrite)
     preview = _Preview()
     with (
+        away,
         model.open() as workspace,
         output.progress("Tagging", len(catalog.items)) as advance,
     ):
@@ -95,6 +103,8 @@ def tag(
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     summary = replace(summary, warnings=(*doubts, *summary.warnings))
+    if is_address(out):
+        summary = replace(summary, out=out)
     output.show(summary, lambda: _draw(summary, preview, kind, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
 

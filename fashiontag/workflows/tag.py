@@ -115,8 +115,9 @@ class TagSummary:
     ----------
     source, model, labels : str
         As typed, the encoder's name, the label space's name.
-    out, html : Path or None
-        The files that were written; None for standard output, and where none was wanted.
+    out, html : Path, str or None
+        The files that were written (a str is an address); None for standard output, and where
+        none was wanted.
     items, ok, errors : int
         Rows in all, those with a picture that was read, those without.
     reasons : Mapping of str to int
@@ -140,7 +141,7 @@ class TagSummary:
     source: str
     model: str
     labels: str
-    out: Path | None = None
+    out: Path | str | None = None
     html: Path | None = None
     items: int = 0
     ok: int = 0
