@@ -53,7 +53,7 @@ HEAVY = {
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
     "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter", "datasets", "fiftyone"},
     "index": {"faiss"},
-    "workflows": {"PIL"},
+    "workflows": {"PIL", "ray", "sqlite3"},
     "api": {"PIL"},
     "server": {"fastapi", "starlette", "pydantic"},
     "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
@@ -65,8 +65,8 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
-        "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
+        "naming", "products", "tag", "cluster", "indexing", "search", "duplicates", "upkeep",
+        "evaluate", "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
         "splitting",
     ],
 }  # fmt: skip

@@ -64,7 +64,8 @@ def read_catalog(
         of an object store. Several are what a shell makes of a glob: pictures
         and folders, with their paths below the folder that holds them all as ids.
     titles : path or str, optional
-        A table of titles, or the address of one. Without one, a source that is a table or a data set gives its own.
+        A table of titles, or the address of one. Without one, a source that is a table or a data
+        set gives its own.
     columns : Columns
         The columns of the source and of `titles` that a user named.
 
@@ -78,42 +79,7 @@ def read_catalog(
     own = columns if titles is None else replace(columns, title=None)
     several = [source] if isinstance(source, str) else list(source)
     source = several[0] + (f" and {len(several) - 1:,} more" if len(several) > 1 else "")
-    if len(several) > 1:
-        kind = "several sources"
-        catalog = _list_several(several, source)
-    elif source.startswith("hf:"):
-        kind = "a data set"
-        from fashiontag.catalog.hub import list_dataset
-
-        catalog = list_dataset(source, own.title)
-    elif objects.is_address(source) and not source.lower().endswith(TABLE_SUFFIXES):
-        kind = "a folder"
-        catalog = _list_objects(source)
-    elif is_imported(source):
-        kind = "an imported catalogue"
-        catalog = list_imported(source)
-    elif os.path.isdir(source):
-        kind = "a folder"
-        catalog = _list_folder(source)
-    elif os.path.exists(source) or objects.is_address(source):
-        suffix = os.path.splitext(source)[1].lower()
-        if suffix in IMAGE_SUFFIXES:
-            kind = "an image"
-            folder, name = os.path.split(source)
-            catalog = _list_files(source, folder, [name])
-        elif suffix in TABLE_SUFFIXES:
-            kind = "a table"
-            catalog = _list_table(source, own)
-        else:
-            raise UsageError(
-                f"{source} is neither an image ({' '.join(IMAGE_SUFFIXES)}) nor a table "
-                f"({' '.join(TABLE_SUFFIXES)}); give one of these, a folder, a glob or hf:NAME."
-            )
-    elif any(sign in source for sign in "*?["):
-        kind = "a glob"
-        catalog = _list_glob(source)
-    else:
-        raise UsageError(f"There is no {source}; give an existing folder, image or table.")
+    kind, catalog = _listed(source, several, own)
     if columns.path is not None and kind != "a table":
         raise UsageError(f"--path-column is for a table, and {source} is {kind}; leave it out.")
     if columns.item is not None and kind != "a table":
@@ -135,6 +101,36 @@ def read_catalog(
         titled = make_item(item.id, item.path, item.image, found)
         items.append(replace(titled, product=item.product, variants=item.variants))
     return replace(catalog, items=tuple(items), warnings=catalog.warnings + warnings)
+
+
+def _listed(source: str, several: Sequence[str], own: Columns) -> tuple[str, Catalog]:
+    """Return what kind of source this is, and what it lists."""
+    if len(several) > 1:
+        return "several sources", _list_several(several, source)
+    if source.startswith("hf:"):
+        from fashiontag.catalog.hub import list_dataset
+
+        return "a data set", list_dataset(source, own.title)
+    if objects.is_address(source) and not source.lower().endswith(TABLE_SUFFIXES):
+        return "a folder", _list_objects(source)
+    if is_imported(source):
+        return "an imported catalogue", list_imported(source)
+    if os.path.isdir(source):
+        return "a folder", _list_folder(source)
+    if os.path.exists(source) or objects.is_address(source):
+        suffix = os.path.splitext(source)[1].lower()
+        if suffix in IMAGE_SUFFIXES:
+            folder, name = os.path.split(source)
+            return "an image", _list_files(source, folder, [name])
+        if suffix in TABLE_SUFFIXES:
+            return "a table", _list_table(source, own)
+        raise UsageError(
+            f"{source} is neither an image ({' '.join(IMAGE_SUFFIXES)}) nor a table "
+            f"({' '.join(TABLE_SUFFIXES)}); give one of these, a folder, a glob or hf:NAME."
+        )
+    if any(sign in source for sign in "*?["):
+        return "a glob", _list_glob(source)
+    raise UsageError(f"There is no {source}; give an existing folder, image or table.")
 
 
 def _list_folder(source: str) -> Catalog:

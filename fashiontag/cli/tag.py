@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from fashiontag.datamodels import Item, Tagged
     from fashiontag.workflows.tag import TagSummary
 
@@ -54,6 +56,7 @@ def tag(
     units: options.Units,
     model: options.Model,
     effort: options.Effort,
+    engine: options.Engine,
 ) -> int:
     """Tag every product picture of SOURCE, with its title where there is one.
 
@@ -77,8 +80,15 @@ def tag(
         output.warn(doubt)
     catalog = units.part(columns.read(*sources))
     kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
+    if engine.is_ray():
+        if to_stdout or html or scores:
+            raise UsageError("--engine ray writes shards; leave --out -, --html and --scores out.")
+        if probe is None and not no_probe:
+            probe = workflow.found_probe(model.workspace, model.resolve())
+        engine.run(catalog, out, model, effort, space, probe)
+        return 0
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    table, away = Path(out), nullcontext()
+    table, away = Path(out), cast("AbstractContextManager[None]", nullcontext())
     if is_address(out):  # a copy in the workspace stands for it, whose hand-made changes are seen
         table = model.workspace / "away" / content_key(out.encode()) / table.name
         away = standing_in(out, table)

@@ -129,6 +129,15 @@ class Cells:
         self._layout = _Layout(tuple(groups), scores=False, promised=promised, units=units)
 
     @property
+    def types(self) -> dict[str, Any]:
+        """The columns of a row in Parquet, with pyarrow's types."""
+        return _types(self._layout)
+
+    def nested(self, tagged: Tagged) -> dict[str, Any]:
+        """Return one row as Parquet has it."""
+        return self._layout.nested_row(tagged)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The header."""
         return self._layout.columns
@@ -292,9 +301,9 @@ def _delimited(write: Callable[[str], object], layout: _Layout, delimiter: str) 
     return TableSink(add)
 
 
-def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
+def _types(layout: _Layout) -> dict[str, Any]:
+    """Return the columns of Parquet, and of what types they are."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     tag = dict.fromkeys(("group", "label", "source", "method", "decision"), pa.string())
     fields = dict.fromkeys(_COLUMNS, pa.string())
@@ -310,7 +319,14 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
         )
     if layout.scores:
         fields["scores"] = pa.string()
-    schema = pa.schema(fields)
+    return fields
+
+
+def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = pa.schema(_types(layout))
     writer = parquet.ParquetWriter(part.file, schema, compression="zstd")
     held: list[dict[str, Any]] = []
 
