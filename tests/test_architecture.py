@@ -52,8 +52,8 @@ HEAVY = {
     "objects": {"pyarrow", "fsspec"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
     "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter", "datasets", "fiftyone"},
-    "index": {"faiss"},
-    "workflows": {"PIL", "ray", "sqlite3"},
+    "index": {"faiss", "qdrant_client", "httpx"},
+    "workflows": {"PIL", "ray", "sqlite3", "qdrant_client"},
     "api": {"PIL"},
     "server": {"fastapi", "starlette", "pydantic"},
     "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
@@ -65,9 +65,9 @@ ORDER = {
         "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
     ],
     "workflows": [
-        "naming", "products", "tag", "cluster", "indexing", "search", "duplicates", "upkeep",
-        "evaluate", "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
-        "splitting",
+        "naming", "products", "tag", "cluster", "indexing", "search", "push", "duplicates",
+        "upkeep", "evaluate", "suggest", "learn", "corrections", "compare", "importing",
+        "exporting", "datasets", "splitting",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "search": "Search what was tagged: by words, by picture, or by both.",
     "serve": "Review, correct, teach and search in a browser.",
     "index": "Make the index match a folder, without tagging.",
+    "push": "Fill a collection of Qdrant with a run on many machines.",
     "duplicates": "Show what is there twice: the same photo, or the same style.",
     "decisions": "Take over what people corrected, list it, take it back.",
     "eval": "Say what is right, wrong and left empty, by your labels.",

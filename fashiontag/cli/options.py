@@ -59,6 +59,14 @@ ProbeOption = Annotated[
         help="A folder of `fashiontag probe-train`: it judges the labels that it knows.",
     ),
 ]
+IndexOption = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="ADDRESS",
+        help="A collection that `fashiontag push` filled: qdrant+http://HOST:6333/NAME.",
+    ),
+]
 HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Also write a page of pictures to look at."),

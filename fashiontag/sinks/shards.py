@@ -8,12 +8,13 @@ Any reader of Parquet finds the columns of a table of tags, then ``fields`` (JSO
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fashiontag.errors import CatalogError
+from fashiontag.objects import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.objects import Folder
     from fashiontag.sinks.tables import Cells
 
 _KEY = b"fashiontag"
@@ -109,6 +109,18 @@ def read_facts(folder: Folder, name: str) -> Facts:
             f"{folder.place}/{name} is no file of a run on many machines ({error}); remove it, or "
             "name another folder."
         ) from error
+
+
+def first_facts(place: str) -> Facts:
+    """Return what a run was made with, and its rows in all; `CatalogError` where there is none."""
+    folder = Folder(place)
+    names = [name for name in folder.names() if name.startswith("part-")]
+    if not names:
+        raise CatalogError(
+            f"{place} holds no run; make one with fashiontag tag SOURCE --engine ray --out {place}."
+        )
+    facts = [read_facts(folder, name) for name in names]
+    return replace(facts[0], rows=sum(one.rows for one in facts))
 
 
 def read_rows(
