@@ -17,7 +17,7 @@ class Standin(ThreadingHTTPServer):
         self.client = QdrantClient(":memory:")
         self.key = key
         self.requests = []
-        self.fails = []  # (part of a path, status, body): each is used up by one request
+        self.fails = []  # (part of method and path, status, body), each used up by one request
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -40,7 +40,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             with self.server.lock:
                 self.server.requests.append((self.command, path))
-                fail = next((f for f in self.server.fails if f[0] in path), None)
+                fail = next(
+                    (f for f in self.server.fails if f[0] in f"{self.command} {path}"), None
+                )
                 if fail:
                     self.server.fails.remove(fail)
                     status, result = fail[1:]
@@ -59,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(said)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer  # noqa: N815
 
     def _do(self, parts, body):
         db, method = self.server.client, self.command

@@ -273,15 +273,14 @@ class Engine:
         effort: Effort,
         space: LabelSpace | None = None,
         probe: Path | None = None,
-    ) -> None:
-        """Run on Ray and show what came of it."""
+    ) -> int:
+        """Run on Ray, show what came of it, and return how many error rows there are."""
         from fashiontag.workflows import cluster
 
         with output.progress("Tagging" if space else "Embedding", len(catalog.items)) as advance:
-            encoder = model.resolve()
+            model.resolve()  # says what a download is of
             recipe = cluster.recipe_for(
                 model.maker(),
-                encoder.fingerprint,
                 catalog,
                 space,
                 workspace=model.workspace,
@@ -298,6 +297,7 @@ class Engine:
                 price=self.hourly,
             )
         output.show(summary, lambda: _draw_cluster(summary), report=True)
+        return summary.errors
 
 
 def _draw_cluster(summary: ClusterSummary) -> None:

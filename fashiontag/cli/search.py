@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
-    from fashiontag.workflows.search import SearchResult
+    from fashiontag.workflows.search import Query, SearchResult
 
 BLAS_THREADS = "1"
 """Searches multiply tall matrices by two vectors: a second thread made 40 ms 330 on busy cores."""
@@ -103,14 +103,7 @@ def search(
         "where": where, "k": k, "fold": fold, "min_score": floor, "image_weight": image_weight,
     }  # fmt: skip
     if index is not None:
-        from fashiontag.index.qdrant import Collection
-        from fashiontag.workflows.push import search_collection
-
-        collection = Collection.open(index)
-        encoder = model.resolve(collection.about().model)
-        with Workspace.open(model.workspace, kept(encoder)) as workspace:
-            result = search_collection(workspace, collection, asked, exact=exact, **wanted)
-        _show(result, draw, html, ends)
+        _show(_elsewhere(index, asked, wanted, model, exact=exact), draw, html, ends)
         return
     if exact:
         raise UsageError("--exact is about --index; give both, or leave it out.")
@@ -120,6 +113,20 @@ def search(
     with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
         result = workflow.search(workspace, asked, **wanted)
     _show(result, draw, html, ends)
+
+
+def _elsewhere(
+    address: str, asked: Query, wanted: dict[str, Any], model: options.Model, *, exact: bool
+) -> SearchResult:
+    """Search a collection that was pushed."""
+    from fashiontag.index.qdrant import Collection
+    from fashiontag.workflows.push import search_collection
+    from fashiontag.workspace import Workspace
+
+    collection = Collection.open(address, exact=exact)
+    encoder = kept(model.resolve(collection.about().model))
+    with Workspace.open(model.workspace, encoder) as workspace:
+        return search_collection(workspace, collection, asked, **wanted)
 
 
 def _show(

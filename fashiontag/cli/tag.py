@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from fashiontag.cli import options, output
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from fashiontag.catalog.items import By
     from fashiontag.datamodels import Item, Tagged
     from fashiontag.workflows.tag import TagSummary
 
@@ -46,8 +47,7 @@ def tag(
         bool, typer.Option("--scores", help="Add every label's score (.jsonl and .parquet).")
     ] = False,
     overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Write over a table that was changed by hand."),
+        bool, typer.Option("--overwrite", help="Write over a table that was changed by hand.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if any picture couldn't be read.")
@@ -65,9 +65,8 @@ def tag(
     from fashiontag.errors import UsageError
     from fashiontag.labelcheck import unsaid
     from fashiontag.labels import load_labels
-    from fashiontag.objects import is_address, standing_in
+    from fashiontag.objects import is_address
     from fashiontag.workflows import tag as workflow
-    from fashiontag.workspace.embed import content_key
 
     if probe is not None and no_probe:
         raise UsageError("--probe and --no-probe were both given; give the one that is wanted.")
@@ -76,22 +75,16 @@ def tag(
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
     space = load_labels(labels)
     doubts = unsaid(space, latin_only=model.model is None)
-    for doubt in doubts:
-        output.warn(doubt)
+    output.warn(*doubts)
     catalog = units.part(columns.read(*sources))
-    kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
     if engine.is_ray():
         if to_stdout or html or scores:
             raise UsageError("--engine ray writes shards; leave --out -, --html and --scores out.")
         if probe is None and not no_probe:
             probe = workflow.found_probe(model.workspace, model.resolve())
-        engine.run(catalog, out, model, effort, space, probe)
-        return 0
+        return int(engine.run(catalog, out, model, effort, space, probe) > 0 and strict)
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    table, away = Path(out), cast("AbstractContextManager[None]", nullcontext())
-    if is_address(out):  # a copy in the workspace stands for it, whose hand-made changes are seen
-        table = model.workspace / "away" / content_key(out.encode()) / table.name
-        away = standing_in(out, table)
+    table, away = _place_of(out, model.workspace)
     outputs = workflow.Outputs(None if to_stdout else table, html, inputs, overwrite)
     preview = _Preview()
     with (
@@ -112,11 +105,24 @@ def tag(
             options=effort.embed_options(advance),
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
-    summary = replace(summary, warnings=(*doubts, *summary.warnings))
-    if is_address(out):
-        summary = replace(summary, out=out)
-    output.show(summary, lambda: _draw(summary, preview, kind, to_stdout=to_stdout), report=True)
+    where = out if is_address(out) else summary.out
+    summary = replace(summary, warnings=(*doubts, *summary.warnings), out=where)
+    output.show(
+        summary, lambda: _draw(summary, preview, catalog.by, to_stdout=to_stdout), report=True
+    )
     return 1 if strict and summary.errors else 0
+
+
+def _place_of(out: str, workspace: Path) -> tuple[Path, AbstractContextManager[None]]:
+    """Return where rows are written first, and what brings them where they belong."""
+    from fashiontag.objects import is_address, standing_in
+    from fashiontag.workspace.embed import content_key
+
+    if not is_address(out):
+        return Path(out), nullcontext()
+    # a copy in the workspace stands for it: so changes that somebody made there are seen
+    copy = workspace / "away" / content_key(out.encode()) / Path(out).name
+    return copy, standing_in(out, copy)
 
 
 class _Preview:
@@ -130,8 +136,10 @@ class _Preview:
             self.rows.append(replace(tagged, title=item.text))
 
 
-def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool) -> None:
+def _draw(summary: TagSummary, preview: _Preview, by: By, *, to_stdout: bool) -> None:
     from rich.text import Text
+
+    kind = {"photo": "items", "variant": "variants", "product": "products"}[by]
 
     def dim(text: str) -> Text:
         return Text(text, style="dim")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from qdrant_client import QdrantClient
+    from qdrant_client import QdrantClient, models
 
     from fashiontag.index.where import Filter
 
@@ -69,6 +69,38 @@ class About:
     dim: int
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     titled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One search.
+
+    Attributes
+    ----------
+    vectors : sequence of ndarray of shape (d,), float32
+        Where the query looks, among pictures and, if there are two, among titles.
+    weights : sequence of float
+        Their says.
+    words : str
+        The query's words, "" for none.
+    words_weight : float
+        As in `closeness`.
+    k : int
+    among : Filter or None
+    fold : bool
+        As in `nearest`.
+    floor : float or None
+        The lowest score of a hit.
+    """
+
+    vectors: Sequence[NDArray[np.float32]]
+    weights: Sequence[float]
+    words: str
+    words_weight: float
+    k: int
+    among: Filter | None = None
+    fold: bool = True
+    floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +168,18 @@ class Collection:
     name : str
     address : str
         What errors call it.
+    exact : bool
+        Whether the engine compares everything.
     """
 
-    def __init__(self, client: QdrantClient, name: str, address: str = "") -> None:
-        self.client, self.name = client, name
+    def __init__(
+        self, client: QdrantClient, name: str, address: str = "", *, exact: bool = False
+    ) -> None:
+        self.client, self.name, self.exact = client, name, exact
         self.address = address or name
 
     @classmethod
-    def open(cls, address: str) -> Self:
+    def open(cls, address: str, *, exact: bool = False) -> Self:
         """Connect to ``qdrant+http(s)://HOST:PORT/COLLECTION``, with the key of `KEY`.
 
         Raises
@@ -168,7 +204,7 @@ class Collection:
         client = QdrantClient(
             url=url, port=port, api_key=os.environ.get(KEY), timeout=60, check_compatibility=False
         )
-        return cls(client, name, address)
+        return cls(client, name, address, exact=exact)
 
     def about(self) -> About:
         """Return what the collection holds; `StoreError` if there is none, or it isn't ours."""
@@ -260,108 +296,80 @@ class Collection:
                 f"{self.address} doesn't answer ({error}); see that a Qdrant listens there."
             ) from error
 
-    def search(
-        self,
-        vectors: Sequence[NDArray[np.float32]],
-        weights: Sequence[float],
-        words: str,
-        k: int,
-        *,
-        words_weight: float,
-        among: Filter | None = None,
-        fold_alike: bool = True,
-        floor: float | None = None,
-        exact: bool = False,
-    ) -> list[Neighbour]:
-        """Return what `nearest` returns of the same items: scores are exact, the choice nearly.
-
-        Parameters
-        ----------
-        vectors : sequence of ndarray of shape (d,), float32
-            Where the query looks, among pictures and, if there are two, among titles.
-        weights : sequence of float
-            Their says.
-        words : str
-            The query's words, "" for none.
-        k : int
-        words_weight : float
-            As in `closeness`.
-        among : Filter, optional
-        fold_alike : bool
-        floor : float, optional
-            The lowest score of a hit.
-        exact : bool
-            Whether the engine compares everything.
-        """
+    def search(self, asked: Asked) -> list[Neighbour]:
+        """Return what `nearest` returns of the same items: scores are exact, the choice nearly."""
         from qdrant_client import models
 
         about = self.about()
+        among = asked.among
         where = None if among is None else models.Filter(must=[_condition(among, about)])
-        count = max(FETCHED, 20 * k)
-        params = models.SearchParams(hnsw_ef=max(EF, count), exact=exact)
-        asked = list(dict.fromkeys(split(words))) if len(vectors) > 1 else []
+        count = max(FETCHED, 20 * asked.k)
+        params = models.SearchParams(hnsw_ef=max(EF, count), exact=self.exact)
+        words = list(dict.fromkeys(split(asked.words))) if len(asked.vectors) > 1 else []
         proposals: list[dict[str, Any]] = [
             {"query": vector.tolist(), "using": kind, "params": params}
-            for vector, kind in zip(vectors, KINDS, strict=False)
+            for vector, kind in zip(asked.vectors, KINDS, strict=False)
         ]
-        if asked:
-            numbers = sorted({word_number(word) for word in asked})
+        if words:
+            numbers = sorted({word_number(word) for word in words})
             sparse = models.SparseVector(indices=numbers, values=[1.0] * len(numbers))
             proposals.append({"query": sparse, "using": "words"})
         with self.errors():
-            answers = self._query(proposals, where, count, payload=False)
+            answers = self._query(proposals, where, count)
             ids = list(dict.fromkeys(point.id for answer in answers for point in answer))
             if not ids:
                 return []
             only = models.Filter(must=[models.HasIdCondition(has_id=ids)])
             exactly = models.SearchParams(exact=True)
-            again = [one | {"params": exactly} for one in proposals[: len(vectors)]]
-            answers = self._query(again, only, len(ids), payload=False)
+            again = [one | {"params": exactly} for one in proposals[: len(asked.vectors)]]
+            answers = self._query(again, only, len(ids))
             said = self.client.retrieve(self.name, ids, with_payload=True)
-            seen = self._counts(asked) if asked else {}
+            seen = self._counts(words) if words else {}
         # equal scores come in the order of ids, as they do here
         points = sorted(said, key=lambda point: (point.payload or {})["id"])
         place = {point.id: at for at, point in enumerate(points)}
-        cosines = np.full((len(vectors), len(points)), np.nan, dtype=np.float32)
+        cosines = np.full((len(asked.vectors), len(points)), np.nan, dtype=np.float32)
         for row, answer in zip(cosines, answers, strict=True):
             for point in answer:
-                row[place[point.id]] = point.score
+                if point.id in place:  # else it went between two questions
+                    row[place[point.id]] = point.score
         payloads: list[Any] = [point.payload for point in points]
-        near = None
-        if asked:
-            near = _near(asked, payloads, words_weight, seen, about.titled)
-        scores = fused(cosines, weights, near)
+        near = _near(words, payloads, asked.words_weight, seen, about.titled) if words else None
+        scores = fused(cosines, asked.weights[: len(cosines)], near)
+        return self._chosen(asked, payloads, scores, where)
+
+    def _chosen(
+        self,
+        asked: Asked,
+        payloads: Sequence[Any],
+        scores: NDArray[np.float32],
+        where: models.Filter | None,
+    ) -> list[Neighbour]:
         columns = [[payload[name] for payload in payloads] for name in ("family", "picture")]
-        none = np.full(len(points), -1, np.int64)
+        none = np.full(len(payloads), -1, np.int64)
         families, pictures = (np.array(column, np.int64) for column in columns)
-        placement = Placement(np.arange(len(points)), families, pictures, none, none)
+        placement = Placement(np.arange(len(payloads)), families, pictures, none, none)
         with np.errstate(invalid="ignore"):
-            allowed = np.flatnonzero(scores >= (-np.inf if floor is None else floor))
-        chosen = best(scores, allowed, placement, k, fold=fold_alike).tolist()
-        with ThreadPoolExecutor(8) as pool, self.errors():
-            alike = list(pool.map(lambda at: self._alike(payloads[at], where), chosen))
+            allowed = np.flatnonzero(scores >= (-np.inf if asked.floor is None else asked.floor))
+        chosen = best(scores, allowed, placement, asked.k, fold=asked.fold).tolist()
+        alike = [0] * len(chosen)
+        if asked.fold:
+            with ThreadPoolExecutor(8) as pool, self.errors():
+                alike = list(pool.map(lambda at: self._alike(payloads[at], where), chosen))
         return [
             Neighbour(
                 payloads[at]["id"], payloads[at]["path"], payloads[at]["title"],
-                tuple(payloads[at]["tags"]), float(scores[at]), count if fold_alike else 0,
+                tuple(payloads[at]["tags"]), float(scores[at]), count,
             )
             for at, count in zip(chosen, alike, strict=True)
         ]  # fmt: skip
 
     def _query(
-        self,
-        asked: Sequence[dict[str, Any]],
-        where: Any,
-        limit: int,
-        *,
-        payload: bool,  # noqa: ANN401
+        self, asked: Sequence[dict[str, Any]], where: models.Filter | None, limit: int
     ) -> list[list[Any]]:
         from qdrant_client import models
 
-        requests = [
-            models.QueryRequest(**one, filter=where, limit=limit, with_payload=payload)
-            for one in asked
-        ]
+        requests = [models.QueryRequest(**one, filter=where, limit=limit) for one in asked]
         return [answer.points for answer in self.client.query_batch_points(self.name, requests)]
 
     def _counts(self, words: Sequence[str]) -> dict[int, int]:
@@ -377,7 +385,7 @@ class Collection:
         with ThreadPoolExecutor(8) as pool:
             return dict(zip(map(word_number, words), pool.map(count, words), strict=True))
 
-    def _alike(self, payload: Mapping[str, Any], where: Any) -> int:  # noqa: ANN401
+    def _alike(self, payload: Mapping[str, Any], where: models.Filter | None) -> int:
         """Return how many others fold into a hit."""
         from qdrant_client import models
 
@@ -387,7 +395,7 @@ class Collection:
                 for name in ("family", "picture")
             ]
         )
-        must = [kin] if where is None else [kin, where]
+        must: list[Any] = [kin] if where is None else [kin, where]
         counted = self.client.count(self.name, count_filter=models.Filter(must=must), exact=True)
         return max(0, counted.count - 1)
 

@@ -150,7 +150,6 @@ class ClusterSummary(TagSummary):
 
 def recipe_for(
     encoder: Callable[[], Encoder],
-    fingerprint: str,
     catalog: Catalog,
     space: LabelSpace | None,
     *,
@@ -179,7 +178,7 @@ def recipe_for(
             kept = database.serialize()
     return Recipe(
         encoder,
-        fingerprint,
+        encoder().fingerprint,
         catalog.source,
         catalog.root,
         catalog.by,

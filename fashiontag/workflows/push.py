@@ -20,7 +20,15 @@ from fashiontag.index import centred
 from fashiontag.index import where as filters
 from fashiontag.index.columns import FIELD
 from fashiontag.index.database import family_of, short_hash, without_placeholders
-from fashiontag.index.qdrant import LONGEST, About, Collection, point_id, values_of, word_number
+from fashiontag.index.qdrant import (
+    LONGEST,
+    About,
+    Asked,
+    Collection,
+    point_id,
+    values_of,
+    word_number,
+)
 from fashiontag.objects import Folder
 from fashiontag.sinks.shards import RUN, read_facts, read_rows
 from fashiontag.words import split
@@ -223,27 +231,33 @@ def push(
             f"{collection.address} counts {points:,} points in {target.name}, and {run.points:,} "
             "were sent; the alias leads where it led. Repeat the push."
         )
-    dropped: tuple[str, ...] = ()
-    if former != target.name:
-        with target.errors():
-            changes: list[Any] = [
-                models.CreateAliasOperation(
-                    create_alias=models.CreateAlias(collection_name=target.name, alias_name=alias)
-                )
-            ]
-            if former is not None:
-                changes.insert(
-                    0,
-                    models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)),
-                )
-            client.update_collection_aliases(changes)
-            if not keep:
-                names = [c.name for c in client.get_collections().collections]
-                ours = [n for n in names if n.startswith(f"{alias}--") and n != target.name]
-                for name in ours:
-                    client.delete_collection(name)
-                dropped = tuple(ours)
+    dropped = _lead(collection, target.name, former, keep=keep)
     return PushSummary(target.name, alias, points, sent, deleted, dropped, time.monotonic() - began)
+
+
+def _lead(
+    collection: Collection, target: str, former: str | None, *, keep: bool
+) -> tuple[str, ...]:
+    """Let the alias lead to a collection; return the others of its name, which are dropped."""
+    from qdrant_client import models
+
+    client, alias = collection.client, collection.name
+    if former == target:
+        return ()
+    there = models.CreateAlias(collection_name=target, alias_name=alias)
+    changes: list[Any] = [models.CreateAliasOperation(create_alias=there)]
+    if former is not None:
+        gone = models.DeleteAlias(alias_name=alias)
+        changes.insert(0, models.DeleteAliasOperation(delete_alias=gone))
+    with collection.errors():
+        client.update_collection_aliases(changes)
+        if keep:
+            return ()
+        names = [one.name for one in client.get_collections().collections]
+        others = tuple(one for one in names if one.startswith(f"{alias}--") and one != target)
+        for name in others:
+            client.delete_collection(name)
+    return others
 
 
 def _plain(about: About) -> dict[str, Any]:
@@ -301,7 +315,7 @@ def _send(
                     target.client.upsert(target.name, points, wait=True)
                 break
             except StoreError as error:
-                if attempt == TRIES - 1 or "lets us in" in str(error):
+                if attempt == TRIES - 1 or "let us in" in str(error):
                     raise
                 time.sleep(2**attempt)
         if progress is not None:
@@ -371,7 +385,6 @@ def search_collection(
     fold: bool = True,
     min_score: float | Literal["auto"] | None = None,
     image_weight: float | None = None,
-    exact: bool = False,
 ) -> SearchResult:
     """Search a collection as `search` does what is indexed here; its workspace keeps the query.
 
@@ -397,17 +410,17 @@ def search_collection(
         )
     asked, query = query, query.heard()
     weight = query.image_weight if image_weight is None or not query.words else image_weight
-    found = collection.search(
+    asked_for = Asked(
         directions(workspace, query),
         [weight, 1 - weight],
         query.words if weight < 1 else "",
+        WORDS_WEIGHT * (1 - weight),
         k,
-        words_weight=WORDS_WEIGHT * (1 - weight),
-        among=condition,
-        fold_alike=fold,
-        floor=min_score,
-        exact=exact,
+        condition,
+        fold,
+        min_score,
     )
+    found = collection.search(asked_for)
     hits = tuple(
         Hit(rank, min(one.score, 1.0), one.id, one.path, one.title, one.tags, one.folded)
         for rank, one in enumerate(found, start=1)
