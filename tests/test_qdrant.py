@@ -86,9 +86,16 @@ def standin():
     server.server_close()
 
 
-@pytest.fixture
-def filled(shop, standin):
-    collection = Collection.open(standin.address("shop"))
+@pytest.fixture(params=["client", "engine"])
+def filled(request, shop, standin, tmp_path):
+    """A collection over HTTP, and one in Qdrant's own engine."""
+    if request.param == "client":
+        collection = Collection.open(standin.address("shop"))
+    else:
+        pytest.importorskip("qdrant_edge", reason="qdrant-edge-py isn't installed")
+        from edge_client import EdgeClient
+
+        collection = Collection(EdgeClient(tmp_path), "shop")
     push.push(str(shop / "run"), collection, MEANS)
     return collection
 
@@ -154,7 +161,8 @@ def test_auto_is_refused(filled, workspace):
         search_collection(workspace, filled, Query("red"), min_score="auto")
 
 
-def test_indexes_come_before_points_and_the_alias_last(standin, filled):
+def test_indexes_come_before_points_and_the_alias_last(shop, standin):
+    push.push(str(shop / "run"), Collection.open(standin.address("shop")), MEANS)
     puts = [path for method, path in standin.requests if method in ("PUT", "POST")]
     index = max(at for at, path in enumerate(puts) if path.endswith("/index"))
     first = min(at for at, path in enumerate(puts) if path.endswith("/points"))
