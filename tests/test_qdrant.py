@@ -256,9 +256,9 @@ def test_an_unfinished_run_is_not_pushed(shop, standin):
     with pytest.raises(CatalogError, match="holds no finished run"):
         push.push(str(shop / "shop"), collection, MEANS)
     place = make(shop, "half", items=lambda items: items[:20])
-    said = json.loads((shop / "half" / "run.json").read_text("utf-8"))
+    said = json.loads((shop / "half" / "_run.json").read_text("utf-8"))
     said["parts"]["part-00001-of-00003.parquet"] = "another"
-    (shop / "half" / "run.json").write_text(json.dumps(said), "utf-8")
+    (shop / "half" / "_run.json").write_text(json.dumps(said), "utf-8")
     with pytest.raises(CatalogError, match="is being made anew"):
         push.push(place, collection, MEANS)
 

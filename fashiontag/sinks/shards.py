@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from fashiontag.sinks.tables import Cells
 
 _KEY = b"fashiontag"
-RUN = "run.json"
-"""The file that a finished run ends with: what each of its parts was made of."""
+RUN = "_run.json"
+"""What a finished run ends with: of what each part was made. Readers of Parquet pass it over."""
 
 
 def part_name(number: int, shards: int) -> str:
