@@ -24,6 +24,7 @@ from fashiontag.index import where as filters
 from fashiontag.names import fold
 from fashiontag.server.queue import Queue, conflicts
 from fashiontag.workflows.learn import SEEN, gather, train_probe, unlabelled
+from fashiontag.workflows.push import search_collection
 from fashiontag.workflows.search import Query, search
 from fashiontag.workflows.tag import APPLIED, Judge, applied_probe, tag
 from fashiontag.workspace import Workspace
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.index.database import IndexedItem
+    from fashiontag.index.qdrant import Collection
     from fashiontag.labels import LabelSpace
     from fashiontag.server.queue import Sort
     from fashiontag.workflows.learn import Trained
@@ -177,6 +179,8 @@ class Desk:
     probe : Path or None
         Judges from the start, and what is learned is added to it. None is what was applied in the
         workspace, if anything was.
+    collection : Collection or None
+        Of Qdrant, which is searched in the place of what is indexed here.
 
     Raises
     ------
@@ -185,8 +189,14 @@ class Desk:
     """
 
     def __init__(
-        self, path: Path, encoder: Encoder, space: LabelSpace, probe: Path | None = None
+        self,
+        path: Path,
+        encoder: Encoder,
+        space: LabelSpace,
+        probe: Path | None = None,
+        collection: Collection | None = None,
     ) -> None:
+        self._collection = collection
         self.workspace = Workspace.indexed(path, encoder)
         self.workspace.left_out()  # refuses a workspace of another model
         self.decisions = Decisions.open(path)
@@ -441,6 +451,10 @@ class Desk:
     def search(self, query: Query, *, where: str | None = None, k: int = 10) -> SearchResult:
         """Search as `workflows.search` does."""
         with self._lock:
+            if self._collection is not None:
+                return search_collection(
+                    self.workspace, self._collection, query, where=where or None, k=k
+                )
             return search(self.workspace, query, where=where or None, k=k)
 
     def numbers_of(self, result: SearchResult) -> list[int | None]:
