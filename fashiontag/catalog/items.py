@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from fashiontag.catalog.clean import clean_title
 from fashiontag.datamodels import Item
 from fashiontag.errors import ImageError
+from fashiontag.objects import is_address
 from fashiontag.words import BRANDS, split
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Catalog:
         As typed.
     root : str
         What identifies the source for good: the absolute folder (for one image or a glob the
-        folder without a wildcard), a table's absolute path, or ``hf:NAME``.
+        folder without a wildcard), a table's absolute path, ``hf:NAME``, or an address.
     items : sequence of Item
         In the order of the contract, with unread pictures; at least one.
     warnings : tuple of str
@@ -80,7 +81,8 @@ class Catalog:
     def complete(self) -> bool:
         """Whether the items are all of the root: what a glob leaves out isn't gone."""
         # not Path.resolve: the root is as typed, links unfollowed
-        return self.root.startswith("hf:") or os.path.abspath(self.source) == self.root
+        here = self.source.rstrip("/") if is_address(self.root) else os.path.abspath(self.source)
+        return self.root.startswith("hf:") or here == self.root
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from fashiontag import objects
 from fashiontag.catalog.imported import is_imported, list_imported
 from fashiontag.catalog.items import Catalog, FileRef, Words, make_item, printable
 from fashiontag.catalog.parquet import list_inside
@@ -51,7 +52,7 @@ _BESIDE = frozenset(
 
 
 def read_catalog(
-    source: str | Sequence[str], titles: Path | None = None, columns: Columns = USUAL_COLUMNS
+    source: str | Sequence[str], titles: str | Path | None = None, columns: Columns = USUAL_COLUMNS
 ) -> Catalog:
     """List the items of a source and join their titles; no picture is opened.
 
@@ -59,10 +60,12 @@ def read_catalog(
     ----------
     source : str
         A folder, an imported catalogue, an image, a glob, a table, or ``hf:NAME`` for a data set
-        of the Hugging Face hub or a local one. Several are what a shell makes of a glob: pictures
+        of the Hugging Face hub or a local one; a folder, an image or a table may be at an address
+        of an object store. Several are what a shell makes of a glob: pictures
         and folders, with their paths below the folder that holds them all as ids.
-    titles : path, optional
-        A table of titles. Without one, a source that is a table or a data set gives its own.
+    titles : path or str, optional
+        A table of titles, or the address of one. Without one, a source that is a table or a data
+        set gives its own.
     columns : Columns
         The columns of the source and of `titles` that a user named.
 
@@ -76,39 +79,7 @@ def read_catalog(
     own = columns if titles is None else replace(columns, title=None)
     several = [source] if isinstance(source, str) else list(source)
     source = several[0] + (f" and {len(several) - 1:,} more" if len(several) > 1 else "")
-    if len(several) > 1:
-        kind = "several sources"
-        catalog = _list_several(several, source)
-    elif source.startswith("hf:"):
-        kind = "a data set"
-        from fashiontag.catalog.hub import list_dataset
-
-        catalog = list_dataset(source, own.title)
-    elif is_imported(source):
-        kind = "an imported catalogue"
-        catalog = list_imported(source)
-    elif os.path.isdir(source):
-        kind = "a folder"
-        catalog = _list_folder(source)
-    elif os.path.exists(source):
-        suffix = os.path.splitext(source)[1].lower()
-        if suffix in IMAGE_SUFFIXES:
-            kind = "an image"
-            folder, name = os.path.split(source)
-            catalog = _list_files(source, folder, [name])
-        elif suffix in TABLE_SUFFIXES:
-            kind = "a table"
-            catalog = _list_table(source, own)
-        else:
-            raise UsageError(
-                f"{source} is neither an image ({' '.join(IMAGE_SUFFIXES)}) nor a table "
-                f"({' '.join(TABLE_SUFFIXES)}); give one of these, a folder, a glob or hf:NAME."
-            )
-    elif any(sign in source for sign in "*?["):
-        kind = "a glob"
-        catalog = _list_glob(source)
-    else:
-        raise UsageError(_no_source(source))
+    kind, catalog = _listed(source, several, own)
     for option, wanted in (("--path-column", columns.path), ("--item-id", columns.item)):
         if wanted is not None and kind != "a table":
             raise UsageError(f"{option} is for a table, and {source} is {kind}; leave it out.")
@@ -158,6 +129,36 @@ def _no_source(source: str) -> str:
     )
 
 
+def _listed(source: str, several: Sequence[str], own: Columns) -> tuple[str, Catalog]:
+    """Return what kind of source this is, and what it lists."""
+    if len(several) > 1:
+        return "several sources", _list_several(several, source)
+    if source.startswith("hf:"):
+        from fashiontag.catalog.hub import list_dataset
+
+        return "a data set", list_dataset(source, own.title)
+    if objects.is_address(source) and not source.lower().endswith(TABLE_SUFFIXES):
+        return "a folder", _list_objects(source)
+    if is_imported(source):
+        return "an imported catalogue", list_imported(source)
+    if os.path.isdir(source):
+        return "a folder", _list_folder(source)
+    if os.path.exists(source) or objects.is_address(source):
+        suffix = os.path.splitext(source)[1].lower()
+        if suffix in IMAGE_SUFFIXES:
+            folder, name = os.path.split(source)
+            return "an image", _list_files(source, folder, [name])
+        if suffix in TABLE_SUFFIXES:
+            return "a table", _list_table(source, own)
+        raise UsageError(
+            f"{source} is neither an image ({' '.join(IMAGE_SUFFIXES)}) nor a table "
+            f"({' '.join(TABLE_SUFFIXES)}); give one of these, a folder, a glob or hf:NAME."
+        )
+    if any(sign in source for sign in "*?["):
+        return "a glob", _list_glob(source)
+    raise UsageError(f"There is no {source}; give an existing folder, image or table.")
+
+
 def _list_folder(source: str) -> Catalog:
     passed: list[str] = []
     names, unread = walk_pictures(source, passed=passed)
@@ -182,6 +183,31 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
     items.sort(key=attrgetter("id"))
     warnings = (f"{len(unread)} folders can't be read: {first_few(unread)}.",) if unread else ()
     return Catalog(source, printable(root), tuple(items), warnings)
+
+
+def _list_objects(source: str) -> Catalog:
+    """List what an object store holds below an address, by the rules of a folder."""
+    root = source.rstrip("/")
+    passed: Counter[str] = Counter()
+    items = []
+    for ref in objects.listing(source):
+        name = ref.locator[len(root) + 1 :] or root.rpartition("/")[2]
+        parts = name.split("/")
+        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+            continue
+        ending = os.path.splitext(parts[-1])[1].lower()
+        if ending in IMAGE_SUFFIXES or (not ending and _begins_like(objects.begins(ref.locator))):
+            items.append(make_item(name, ref.locator, ref))
+        else:
+            passed[ending] += 1
+    warnings = _passed_warning(source, passed)
+    if not items:
+        raise CatalogError(
+            f"{source} holds no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
+            + "".join(f" {warning}" for warning in warnings)
+        )
+    items.sort(key=attrgetter("id"))
+    return Catalog(source, root, tuple(items), warnings)
 
 
 def walk_pictures(
@@ -245,6 +271,10 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
             start = file.read(16)
     except OSError:
         return False
+    return _begins_like(start)
+
+
+def _begins_like(start: bytes) -> bool:
     return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or start[4:12] in _BRANDS
 
 
@@ -331,7 +361,9 @@ def _list_table(source: str, columns: Columns) -> Catalog:
 
 
 def _items_of(table: Table, source: str, columns: Columns) -> Catalog:
-    inside = list_inside(source, columns.path) if source.lower().endswith(".parquet") else []
+    at_address = objects.is_address(source)  # pictures inside are read from a disk only
+    parquet = source.lower().endswith(".parquet") and not at_address
+    inside = list_inside(source, columns.path) if parquet else []
     path_at = table.column("path", None) if inside else table.needed_column("path", columns.path)
     title_at = table.column("title", columns.title)
     folder = os.path.dirname(source)
@@ -362,7 +394,7 @@ def _items_of(table: Table, source: str, columns: Columns) -> Catalog:
             repeated.append(row.line)
         if item_id not in pictures:
             path = f"{source}/{place}" if inside else _file(folder, name)
-            pictures[item_id] = path, inside[place] if inside else FileRef(os.path.abspath(path))
+            pictures[item_id] = path, inside[place] if inside else _picture_at(path)
     if not products.words:
         raise CatalogError(
             f"{source} names no picture in its column {table.columns[path_at or 0]!r}; "
@@ -374,9 +406,17 @@ def _items_of(table: Table, source: str, columns: Columns) -> Catalog:
         *counted(source, pathless, "rows have no path: line"),
         *counted(source, repeated, "rows repeat a path and were passed over: line"),
     )
+    away = [key for key, (_, image) in pictures.items() if isinstance(image, objects.ObjectRef)]
+    for key, stamped in zip(away, objects.refs([pictures[key][0] for key in away]), strict=True):
+        pictures[key] = stamped.locator, stamped
     items = [make_item(key, *pictures[key], words) for key, words in products.words.items()]
-    root, keys = printable(os.path.abspath(source)), tuple(table.columns[place] for place in own)
+    root = source if at_address else printable(os.path.abspath(source))
+    keys = tuple(table.columns[place] for place in own)
     return Catalog(source, root, tuple(items), warnings, keys=keys)
+
+
+def _picture_at(path: str) -> ImageRef:
+    return objects.ObjectRef(path) if objects.is_address(path) else FileRef(os.path.abspath(path))
 
 
 def _cell(row: Row, place: int | None) -> str:
@@ -405,6 +445,8 @@ def _item_column(
 
 def _file(folder: str, name: str) -> str:
     """Return where a table's path leads as this system spells it, for tables made on Windows."""
+    if objects.is_address(folder) or objects.is_address(name):
+        return objects.below(folder, name.replace("\\", "/"))
     path = os.path.join(folder, name)
     if "\\" in name and os.sep == "/" and not os.path.exists(path):
         return os.path.join(folder, name.replace("\\", "/"))

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from fashiontag.catalog.delimited import Delimited, TextLines, header_at
 from fashiontag.catalog.parquet import pictures_inside
 from fashiontag.errors import CatalogError, UsageError, after
 from fashiontag.names import fold
+from fashiontag.objects import fetched, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -156,7 +157,7 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
     Parameters
     ----------
     path : str
-        A ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.xlsx`` file.
+        A ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.xlsx`` file, or the address of one.
     names : iterable of str or None
         Column names that the caller expects besides the usual ones: a delimiter that makes them
         appear in the header is the right one.
@@ -168,6 +169,8 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
     CatalogError
         It is empty, has no line below its header, or is not what its name says.
     """
+    if is_address(path):
+        return _fetched(path, names)
     suffix = Path(path).suffix.lower()
     if not Path(path).exists():
         raise UsageError(f"There is no table {path}; give an existing file.")
@@ -198,6 +201,17 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
                 "at least one was expected."
             )
     return Table(path, columns, tuple(lines[1:]), tuple(notes))
+
+
+def _fetched(address: str, names: Iterable[str | None]) -> Table:
+    """Read a table in an object store from a copy, which nothing that is said of it names."""
+    with fetched(address) as copy:
+        try:
+            table = read_table(copy, names)
+        except (CatalogError, UsageError) as error:
+            raise type(error)(str(error).replace(copy, address)) from error
+        said = tuple(warning.replace(copy, address) for warning in table.warnings)
+        return replace(table, path=address, warnings=said)
 
 
 def as_text(value: object) -> str:

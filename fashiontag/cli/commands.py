@@ -27,6 +27,7 @@ COMMANDS = {
     "stats": "Count what is there, and say what is missing.",
     "drift": "Say what changed between two runs.",
     "matches": "Say what goes with a product, and why.",
+    "push": "Fill a collection of Qdrant with a run on many machines.",
     "duplicates": "Show what is there twice: the same photo, or the same style.",
     "decisions": "Take over what people corrected, list it, take it back.",
     "eval": "Say what is right, wrong and left empty, by your labels.",

@@ -28,6 +28,11 @@ def index(
     columns: options.Columns,
     model: options.Model,
     effort: options.Effort,
+    engine: options.Engine,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where --engine ray puts its files, or an address."),
+    ] = None,
 ) -> None:
     """Make the index match SOURCE (new, changed, renamed, gone), without tagging.
 
@@ -48,6 +53,13 @@ def index(
     if not source:
         raise UsageError("There is no SOURCE; give a folder, or --status to see what is indexed.")
     catalog = columns.read(source)
+    if engine.is_ray():
+        if out is None:
+            raise UsageError("--engine ray puts its files somewhere; give --out DIR or an address.")
+        engine.run(catalog, out, model, effort)
+        return
+    if out is not None:
+        raise UsageError("--out is about --engine ray; give both, or leave it out.")
     with (
         model.open() as workspace,
         output.progress("Indexing", len(catalog.items)) as advance,

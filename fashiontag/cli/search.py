@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads annotations
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
-    from fashiontag.workflows.search import SearchResult
+    from fashiontag.workflows.search import Query, SearchResult
 
 BLAS_THREADS = "1"
 """Searches multiply tall matrices by two vectors: a second thread made 40 ms 330 on busy cores."""
@@ -82,11 +82,16 @@ def search(
             help="Leave a process behind for 5 minutes that answers the next search at once.",
         ),
     ] = True,
+    index: options.IndexOption = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Have the engine of --index compare everything.")
+    ] = False,
     model: options.Model,
 ) -> None:
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
+    from fashiontag.errors import UsageError
     from fashiontag.workflows import search as workflow
     from fashiontag.workspace import Workspace, indexed_model
 
@@ -94,19 +99,42 @@ def search(
     asked = workflow.Query(query or "", image, minus or "")
     floor = _floor(min_score)
     draw = _drawing() if pictures else None
+    wanted: Any = {
+        "where": where, "k": k, "fold": fold, "min_score": floor, "image_weight": image_weight,
+    }  # fmt: skip
+    if index is not None:
+        _show(_elsewhere(index, asked, wanted, model, exact=exact), draw, html, ends)
+        return
+    if exact:
+        raise UsageError("--exact is about --index; give both, or leave it out.")
     name = model.model or indexed_model(model.workspace)
     if daemon and model.model is None:
         process.start(name)
     with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
-        result = workflow.search(
-            workspace,
-            asked,
-            where=where,
-            k=k,
-            fold=fold,
-            min_score=floor,
-            image_weight=image_weight,
-        )
+        result = workflow.search(workspace, asked, **wanted)
+    _show(result, draw, html, ends)
+
+
+def _elsewhere(
+    address: str, asked: Query, wanted: dict[str, Any], model: options.Model, *, exact: bool
+) -> SearchResult:
+    """Search a collection that was pushed."""
+    from fashiontag.index.qdrant import Collection
+    from fashiontag.workflows.push import search_collection
+    from fashiontag.workspace import Workspace
+
+    collection = Collection.open(address, exact=exact)
+    encoder = kept(model.resolve(collection.about().model))
+    with Workspace.open(model.workspace, encoder) as workspace:
+        return search_collection(workspace, collection, asked, **wanted)
+
+
+def _show(
+    result: SearchResult,
+    draw: Callable[[Hit], RenderableType] | None,
+    html: Path | None,
+    ends: str,
+) -> None:
     if html is not None:
         output.gallery(html, title=result.query, note=result.note, hits=result.hits)
     output.show(result, lambda: _draw(result, draw, ends=ends))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,9 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from fashiontag.catalog.items import By
     from fashiontag.datamodels import Item, Tagged
     from fashiontag.workflows.tag import TagSummary
 
@@ -34,8 +38,8 @@ def tag(
         str,
         typer.Option(
             metavar="FILE",
-            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet .xlsx; - is CSV on "
-            "standard output.",
+            help="Where rows go, on this disk or at an s3:// or gs:// address; the suffix decides: "
+            ".csv .tsv .jsonl .parquet .xlsx; - is CSV on standard output.",
         ),
     ] = "tags.csv",
     html: options.HtmlOption = None,
@@ -43,8 +47,7 @@ def tag(
         bool, typer.Option("--scores", help="Add every label's score (.jsonl and .parquet).")
     ] = False,
     overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Write over a table that was changed by hand."),
+        bool, typer.Option("--overwrite", help="Write over a table that was changed by hand.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if any picture couldn't be read.")
@@ -53,6 +56,7 @@ def tag(
     units: options.Units,
     model: options.Model,
     effort: options.Effort,
+    engine: options.Engine,
 ) -> int:
     """Tag every product picture of SOURCE, with its title where there is one.
 
@@ -61,6 +65,7 @@ def tag(
     from fashiontag.errors import UsageError
     from fashiontag.labelcheck import unsaid
     from fashiontag.labels import load_labels
+    from fashiontag.objects import is_address
     from fashiontag.workflows import tag as workflow
 
     if probe is not None and no_probe:
@@ -70,14 +75,20 @@ def tag(
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
     space = load_labels(labels)
     doubts = unsaid(space, latin_only=model.model is None)
-    for doubt in doubts:
-        output.warn(doubt)
+    output.warn(*doubts)
     catalog = units.part(columns.read(*sources))
-    kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
+    if engine.is_ray():
+        if to_stdout or html or scores:
+            raise UsageError("--engine ray writes shards; leave --out -, --html and --scores out.")
+        if probe is None and not no_probe:
+            probe = workflow.found_probe(model.workspace, model.resolve())
+        return int(engine.run(catalog, out, model, effort, space, probe) > 0 and strict)
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
+    table, away = _place_of(out, model.workspace)
+    outputs = workflow.Outputs(None if to_stdout else table, html, inputs, overwrite)
     preview = _Preview()
     with (
+        away,
         model.open() as workspace,
         output.progress("Tagging", len(catalog.items)) as advance,
     ):
@@ -94,9 +105,24 @@ def tag(
             options=effort.embed_options(advance),
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
-    summary = replace(summary, warnings=(*doubts, *summary.warnings))
-    output.show(summary, lambda: _draw(summary, preview, kind, to_stdout=to_stdout), report=True)
+    where = out if is_address(out) else summary.out
+    summary = replace(summary, warnings=(*doubts, *summary.warnings), out=where)
+    output.show(
+        summary, lambda: _draw(summary, preview, catalog.by, to_stdout=to_stdout), report=True
+    )
     return 1 if strict and summary.errors else 0
+
+
+def _place_of(out: str, workspace: Path) -> tuple[Path, AbstractContextManager[None]]:
+    """Return where rows are written first, and what brings them where they belong."""
+    from fashiontag.objects import is_address, standing_in
+    from fashiontag.workspace.embed import content_key
+
+    if not is_address(out):
+        return Path(out), nullcontext()
+    # a copy in the workspace stands for it: so changes that somebody made there are seen
+    copy = workspace / "away" / content_key(out.encode()) / Path(out).name
+    return copy, standing_in(out, copy)
 
 
 class _Preview:
@@ -110,8 +136,10 @@ class _Preview:
             self.rows.append(replace(tagged, title=item.text))
 
 
-def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool) -> None:
+def _draw(summary: TagSummary, preview: _Preview, by: By, *, to_stdout: bool) -> None:
     from rich.text import Text
+
+    kind = {"photo": "items", "variant": "variants", "product": "products"}[by]
 
     def dim(text: str) -> Text:
         return Text(text, style="dim")

@@ -146,7 +146,7 @@ def nearest(
     with np.errstate(invalid="ignore"):
         kept = scores[allowed] >= (-np.inf if floor is None else floor)
     allowed = allowed[kept]  # comparing with nan is false: what has no vector is no hit
-    chosen = _best(scores, allowed, placement, k, fold=fold)
+    chosen = best(scores, allowed, placement, k, fold=fold)
     folded = np.zeros(len(chosen), dtype=np.int64)
     if fold:
         families, pictures = placement.families[allowed], placement.pictures[allowed]
@@ -287,17 +287,40 @@ def chance_level(scores: NDArray[np.float32], among: int | None = None) -> float
 def _fused(
     parts: Sequence[Part], words: NDArray[np.float32] | None, positions: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    total = np.zeros(len(positions), dtype=np.float32)
-    weights = np.zeros(len(positions), dtype=np.float32)
-    for part in parts:
+    cosines = np.full((len(parts), len(positions)), np.nan, dtype=np.float32)
+    for row, part in zip(cosines, parts, strict=True):
         rows = part.rows[positions]
         there = np.flatnonzero(rows >= 0)
-        total[there] += part.weight * _cosines(part, rows[there])
-        weights[there] += part.weight
+        row[there] = _cosines(part, rows[there])
+    return fused(
+        cosines, [part.weight for part in parts], None if words is None else words[positions]
+    )
+
+
+def fused(
+    cosines: NDArray[np.float32], weights: Sequence[float], words: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Return the scores of n items by the rule of `nearest`, shape (n,).
+
+    Parameters
+    ----------
+    cosines : ndarray of shape (parts, n), float32
+        nan where an item lacks a part.
+    weights : sequence of float
+        Each part's say.
+    words : ndarray of shape (n,), float32, or None
+        From `closeness`.
+    """
+    total = np.zeros(cosines.shape[1], dtype=np.float32)
+    says = np.zeros(cosines.shape[1], dtype=np.float32)
+    for row, weight in zip(cosines, weights, strict=True):
+        there = np.flatnonzero(~np.isnan(row))
+        total[there] += weight * row[there]
+        says[there] += weight
     with np.errstate(invalid="ignore", divide="ignore"):
-        total /= weights
+        total /= says
     if words is not None:
-        total += (1 - total) * words[positions]
+        total += (1 - total) * words
     return total
 
 
@@ -342,7 +365,7 @@ def _widen(block: NDArray[np.float16]) -> NDArray[np.float32]:
     return wide
 
 
-def _best(
+def best(
     scores: NDArray[np.float32],
     allowed: NDArray[np.int64],
     placement: Placement,

@@ -25,6 +25,7 @@ from fashiontag.index import where as filters
 from fashiontag.names import fold
 from fashiontag.server.queue import Queue, conflicts
 from fashiontag.workflows.learn import SEEN, gather, train_probe, unlabelled
+from fashiontag.workflows.push import search_collection
 from fashiontag.workflows.search import Query, search
 from fashiontag.workflows.tag import APPLIED, Judge, applied_probe, tag
 from fashiontag.workspace import Workspace
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.index.database import IndexedItem
+    from fashiontag.index.qdrant import Collection
     from fashiontag.labels import LabelSpace
     from fashiontag.server.queue import Sort
     from fashiontag.workflows.learn import Trained
@@ -178,6 +180,8 @@ class Desk:
     probe : Path or None
         Judges from the start, and what is learned is added to it. None is what was applied in the
         workspace, if anything was.
+    collection : Collection or None
+        Of Qdrant, which is searched in the place of what is indexed here.
     calibrated : bool
         As in `Workspace`.
 
@@ -193,9 +197,11 @@ class Desk:
         encoder: Encoder,
         space: LabelSpace,
         probe: Path | None = None,
+        collection: Collection | None = None,
         *,
         calibrated: bool = True,
     ) -> None:
+        self._collection = collection
         self._open = partial(Workspace.indexed, path, encoder, calibrated=calibrated)
         self.workspace = self._open()
         self.workspace.left_out()  # refuses a workspace of another model
@@ -449,6 +455,10 @@ class Desk:
     def search(self, query: Query, *, where: str | None = None, k: int = 10) -> SearchResult:
         """Search as `workflows.search` does."""
         with self._lock:
+            if self._collection is not None:
+                return search_collection(
+                    self.workspace, self._collection, query, where=where or None, k=k
+                )
             return search(self.workspace, query, where=where or None, k=k)
 
     def numbers_of(self, result: SearchResult) -> list[int | None]:

@@ -276,9 +276,9 @@ def _delimited(write: Callable[[str], object], layout: Layout, delimiter: str) -
     return TableSink(add)
 
 
-def _parquet(part: PartFile, layout: Layout) -> Iterator[TableSink]:
+def types(layout: Layout) -> dict[str, Any]:
+    """Return the columns of Parquet, with pyarrow's types."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     tag = dict.fromkeys(("group", "label", "source", "method", "decision"), pa.string())
     fields = dict.fromkeys(_COLUMNS, pa.string())
@@ -295,7 +295,14 @@ def _parquet(part: PartFile, layout: Layout) -> Iterator[TableSink]:
     fields |= dict.fromkeys(map(_text, layout.own), pa.string())
     if layout.scores:
         fields["scores"] = pa.string()
-    schema = pa.schema(fields)
+    return fields
+
+
+def _parquet(part: PartFile, layout: Layout) -> Iterator[TableSink]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = pa.schema(types(layout))
     writer = parquet.ParquetWriter(part.file, schema, compression="zstd")
     held: list[dict[str, Any]] = []
 

@@ -177,10 +177,7 @@ def search(
     ForeignEncoderError
         If what is indexed was encoded by another model.
     """
-    if k < 1:
-        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
-    if image_weight is not None and not 0 <= image_weight <= 1:
-        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
+    check(k, image_weight)
     condition = None if where is None else filters.parse(where)
     asked, query = query, query.heard()
     notes = [workspace.left_out()]
@@ -273,6 +270,14 @@ def _is_there(path: str) -> bool:
     return os.path.lexists(as_on_disk(path))
 
 
+def check(k: int, image_weight: float | None) -> None:
+    """Raise `UsageError` for numbers that mean nothing."""
+    if k < 1:
+        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
+    if image_weight is not None and not 0 <= image_weight <= 1:
+        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
+
+
 def _phrases(words: str) -> list[str]:
     """Return the runs of words that may be a label's name."""
     parts = fold(words).replace(",", " ").split()
@@ -283,7 +288,11 @@ def _phrases(words: str) -> list[str]:
     ]
 
 
-def _parts(workspace: Workspace, query: Query, placement: Placement, weight: float) -> list[Part]:
+def directions(workspace: Workspace, query: Query) -> list[NDArray[np.float32]]:
+    """Return where a query looks among centred vectors, shape (d,), unit length each.
+
+    Of pictures, and of titles where it has words.
+    """
     dim = workspace.encoder.dim
     image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
     texts = [text for text in (query.words, query.minus) if text]
@@ -299,6 +308,12 @@ def _parts(workspace: Workspace, query: Query, placement: Placement, weight: flo
     to_titles = direction if query.words else None
     if query.image is not None:
         direction = direction + _centre(_picture(workspace, query.image), image_mean)[0]
+    return [_unit(direction)] + ([] if to_titles is None else [_unit(to_titles)])
+
+
+def _parts(workspace: Workspace, query: Query, placement: Placement, weight: float) -> list[Part]:
+    asked = directions(workspace, query)
+    image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
     pictures, titles = workspace.images.matrix(), workspace.texts.matrix()
     if placement.images.max(initial=-1) not in range(len(pictures)) or (
         placement.texts.max(initial=-1) >= len(titles)
@@ -307,9 +322,9 @@ def _parts(workspace: Workspace, query: Query, placement: Placement, weight: flo
             "The vectors that the index counts on were pruned; run fashiontag index on the source "
             "again."
         )
-    parts = [Part(pictures, placement.images, _unit(direction), image_mean, weight)]
-    if to_titles is not None:
-        parts.append(Part(titles, placement.texts, _unit(to_titles), title_mean, 1 - weight))
+    parts = [Part(pictures, placement.images, asked[0], image_mean, weight)]
+    if len(asked) > 1:
+        parts.append(Part(titles, placement.texts, asked[1], title_mean, 1 - weight))
     return parts
 
 

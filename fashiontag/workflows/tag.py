@@ -41,10 +41,10 @@ from fashiontag.workspace.receipts import Run, judge_digest
 from fashiontag.workspace.written import About, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fashiontag.catalog import Catalog
-    from fashiontag.datamodels import Item
+    from fashiontag.datamodels import Encoder, Item
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.statistics import Statistics
     from fashiontag.heads.zeroshot import Scores
@@ -118,8 +118,9 @@ class TagSummary:
     ----------
     source, model, labels : str
         As typed, the encoder's name, the label space's name.
-    out, html : Path or None
-        The files that were written; None for standard output, and where none was wanted.
+    out, html : Path, str or None
+        The files that were written (a str is an address); None for standard output, and where
+        none was wanted.
     items, ok, errors : int
         Rows in all, those with a picture that was read, those without.
     reasons : Mapping of str to int
@@ -143,7 +144,7 @@ class TagSummary:
     source: str
     model: str
     labels: str
-    out: Path | None = None
+    out: Path | str | None = None
     html: Path | None = None
     items: int = 0
     ok: int = 0
@@ -300,13 +301,18 @@ class Judge:
 
 def applied_probe(workspace: Workspace) -> Path | None:
     """Return the probe that was applied in a workspace; None without one of its model."""
-    folder = workspace.path / APPLIED
+    return found_probe(workspace.path, workspace.encoder)
+
+
+def found_probe(workspace: Path, encoder: Encoder) -> Path | None:
+    """Return the probe that was applied in the workspace of a folder, if it is of this model."""
+    folder = workspace / APPLIED
     if not (folder / FILE_NAME).is_file():
         return None
     from fashiontag.heads.artefact import KIND  # and scikit-learn with it
 
     made_with = Manifest.load(folder, KIND).fingerprint
-    return folder if made_with == workspace.encoder.fingerprint else None
+    return folder if made_with == encoder.fingerprint else None
 
 
 def index_entries(embedded: Embedded, rows: Sequence[Tagged], space: LabelSpace) -> Iterator[Entry]:
@@ -463,6 +469,91 @@ def _open_outputs(
     return sinks
 
 
+@dataclass
+class Tally:
+    """What is counted while a catalogue is judged; tallies of its parts add up."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Tally) -> Tally:
+        # not Counter's own sum, which drops what is 0
+        summed = Tally(Counter(self.counts), Counter(self.reasons), Counter(self.groups))
+        summed.counts.update(other.counts)
+        summed.reasons.update(other.reasons)
+        summed.groups.update(other.groups)
+        return summed
+
+    def window(self, embedded: Embedded) -> None:
+        """Count what embedding met."""
+        self.counts["encoded"] += embedded.encoded
+        self.counts["chunked"] += embedded.chunked
+        for item, title in zip(embedded.items, embedded.read, strict=True):
+            self.counts["titled"] += bool(title)
+            self.counts["silent"] += bool(item.title.strip()) and not title
+
+    def row(self, row: Tagged) -> None:
+        """Count one row."""
+        self.counts[row.status] += 1
+        if row.status == "error":
+            self.reasons[row.message] += 1
+        self.groups.update({tag.group for tag in row.given})
+
+    def summary(self, catalog: Catalog, model: str, labels: str, *, fitted: bool) -> TagSummary:
+        """Return it as a run says it."""
+        counts = self.counts
+        return TagSummary(
+            source=catalog.source,
+            model=model,
+            labels=labels,
+            items=counts["ok"] + counts["error"],
+            ok=counts["ok"],
+            errors=counts["error"],
+            reasons=dict(self.reasons.most_common()),
+            encoded=counts["encoded"],
+            titled=counts["titled"],
+            chunked_titles=counts["chunked"],
+            silent_titles=counts["silent"],
+            tagged=dict(self.groups),
+            probabilities=fitted,
+            warnings=catalog.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A window of photos, a row for each, and the rows of the table that came with it."""
+
+    embedded: Embedded
+    photos: Sequence[Tagged]
+    rows: Sequence[tuple[Tagged, Item]]
+
+
+def judged(
+    judge: Judge,
+    units: UnitJudge | None,
+    items: Sequence[Item],
+    tally: Tally,
+    *,
+    scores: bool = False,
+    options: EmbedOptions = DEFAULTS,
+) -> Iterator[Judged]:
+    """Embed and judge items window by window, counting; the one way to a row of tags."""
+    tally.groups.update(dict.fromkeys(judge.space.names, 0))
+    for embedded in embed(judge.workspace, items, options):
+        photos = judge.tag(embedded, scores=scores and units is None)
+        tally.window(embedded)
+        rows: list[tuple[Tagged, Item]] = (
+            list(zip(photos, embedded.items, strict=True))
+            if units is None
+            else [(row, row.photos[0]) for row in units.add(embedded, scores=scores)]
+        )
+        for row, _ in rows:
+            tally.row(row)
+        yield Judged(embedded, photos, rows)
+
+
 def _run(
     judge: Judge,
     units: UnitJudge | None,
@@ -472,32 +563,14 @@ def _run(
     scores: bool,
     options: EmbedOptions,
 ) -> TagSummary:
-    workspace = judge.workspace
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    groups = Counter(dict.fromkeys(judge.space.names, 0))
+    workspace, tally = judge.workspace, Tally()
 
     def entries() -> Iterator[Entry]:
-        for embedded in embed(workspace, catalog.items, options):
-            rows = judge.tag(embedded, scores=scores and units is None)
-            counts["encoded"] += embedded.encoded
-            counts["chunked"] += embedded.chunked
-            for item, title in zip(embedded.items, embedded.read, strict=True):
-                counts["titled"] += bool(title)
-                counts["silent"] += bool(item.title.strip()) and not title
-            pairs: Iterable[tuple[Tagged, Item]] = (
-                zip(rows, embedded.items, strict=True)
-                if units is None
-                else ((row, row.photos[0]) for row in units.add(embedded, scores=scores))
-            )
-            for row, item in pairs:
-                counts[row.status] += 1
-                if row.status == "error":
-                    reasons[row.message] += 1
-                groups.update({tag.group for tag in row.given})
+        for window in judged(judge, units, catalog.items, tally, scores=scores, options=options):
+            for row, item in window.rows:
                 for sink in sinks:
                     sink.write(row, item)
-            yield from index_entries(embedded, rows, judge.space)
+            yield from index_entries(window.embedded, window.photos, judge.space)
 
     workspace.index.replace_source(
         catalog.root,
@@ -507,19 +580,5 @@ def _run(
         labels=judge.space.name,
         complete=catalog.complete,
     )
-    return TagSummary(
-        source=catalog.source,
-        model=workspace.encoder.name,
-        labels=judge.space.name,
-        items=counts["ok"] + counts["error"],
-        ok=counts["ok"],
-        errors=counts["error"],
-        reasons=dict(reasons.most_common()),
-        encoded=counts["encoded"],
-        titled=counts["titled"],
-        chunked_titles=counts["chunked"],
-        silent_titles=counts["silent"],
-        tagged=dict(groups),
-        probabilities=judge.head.fitted,
-        warnings=catalog.warnings,
-    )
+    fitted = judge.head.fitted
+    return tally.summary(catalog, workspace.encoder.name, judge.space.name, fitted=fitted)
