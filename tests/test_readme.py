@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-# `serve` ends when it is told to: test_server_browser.py runs it; test_objects.py what has addresses
+# test_server_browser.py runs `serve`, which ends when it is told to, test_objects.py addresses
 COMMANDS = re.findall(r"^    (fashiontag (?!serve)(?!.*://).+)$", README, re.MULTILINE)
 
 

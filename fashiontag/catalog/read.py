@@ -188,7 +188,7 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
 def _list_objects(source: str) -> Catalog:
     """List what an object store holds below an address, by the rules of a folder."""
     root = source.rstrip("/")
-    passed: Counter[str] = Counter()
+    passed: list[str] = []
     items = []
     for ref in objects.listing(source):
         name = ref.locator[len(root) + 1 :] or root.rpartition("/")[2]
@@ -199,7 +199,7 @@ def _list_objects(source: str) -> Catalog:
         if ending in IMAGE_SUFFIXES or (not ending and _begins_like(objects.begins(ref.locator))):
             items.append(make_item(name, ref.locator, ref))
         else:
-            passed[ending] += 1
+            passed.append(name)
     warnings = _passed_warning(source, passed)
     if not items:
         raise CatalogError(

@@ -54,7 +54,7 @@ def audit(
     if not all(said.values()):
         raise UsageError("--column wants GROUP=COLUMN, as in --column color=Colour.")
     space = load_labels(labels)
-    read = {path.resolve() for path in (columns.titles, *map(Path, sources)) if path is not None}
+    read = {Path(path).resolve() for path in (columns.titles, *sources) if path}
     if out.resolve() in read or (html and html.resolve() in read):
         raise UsageError(f"{out} is read by this run and would be lost; write somewhere else.")
     catalog = units.part(columns.read(*sources))

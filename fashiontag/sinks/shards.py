@@ -84,9 +84,8 @@ def write_shard(
     import pyarrow as pa
     from pyarrow import parquet
 
-    types = table_types(cells) | dict.fromkeys(
-        ("fields", "locator", "stamp", "picture"), pa.string()
-    )
+    more = dict.fromkeys(("fields", "locator", "stamp", "picture"), pa.string())
+    types = table_types(cells) | more
     table = pa.Table.from_pylist(list(rows), schema=pa.schema(types))
     for name, column in vectors.items():
         flat = pa.array(column.vectors.reshape(-1))
