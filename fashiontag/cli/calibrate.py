@@ -50,12 +50,12 @@ def _draw(done: Calibration) -> None:
 
     say = output.results.print
     table = output.table("group", "fitted on", ">given to pictures alone", ">of those right")
-    kept = []
+    kept: dict[str, list[str]] = {}
     for group in done.groups:
         if group.kept:
-            kept.append(f"{group.group}: {group.kept}.")
+            kept.setdefault(group.kept, []).append(group.group)
             continue
-        what = "true labels" if group.source == "truth" else "titles that name a label"
+        what = "true labels" if group.source == "truth" else "titles"
         table.add_row(
             Text(group.group),
             f"{group.labelled:,} {what}",
@@ -67,8 +67,8 @@ def _draw(done: Calibration) -> None:
         by = {group.source for group in done.groups} - {""}
         judge = "by their titles" if by == {"titles"} else "by what it was fitted on"
         say(f"Right {judge}, on other products than were fitted on; 95 % sure.", style="dim")
-    for line in kept:
-        say(f"As it was: {line}", markup=False, soft_wrap=True)
+    for why, groups in kept.items():
+        say(f"As before: {', '.join(groups)} ({why}).", markup=False, soft_wrap=True)
     end = f"→ {done.file}; tag and serve use it" if done.file else "nothing was changed"
     say(
         f"{done.products:,} products, {done.titled:,} with a title, {done.model}, "
