@@ -71,7 +71,7 @@ def test_a_table_names_pictures_at_addresses_and_beside_itself(store, tmp_path):
 def test_what_is_wrong_is_a_sentence_that_names_the_address(store, tmp_path):
     with pytest.raises(UsageError, match="There is no file:///nowhere/photos"):
         read_catalog("file:///nowhere/photos")
-    with pytest.raises(UsageError, match="There is no file:///nowhere.csv"):
+    with pytest.raises(UsageError, match=r"There is no file:///nowhere\.csv"):
         read_catalog(f"{store}/photos", "file:///nowhere.csv")
     (tmp_path / "store" / "empty.csv").write_text("", "utf-8")
     with pytest.raises(CatalogError, match=f"^{store}/empty.csv is empty"):
@@ -97,7 +97,8 @@ def test_a_table_at_an_address_is_whole_and_guarded(store, tmp_path, capsys):
     assert run(command, debug=False) == 1
     assert out.read_bytes() == before
     assert run([*command, "--overwrite"], debug=False) == 0
-    assert sorted(path.name for path in out.parent.iterdir()) == [
+    names = sorted(path.name for path in out.parent.iterdir())
+    assert names == [
         "photos",
         "tags.csv",
         "titles.csv",

@@ -14,7 +14,8 @@ from fashiontag.labels import load_labels, parse_labels, shipped_labels
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-# `serve` ends when it is told to: test_server_browser.py runs it; test_objects.py what has addresses
+# `serve` ends when it is told to: test_server_browser.py runs it; what has addresses is run by
+# test_objects.py
 COMMANDS = re.findall(r"^    (fashiontag (?!serve)(?!.*://).+)$", README, re.MULTILINE)
 
 
