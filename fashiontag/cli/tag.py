@@ -86,7 +86,7 @@ def tag(
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
     table, away = _place_of(out, model.workspace)
     outputs = workflow.Outputs(None if to_stdout else table, html, inputs, overwrite)
-    preview = _Preview()
+    preview = _Preview(catalog.by)
     with (
         away,
         model.open() as workspace,
@@ -105,11 +105,9 @@ def tag(
             options=effort.embed_options(advance),
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
-    where = out if is_address(out) else summary.out
-    summary = replace(summary, warnings=(*doubts, *summary.warnings), out=where)
-    output.show(
-        summary, lambda: _draw(summary, preview, catalog.by, to_stdout=to_stdout), report=True
-    )
+    warnings = (*doubts, *summary.warnings)
+    summary = replace(summary, warnings=warnings, out=out if is_address(out) else summary.out)
+    output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
 
 
@@ -128,7 +126,8 @@ def _place_of(out: str, workspace: Path) -> tuple[Path, AbstractContextManager[N
 class _Preview:
     """Keeps the first rows for the terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, by: By) -> None:
+        self.kind = {"photo": "items", "variant": "variants", "product": "products"}[by]
         self.rows: list[Tagged] = []
 
     def write(self, tagged: Tagged, item: Item) -> None:
@@ -136,10 +135,10 @@ class _Preview:
             self.rows.append(replace(tagged, title=item.text))
 
 
-def _draw(summary: TagSummary, preview: _Preview, by: By, *, to_stdout: bool) -> None:
+def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
     from rich.text import Text
 
-    kind = {"photo": "items", "variant": "variants", "product": "products"}[by]
+    kind = preview.kind
 
     def dim(text: str) -> Text:
         return Text(text, style="dim")
