@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads annotations
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
+    from fashiontag.server.searching import Search
     from fashiontag.workflows.search import SearchResult
 
 BLAS_THREADS = "1"
@@ -87,31 +88,46 @@ def search(
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
-    from fashiontag.workflows import search as workflow
-    from fashiontag.workspace import Workspace, indexed_model
+    from fashiontag.server.searching import Search
+    from fashiontag.workspace import indexed_model
 
     ends = _ends(paths=paths, null=null)
-    asked = workflow.Query(query or "", image, minus or "")
-    floor = _floor(min_score)
+    asked = Search(query or "", image, minus or "", where, k, fold, _floor(min_score), image_weight)
     draw = _drawing() if pictures else None
     name = model.model or indexed_model(model.workspace)
     if daemon and model.model is None:
         process.start(name)
-    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
-        result = workflow.search(
-            workspace,
-            asked,
-            where=where,
-            k=k,
-            fold=fold,
-            min_score=floor,
-            image_weight=image_weight,
-        )
+    result = run(asked, model, name, lambda found: _draw(found, draw, ends=ends))
     if html is not None:
         output.gallery(html, title=result.query, note=result.note, hits=result.hits)
-    output.show(result, lambda: _draw(result, draw, ends=ends))
-    if html is not None and not output.wants_json():
-        output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
+        if not output.wants_json():
+            output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
+
+
+def run(
+    asked: Search, model: options.Model, name: str, draw: Callable[[SearchResult], None]
+) -> SearchResult:
+    """Search with the model of this name, and show what was found."""
+    from fashiontag.workspace import Workspace
+
+    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
+        result = asked.run(workspace)
+    output.show(result, lambda: draw(result))
+    return result
+
+
+def answer(asked: dict[str, Any]) -> int:
+    """Run a search as another process asks for it: the fields of `Search`, and how it is shown."""
+    from fashiontag.server.searching import Search
+    from fashiontag.workspace import indexed_model
+
+    output.configure(as_json=bool(asked.pop("json", False)), quiet=bool(asked.pop("quiet", False)))
+    ends = _ends(paths=bool(asked.pop("paths", False)), null=False)
+    model = options.Model(workspace=Path(asked.pop("workspace")))
+    asked["min_score"] = _floor(asked.get("min_score"))
+    name = indexed_model(model.workspace)
+    run(Search(**asked), model, name, lambda found: _draw(found, None, ends=ends))
+    return 0
 
 
 _kept: dict[tuple[object, ...], LazyEncoder] = {}
