@@ -386,7 +386,7 @@ def _fuzz(desk, examples):
 
 
 def test_what_its_own_document_allows_is_no_error_of_the_server(desk):
-    _fuzz(desk, 4)
+    _fuzz(desk, 2)
 
 
 @pytest.mark.slow
