@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fashiontag.errors import FashiontagError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
 
@@ -29,16 +29,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: list[str], *, debug: bool) -> int:
-    """Turn every outcome into an exit status, and every expected error into one sentence."""
-    from fashiontag.cli import output
+    """Run one command line; return its exit status."""
 
-    try:
+    def work() -> int:
         if _answered(arguments):
             return 0
         _need_a_folder()
         from fashiontag.cli import commands
 
-        status = commands.parse(arguments)
+        return commands.parse(arguments)
+
+    return outcome(work, debug=debug)
+
+
+def outcome(work: Callable[[], int], *, debug: bool) -> int:
+    """Turn every outcome into an exit status, and every expected error into one sentence."""
+    from fashiontag.cli import output
+
+    try:
+        status = work()
     except FashiontagError as error:
         if debug:
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
-    from fashiontag.workflows.search import Query, SearchResult
+    from fashiontag.server.searching import Search
+    from fashiontag.workflows.search import SearchResult
 
 BLAS_THREADS = "1"
 """Searches multiply tall matrices by two vectors: a second thread made 40 ms 330 on busy cores."""
@@ -92,54 +93,67 @@ def search(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
     from fashiontag.errors import UsageError
-    from fashiontag.workflows import search as workflow
-    from fashiontag.workspace import Workspace, indexed_model
+    from fashiontag.server.searching import Search
+    from fashiontag.workspace import indexed_model
 
     ends = _ends(paths=paths, null=null, pictures=pictures)
-    asked = workflow.Query(query or "", image, minus or "")
-    floor = _floor(min_score)
+    asked = Search(query or "", image, minus or "", where, k, fold, _floor(min_score), image_weight)
     draw = _drawing() if pictures else None
-    wanted: Any = {
-        "where": where, "k": k, "fold": fold, "min_score": floor, "image_weight": image_weight,
-    }  # fmt: skip
-    if index is not None:
-        _show(_elsewhere(index, asked, wanted, model, exact=exact), draw, html, ends)
-        return
-    if exact:
+    if exact and index is None:
         raise UsageError("--exact is about --index; give both, or leave it out.")
-    name = model.model or indexed_model(model.workspace)
-    if daemon and model.model is None:
-        process.start(name)
-    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
-        result = workflow.search(workspace, asked, **wanted)
-    _show(result, draw, html, ends)
+
+    def show(found: SearchResult) -> None:
+        _draw(found, draw, ends=ends)
+
+    if index is not None:
+        result = _elsewhere(index, asked, model, exact=exact)
+        output.show(result, lambda: show(result))
+    else:
+        name = model.model or indexed_model(model.workspace)
+        if daemon and model.model is None:
+            process.start(name)
+        result = run(asked, model, name, show)
+    if html is not None:
+        output.gallery(html, title=result.query, note=result.note, hits=result.hits)
+        if not output.wants_json():
+            output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
 
 
-def _elsewhere(
-    address: str, asked: Query, wanted: dict[str, Any], model: options.Model, *, exact: bool
-) -> SearchResult:
+def _elsewhere(address: str, asked: Search, model: options.Model, *, exact: bool) -> SearchResult:
     """Search a collection that was pushed."""
     from fashiontag.index.qdrant import Collection
-    from fashiontag.workflows.push import search_collection
     from fashiontag.workspace import Workspace
 
     collection = Collection.open(address, exact=exact)
     encoder = kept(model.resolve(collection.about().model))
     with Workspace.open(model.workspace, encoder) as workspace:
-        return search_collection(workspace, collection, asked, **wanted)
+        return asked.run(workspace, collection)
 
 
-def _show(
-    result: SearchResult,
-    draw: Callable[[Hit], RenderableType] | None,
-    html: Path | None,
-    ends: str,
-) -> None:
-    if html is not None:
-        output.gallery(html, title=result.query, note=result.note, hits=result.hits)
-    output.show(result, lambda: _draw(result, draw, ends=ends))
-    if html is not None and not output.wants_json():
-        output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
+def run(
+    asked: Search, model: options.Model, name: str, draw: Callable[[SearchResult], None]
+) -> SearchResult:
+    """Search with the model of this name, and show what was found."""
+    from fashiontag.workspace import Workspace
+
+    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
+        result = asked.run(workspace)
+    output.show(result, lambda: draw(result))
+    return result
+
+
+def answer(asked: dict[str, Any]) -> int:
+    """Run a search as another process asks for it: the fields of `Search`, and how it is shown."""
+    from fashiontag.server.searching import Search
+    from fashiontag.workspace import indexed_model
+
+    output.configure(as_json=bool(asked.pop("json", False)), quiet=bool(asked.pop("quiet", False)))
+    ends = _ends(paths=bool(asked.pop("paths", False)), null=False, pictures=False)
+    model = options.Model(workspace=Path(asked.pop("workspace")))
+    asked["min_score"] = _floor(asked.get("min_score"))
+    name = indexed_model(model.workspace)
+    run(Search(**asked), model, name, lambda found: _draw(found, None, ends=ends))
+    return 0
 
 
 _kept: dict[tuple[object, ...], LazyEncoder] = {}

@@ -25,8 +25,6 @@ from fashiontag.index import where as filters
 from fashiontag.names import fold
 from fashiontag.server.queue import Queue, conflicts
 from fashiontag.workflows.learn import SEEN, gather, train_probe, unlabelled
-from fashiontag.workflows.push import search_collection
-from fashiontag.workflows.search import Query, search
 from fashiontag.workflows.tag import APPLIED, Judge, applied_probe, tag
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.decisions import Choice, Decisions, Standing
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from fashiontag.index.qdrant import Collection
     from fashiontag.labels import LabelSpace
     from fashiontag.server.queue import Sort
+    from fashiontag.server.searching import Search
     from fashiontag.workflows.learn import Trained
     from fashiontag.workflows.search import SearchResult
     from fashiontag.workspace.decisions import Event
@@ -452,14 +451,10 @@ class Desk:
 
     # -- search, one picture, figures ---------------------------------------------------------
 
-    def search(self, query: Query, *, where: str | None = None, k: int = 10) -> SearchResult:
-        """Search as `workflows.search` does."""
+    def search(self, asked: Search) -> SearchResult:
+        """Search, as `fashiontag search` does."""
         with self._lock:
-            if self._collection is not None:
-                return search_collection(
-                    self.workspace, self._collection, query, where=where or None, k=k
-                )
-            return search(self.workspace, query, where=where or None, k=k)
+            return asked.run(self.workspace, self._collection)
 
     def numbers_of(self, result: SearchResult) -> list[int | None]:
         """Return the numbers of a search's hits, by which their photos are asked for."""
