@@ -39,9 +39,10 @@ def serve(model: str, *, idle: float = daemon.IDLE) -> None:
             return
         place.unlink(missing_ok=True)  # of one that was killed: nobody else holds the lock
         with socket.socket(socket.AF_UNIX) as line:
+            mask = os.umask(0o177)  # nobody else may enter, from the first moment
             line.bind(str(place))
+            os.umask(mask)
             line.listen()  # who asks already now waits for what follows
-            place.chmod(0o600)
             line.settimeout(idle)
             try:
                 warm(model)
