@@ -470,6 +470,7 @@ def test_what_was_acknowledged_outlives_a_kill(shop):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_what_was_acknowledged_outlives_a_hundred_kills(shop):
     _storm(shop, 100)
