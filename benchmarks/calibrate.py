@@ -95,7 +95,7 @@ def compare(
         judges = {"neutral": Judge(workspace, space, statistics=Statistics())}
         if workspace.statistics.fitted:
             workspace.calibrated = False
-            judges["shipped (val, by hand)"] = Judge(workspace, space)
+            judges["shipped (val)"] = Judge(workspace, space)
             workspace.calibrated = True
         for on in ("truth", "titles"):
             done = fitted(workspace, space, known, on=on)
