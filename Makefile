@@ -4,16 +4,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test slow lab lint clean
+.PHONY: demo test slow lab lint docs clean
 
-# One install serves every target; it is repeated only when what is wanted has changed.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable
+DEMO := $(VENV)/.demo
+
+# Installed once, and again only when what is wanted has changed. The demo needs no developer's tools.
+$(DEMO): pyproject.toml constraints.txt
+	@echo 'Installing into $(VENV), which takes some minutes. On Linux torch brings the libraries of CUDA:'
+	@echo 'about 2.5 GB are downloaded and 6 GB kept. To keep it under 2 GB, stop here, install the CPU'
+	@echo 'build of torch and torchvision into $(VENV) (the install page of PyTorch has the command), and'
+	@echo 'run `pip install --editable .` there. No weights are downloaded: the model is in the package.'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) .
+	@touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	$(PIP) '.[dev]'
+	@touch $@ $(DEMO)
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/fashiontag tag examples/catalog --titles examples/catalog/titles.csv \
 	  --out tags.csv --html report.html
 	@echo 'Now look: report.html in a browser, tags.csv in a spreadsheet. Then try:'
@@ -33,5 +44,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Warnings are errors: a page without a link to it, a link without a page.
+docs: $(STAMP)
+	$(BIN)/python docs/make_commands.py
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'Now open site/index.html, or run: $(BIN)/python -m http.server -d site'
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info tags.csv report.html
+	rm -rf $(VENV) site build dist *.egg-info tags.csv report.html

@@ -1,7 +1,7 @@
 """Do `stats` and `drift` hold? ``python -m benchmarks.counts VAL.csv TEST.csv``.
 
-VAL and TEST are tables of `fashiontag tag` with ``--labels fashion-products`` on the pictured products of
-``val`` and ``test``. Shares on test are corrected by precision and recall on val. For `drift` both
+VAL and TEST are tables of `fashiontag tag` with ``--labels fashion-products`` on the pictured
+products of ``val`` and ``test``. Shares on test are corrected by precision and recall on val. For `drift` both
 are pooled and cut into halves by family, five times; then five points of products are moved to each
 of ten labels of one half.
 """
@@ -81,7 +81,7 @@ def changes(rows: list[Row], scratch: Path) -> None:
 
 
 def main() -> None:
-    val, test = (list(csv.DictReader(Path(path).open(encoding="utf-8"))) for path in sys.argv[1:3])
+    val, test = (list(rows_by_id(Path(path)).values()) for path in sys.argv[1:3])
     shares(val, test)
     with tempfile.TemporaryDirectory() as scratch:
         changes(val + test, Path(scratch))

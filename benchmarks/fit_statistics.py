@@ -26,6 +26,7 @@ from scipy.optimize import minimize
 from benchmarks import products
 from benchmarks.train_mini.material import held_out
 from examples.drawing import NOTHING_KINDS, draw_nothing
+from fashiontag import colours
 from fashiontag.encoders import resolve
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import FILE_NAME, GroupConstants, Moments, Statistics
@@ -237,8 +238,10 @@ def words_decide(alone: Weights, cut_alone: float) -> GroupConstants:
     Six above "unknown" is a score of 0.997 against it, which the cut then has to let through.
     """
     words = max(alone.unknown, 0.0) + 6.0
+    # A picture that may give no label without a title may give none beside one.
+    image = alone.image if cut_alone < 1 else 0.0
     return GroupConstants(
-        alone.image, alone.unknown, alone.image, 0.0, words, alone.unknown,
+        alone.image, alone.unknown, image, 0.0, words, alone.unknown,
         cut_alone, min(cut_alone, 0.9), WEAK,
     )  # fmt: skip
 
@@ -396,9 +399,12 @@ class SpaceEvidence:
         cls, head: ZeroShot, evidence: list[Evidence], nothing: NDArray[np.float32]
     ) -> SpaceEvidence:
         pictures = np.concatenate([evidence[0].images, nothing])
+        # What is measured of pictures of nothing is left out: none of them is of a studio.
+        measured = np.zeros((len(pictures), colours.size()), np.float32)
+        measured[: len(evidence[0].images)] = evidence[0].colours
         return cls(
             space=head.space,
-            seen=head.cosines(pictures).astype(float),
+            seen=head.look(pictures, measured).astype(float),
             blank=np.zeros(len(pictures), bool),
             background=head.background(pictures).astype(float),
             said=[head.cosines(one.titles).astype(float) for one in evidence],

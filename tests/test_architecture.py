@@ -17,6 +17,7 @@ LEVELS = {
     "database": 1,
     "words": 1,
     "labels": 1,
+    "colours": 1,
     "taxonomy": 1,
     "metrics": 1,
     "manifest": 1,
@@ -39,6 +40,7 @@ LEVELS = {
 
 HEAVY = {
     "metrics": {"sklearn"},
+    "colours": {"PIL", "safetensors"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
         "huggingface_hub", "lxml", "httpx", "protego", "scipy",

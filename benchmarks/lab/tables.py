@@ -217,7 +217,7 @@ def fill(page: str, results: Path = RESULTS) -> str:
     def made(match: re.Match[str]) -> str:
         if match[2].endswith(".md"):
             text = _written(results / match[2], match[3])
-            return f"{match[1]}{text}\n\nFrom [{match[2]}](results/{match[2]}).\n{match[4]}"
+            return f"{match[1]}{text}\n\nFrom [{match[2]}](../results/{match[2]}).\n{match[4]}"
         suite = load_suite(match[2])
         spec = next((spec for spec in suite.tables if spec.name == match[3]), None)
         if spec is None:

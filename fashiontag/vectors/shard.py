@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64] | Sequence[int]
 
-Kind = Literal["image", "text"]
+Kind = Literal["image", "text", "colour"]
 FOLDER = "vectors"
 """Where the vector files are in a workspace."""
 

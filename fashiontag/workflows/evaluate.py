@@ -167,7 +167,8 @@ class Observed:
         """Let zero-shot judge products by their stored vectors."""
         words = TitleMatcher(rows.space).score(rows.texts)
         images, titles = rows.images.astype(np.float32), rows.titles.astype(np.float32)
-        evidence = Evidence(images, titles, titled(rows.texts) | words.any(axis=1), words)
+        told = titled(rows.texts) | words.any(axis=1)
+        evidence = Evidence(images, titles, told, words, workspace.measured(rows.image_keys))
         at = Directions(
             unit(images - features.image),
             unit(titles - features.title) * titled(rows.texts)[:, None],

@@ -104,6 +104,7 @@ class UnitJudge:
         }
         count = len(catalog.items)
         self._images, self._texts = np.full((2, count), -1, np.int64)
+        self._keys: list[str | None] = [None] * count
         self._errors: dict[int, str] = {}
         self._until = 0
         self._done = 0
@@ -113,6 +114,7 @@ class UnitJudge:
         places = range(self._until, self._until + len(embedded.items))
         self._until = places.stop
         self._images[places], self._texts[places] = embedded.images, embedded.texts
+        self._keys[places.start : places.stop] = embedded.image_keys
         self._errors |= {p: why for p, why in zip(places, embedded.errors, strict=True) if why}
         start = self._done
         while self._done < len(self._units) and max(self._units[self._done].shared) < self._until:
@@ -149,7 +151,7 @@ class UnitJudge:
             items=tuple(self._photos[place] for place in places),
             images=self._images[places],
             texts=self._texts[places],
-            image_keys=(None,) * len(places),
+            image_keys=tuple(self._keys[place] for place in places),
             errors=tuple(self._errors.get(place, "") for place in places),
             encoded=0,
             chunked=0,
@@ -160,6 +162,7 @@ class UnitJudge:
             titles=np.zeros_like(evidence.titles),
             titled=np.zeros_like(evidence.titled),
             words=np.zeros_like(evidence.words),
+            colours=evidence.colours,
         )
         looks = judge.score(untitled, [""] * len(places))
         return _Seen(

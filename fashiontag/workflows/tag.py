@@ -212,6 +212,7 @@ class Judge:
             # A label file may have words in a script that the model can't read.
             titled=(embedded.texts >= 0) | words.any(axis=1),
             words=words,
+            colours=self.workspace.measured(embedded.image_keys),
         )
 
     def score(self, evidence: Evidence, read: Sequence[str]) -> Scores:

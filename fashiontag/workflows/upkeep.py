@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashiontag import colours
 from fashiontag.catalog.items import as_on_disk
 from fashiontag.index import DATABASE, DERIVED, Index, Manifest
 from fashiontag.vectors import Pruned, VectorStore
@@ -112,4 +113,5 @@ def _bytes(files: Iterable[Path]) -> int:
 
 
 def _used(workspace: Path) -> frozenset[str]:
-    return frozenset(source.fingerprint for source in indexed_sources(workspace) if source.items)
+    models = {source.fingerprint for source in indexed_sources(workspace) if source.items}
+    return frozenset(models | {colours.fingerprint()})

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fashiontag.colours import measure, thumbnail
 from fashiontag.errors import ImageError
 from fashiontag.vectors import Known
 from fashiontag.words import says_something
@@ -212,10 +213,14 @@ class _Threads:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Places in a window, what was found of each, and the vectors of the pictures that are new."""
+    """Places in a window, what was found of each, and the vectors of the pictures that are new.
+
+    ``colours`` has what was measured of each picture that was opened.
+    """
 
     places: list[int]
     found: list[Known]
+    colours: dict[str, NDArray[np.float32]]
     new: list[str]
     vectors: Future[Vectors]
 
@@ -235,7 +240,7 @@ def _embed_window(
     known = store.contents(refs)
     keys: list[str | None] = [entry.hash if entry else None for entry in known]
     errors = [(entry.error or "") if entry else "" for entry in known]
-    rows = workspace.images.find([key or "" for key in keys])
+    rows = _complete(workspace, [key or "" for key in keys])
     missing = [place for place in range(len(items)) if rows[place] < 0 and not errors[place]]
     batch_size = options.batch_size or _batch_size(workspace.encoder, missing)
     todo = [
@@ -269,6 +274,11 @@ def _embed_window(
     )
 
 
+def _complete(workspace: Workspace, keys: Sequence[str]) -> NDArray[np.int64]:
+    """Return the rows of pictures that are encoded and measured, -1 for others."""
+    return np.where(workspace.colours.find(keys) >= 0, workspace.images.find(keys), -1)
+
+
 def _batch_size(encoder: Encoder, missing: Sequence[int]) -> int:
     """Return what the encoder likes; it isn't asked, which may load it, where all is stored."""
     return int(getattr(encoder, "batch_size", _BATCH_SIZE)) if missing else _BATCH_SIZE
@@ -284,7 +294,7 @@ def _encode(
     """
     encoder = workspace.encoder
     ahead = iter(todo)
-    decoding: deque[tuple[list[int], list[Future[tuple[Known, Pixels | None]]]]] = deque()
+    decoding: deque[tuple[list[int], list[Future[_Loaded]]]] = deque()
     encoding: deque[_Batch] = deque()
 
     def decode_next() -> None:
@@ -294,6 +304,16 @@ def _encode(
 
     def store_first() -> _Batch:
         batch = encoding.popleft()
+        # Before the vectors: a picture that has one was measured, whenever a run is killed.
+        unmeasured = [
+            key
+            for key, row in zip(
+                batch.colours, workspace.colours.find(list(batch.colours)), strict=True
+            )
+            if row < 0
+        ]
+        if unmeasured:
+            workspace.colours.add(unmeasured, np.stack([batch.colours[k] for k in unmeasured]))
         if batch.new:
             workspace.images.add(batch.new, batch.vectors.result())
         return batch
@@ -304,26 +324,34 @@ def _encode(
         places, loads = decoding.popleft()
         loaded = [load.result() for load in loads]
         decode_next()
-        pictures = {
-            found.hash: pixels
-            for found, pixels in loaded
-            if found.hash is not None and pixels is not None
-        }
+        read = {one.known.hash: one.read for one in loaded if one.known.hash and one.read}
+        pictures = {key: pixels for key, (pixels, _) in read.items()}
+        colours = {key: measured for key, (_, measured) in read.items()}
         for batch in encoding:
             for key in batch.new:
                 pictures.pop(key, None)
         rows = workspace.images.find(list(pictures))
         new = [key for key, row in zip(pictures, rows, strict=True) if row < 0]
         vectors = threads.encode.submit(encoder.encode_images, [pictures[key] for key in new])
-        encoding.append(_Batch(places, [found for found, _ in loaded], new, vectors))
+        encoding.append(_Batch(places, [one.known for one in loaded], colours, new, vectors))
         if len(encoding) == _ON_THE_WAY:
             yield store_first()
     while encoding:
         yield store_first()
 
 
-def _load(item: Item, encoder: Encoder) -> tuple[Known, Pixels | None]:
-    """Return what a picture's bytes are known by, and its pixels, or the reason for none."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What a picture's bytes are known by; its pixels for the model, and what was measured of it.
+
+    None for both where ``known`` has a reason.
+    """
+
+    known: Known
+    read: tuple[Pixels, NDArray[np.float32]] | None = None
+
+
+def _load(item: Item, encoder: Encoder) -> _Loaded:
     from fashiontag.catalog.images import load_image  # Pillow: words alone must not wait for it
 
     key = None
@@ -331,6 +359,6 @@ def _load(item: Item, encoder: Encoder) -> tuple[Known, Pixels | None]:
         data = item.image.read()
         key = content_key(data)
         image = load_image(data, at_least=encoder.image_size)
-        return Known(key), encoder.prepare(image)
+        return _Loaded(Known(key), (encoder.prepare(image), measure(thumbnail(image))))
     except ImageError as error:
-        return Known(key, str(error)), None
+        return _Loaded(Known(key, str(error)))

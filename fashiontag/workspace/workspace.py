@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from fashiontag import colours
 from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.heads.statistics import Statistics
 from fashiontag.index import DATABASE, Index
 from fashiontag.vectors import VectorStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -38,6 +40,8 @@ class Workspace:
         The folder.
     images, texts : Shard
         The model's vectors of pictures and of titles and words.
+    colours : Shard
+        What pictures' own pixels say of each colour, whatever the model.
     """
 
     def __init__(self, encoder: Encoder, store: VectorStore) -> None:
@@ -46,6 +50,7 @@ class Workspace:
         self.store = store
         self.images = self.vectors("image")
         self.texts = self.vectors("text")
+        self.colours = store.shard("colour", colours.fingerprint())
 
     @classmethod
     def open(cls, path: Path, encoder: Encoder) -> Self:
@@ -84,6 +89,10 @@ class Workspace:
     def vectors(self, kind: Kind) -> Shard:
         """Return the model's vectors of a kind."""
         return self.store.shard(kind, self.encoder.fingerprint)
+
+    def measured(self, image_keys: Sequence[str | None]) -> NDArray[np.float32]:
+        """Return what `colours.measure` gave for n pictures, shape (n, c + 1); else zeros."""
+        return self.colours.padded(self.colours.find([k or "" for k in image_keys]), colours.size())
 
     def mean(self, kind: Kind) -> NDArray[np.float32] | None:
         """Return what is taken off vectors of a kind before they are compared, shape (d,)."""
