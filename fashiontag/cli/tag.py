@@ -24,6 +24,15 @@ PREVIEW = 8
 REASONS = 5
 """Reasons why pictures couldn't be read that are shown; the table has all."""
 
+_Out = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="Where rows go, on this disk or at an s3:// or gs:// address; the suffix decides: "
+        ".csv .tsv .jsonl .parquet .xlsx; - is CSV on standard output.",
+    ),
+]
+
 
 @options.command
 def tag(
@@ -34,14 +43,7 @@ def tag(
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Leave out what was applied in `fashiontag serve`.")
     ] = False,
-    out: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE",
-            help="Where rows go, on this disk or at an s3:// or gs:// address; the suffix decides: "
-            ".csv .tsv .jsonl .parquet .xlsx; - is CSV on standard output.",
-        ),
-    ] = "tags.csv",
+    out: _Out = "tags.csv",
     html: options.HtmlOption = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="Add every label's score (.jsonl and .parquet).")
