@@ -2,8 +2,8 @@
 
 VAL and TEST are tables of `fashiontag tag` with ``--labels fashion-products`` on the pictured
 products of ``val`` and ``test``. Shares on test are corrected by precision and recall on val.
-For `drift` both are pooled and cut into halves by family, five times; then five points of products are moved to each
-of ten labels of one half.
+For `drift` both are pooled and cut into halves by family, five times; then five points of products
+are moved to each of ten labels of one half.
 """
 
 from __future__ import annotations
