@@ -1,7 +1,7 @@
 """Addresses: what lies in an object store is read and written as what lies on a disk is.
 
 `file://` stands for a store in most tests. A real S3 protocol needs moto, which wants an older
-python-dateutil than the one that is pinned here: with `moto_server` on the PATH (from an
+python-dateutil than the one that is pinned here: with `moto_server` on the PATH (5.2, from an
 environment of its own) the last test runs against it.
 """
 
