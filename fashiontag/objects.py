@@ -13,6 +13,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -266,13 +267,16 @@ def _by_fsspec(scheme: str) -> FileSystem:
     from pyarrow.fs import FSSpecHandler, PyFileSystem
 
     try:
+        kind = fsspec.get_filesystem_class(scheme)
+        # one that has to be told a host, say, would fail half made
+        signature(kind.__init__).bind(None)
         return PyFileSystem(FSSpecHandler(fsspec.filesystem(scheme)))
     except ImportError as error:
         raise UsageError(
             f"{scheme}:// needs a package that isn't installed ({error}); "
             "pip install 'fashiontag[cloud]', or that package."
         ) from error
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(
             f"Nothing here reads {scheme}://; give an s3:// or gs:// address, or another that "
             "fsspec knows."

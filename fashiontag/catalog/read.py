@@ -156,7 +156,7 @@ def _listed(source: str, several: Sequence[str], own: Columns) -> tuple[str, Cat
         )
     if any(sign in source for sign in "*?["):
         return "a glob", _list_glob(source)
-    raise UsageError(f"There is no {source}; give an existing folder, image or table.")
+    raise UsageError(_no_source(source))
 
 
 def _list_folder(source: str) -> Catalog:

@@ -32,6 +32,22 @@ LINES = 7
 """Lines of a picture in the terminal."""
 
 
+_MinScore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SCORE|auto",
+        help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
+    ),
+]
+_Daemon = Annotated[
+    bool,
+    typer.Option(
+        "--daemon/--no-daemon",
+        help="Leave a process behind for 5 minutes that answers the next search at once.",
+    ),
+]
+
+
 @options.command
 def search(
     query: Annotated[
@@ -61,13 +77,7 @@ def search(
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Show one hit per family of products.")
     ] = True,
-    min_score: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCORE|auto",
-            help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
-        ),
-    ] = None,
+    min_score: _MinScore = None,
     paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
     null: Annotated[
         bool, typer.Option("--null", "-0", help="End --paths with a NUL each, as xargs -0 reads.")
@@ -76,13 +86,7 @@ def search(
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
     ] = False,
-    daemon: Annotated[
-        bool,
-        typer.Option(
-            "--daemon/--no-daemon",
-            help="Leave a process behind for 5 minutes that answers the next search at once.",
-        ),
-    ] = True,
+    daemon: _Daemon = True,
     index: options.IndexOption = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Have the engine of --index compare everything.")

@@ -27,6 +27,10 @@ class Search:
     min_score: float | Literal["auto"] | None = None
     image_weight: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no search could answer, before anything is opened."""
+        Query(self.words, self.image, self.minus)
+
     def run(self, workspace: Workspace, collection: Collection | None = None) -> SearchResult:
         """Search the workspace, or a collection of Qdrant; raises what `workflows.search` does."""
         query = Query(self.words, self.image, self.minus)
