@@ -12,7 +12,7 @@ DEMO := $(VENV)/.demo
 # Installed once, and again only when what is wanted has changed. The demo needs no developer's tools.
 $(DEMO): pyproject.toml constraints.txt
 	@echo 'Installing into $(VENV), which takes some minutes. On Linux torch brings the libraries of CUDA:'
-	@echo 'about 2.5 GB are downloaded and 6 GB kept. To keep it under 2 GB, stop here, install the CPU'
+	@echo 'about 2.8 GB are downloaded and 6.4 GB kept. To keep it under 2 GB, stop here, install the CPU'
 	@echo 'build of torch and torchvision into $(VENV) (the install page of PyTorch has the command), and'
 	@echo 'run `pip install --editable .` there. No weights are downloaded: the model is in the package.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

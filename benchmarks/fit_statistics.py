@@ -21,13 +21,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 
 from benchmarks import products
 from benchmarks.train_mini.material import held_out
 from examples.drawing import NOTHING_KINDS, draw_nothing
 from fashiontag import colours
 from fashiontag.encoders import resolve
+from fashiontag.heads.constants import (
+    PRECISION,
+    PRECISION_DEFAULT,
+    GroupData,
+    even,
+    fit_exclusive,
+    fit_open,
+    open_loss,
+    search,
+    stack,
+)
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import FILE_NAME, GroupConstants, Moments, Statistics
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
@@ -38,7 +48,7 @@ from fashiontag.workspace.embed import embed
 from fashiontag.workspace.prompts import zero_shot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -49,25 +59,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-PRECISION = 0.88
-"""Cuts aim at this on val, so that 0.85 is left on pictures that they were not chosen on."""
-
-PRECISION_DEFAULT = 0.91
-"""The same for the default labels, so that 0.9 is left. Not where `LEFT_OUT` of the pictures have
-no right label: there .88 is .955 of the tags of those that have one."""
-
 NOTHING_SEED = 500_000
 NOTHING_PICTURES = 300
 BLANK = 0.005
 """Share of val's products that may be taken for pictures of nothing, so that what is nothing, but
 unlike the pictures of nothing that the model was shown, is taken for it more often."""
-
-LEFT_OUT = 0.15
-"""Share of val pictures whose own type is taken from the offer, so that "unknown" is right."""
-
-SILENT = 0.3
-"""Weight of a product whose title names no label of a weakly labelled group: it may still have
-one, for titles leave out what the picture shows."""
 
 _UNRELATED = """
     sofa car dog pizza tree toothbrush bicycle cat horse piano guitar hammer screwdriver lamp
@@ -93,172 +89,8 @@ TRUTH_OF = {
     "season": "season",
     "occasion": "usage",
 }
-# Only here is a label outside the offer another thing; a navy shirt offered every colour but navy
-# is still blue.
+# What says what a product is.
 OPEN_WORLD = {"articleType", "subCategory", "category"}
-
-
-@dataclass(frozen=True)
-class GroupData:
-    """One group's evidence over n val products and then m pictures of nothing.
-
-    Attributes
-    ----------
-    seen : ndarray of shape (n + m, k)
-        Cosines of the pictures with the labels that a picture can show.
-    background : ndarray of shape (n + m,)
-    said, words : list of ndarray of shape (n, k)
-        One per title condition.
-    truth : ndarray of shape (n + m,), int
-        The true column; k is "unknown", -1 is not known.
-    weak : bool
-        Whether the truth is only what the plain title says.
-    """
-
-    name: str
-    seen: Floats
-    background: Floats
-    said: list[Floats]
-    words: list[Floats]
-    truth: Ints
-    weak: bool
-
-    @property
-    def size(self) -> int:
-        return self.seen.shape[1]
-
-    @property
-    def row_weights(self) -> Floats:
-        return np.where((self.truth == self.size) & self.weak, SILENT, 1.0)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What one fit is made on: the evidence of r rows, their truth and their weight."""
-
-    seen: Floats
-    said: Floats
-    words: Floats
-    background: Floats
-    truth: Ints
-    weight: Floats
-
-    @classmethod
-    def of(cls, data: GroupData, *, titled: bool) -> Rows:
-        """Take the rows whose truth is known: once without titles, or once per title condition."""
-        products_only = len(data.said[0]) if titled else len(data.truth)
-        rows = np.flatnonzero(data.truth[:products_only] >= 0)
-        times = len(TITLES) if titled else 1
-        none = np.zeros((len(rows), data.size))
-        return cls(
-            seen=np.concatenate([data.seen[rows]] * times),
-            said=np.concatenate([said[rows] for said in data.said]) if titled else none,
-            words=np.concatenate([words[rows] for words in data.words]) if titled else none,
-            background=np.concatenate([data.background[rows]] * times),
-            truth=np.concatenate([data.truth[rows]] * times),
-            weight=np.concatenate([data.row_weights[rows]] * times),
-        )
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What a fit finds; the weights are positive, so their logarithms are searched."""
-
-    image: float
-    unknown: float
-    title: float = 0.0
-    words: float = 0.0
-
-    @classmethod
-    def of(cls, parameters: Floats) -> Weights:
-        image, unknown, *rest = parameters.tolist()
-        return cls(float(np.exp(image)), unknown, *(float(np.exp(value)) for value in rest))
-
-    def exclusive_shares(self, rows: Rows) -> Floats:
-        """Return scores of shape (r, k + 1), "unknown" last; the formula of `GroupConstants`."""
-        votes = self.image * rows.seen + self.title * rows.said + self.words * rows.words
-        nothing = np.logaddexp(self.unknown, self.image * rows.background)
-        logits = np.column_stack([votes, nothing])
-        logits -= logits.max(axis=1, keepdims=True)
-        shares = np.exp(logits)
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-    def open_logits(self, rows: Rows) -> Floats:
-        votes = self.image * rows.seen + self.title * rows.said + self.words * rows.words
-        return np.asarray(votes - self.unknown)
-
-
-def exclusive_loss(weights: Weights, rows: Rows) -> float:
-    picked = np.take_along_axis(weights.exclusive_shares(rows), rows.truth[:, None], axis=1)[:, 0]
-    return float(-(rows.weight * np.log(picked + 1e-12)).sum() / rows.weight.sum())
-
-
-def open_loss(weights: Weights, rows: Rows) -> float:
-    logits = weights.open_logits(rows)
-    losses = np.logaddexp(0, logits) - hot(rows) * logits
-    return float((rows.weight[:, None] * losses).sum() / rows.weight.sum())
-
-
-def hot(rows: Rows) -> Floats:
-    """Return the truth as 0 and 1, shape (r, k); "unknown" is a row of zeros."""
-    return np.asarray(np.eye(rows.seen.shape[1] + 1)[rows.truth][:, :-1])
-
-
-def search(
-    loss: Callable[[Weights, Rows], float], rows: Rows, start: list[float], nudge: float = 1e-3
-) -> Weights:
-    def penalised(parameters: Floats) -> float:
-        # A nudge towards the start keeps weights finite where titles decide everything.
-        away = parameters - np.array(start)
-        return loss(Weights.of(parameters), rows) + nudge * float(away @ away)
-
-    bounds = [(-4.0, 5.0), (-30.0, 30.0), (-6.0, 5.0), (-4.0, 3.0)][: len(start)]
-    return Weights.of(minimize(penalised, start, method="L-BFGS-B", bounds=bounds).x)
-
-
-def fit_exclusive(data: GroupData, aim: float = PRECISION) -> GroupConstants:
-    if data.name in OPEN_WORLD:
-        data, aim = leave_out(data), PRECISION
-    pictures = Rows.of(data, titled=False)
-    alone = search(exclusive_loss, pictures, [3.0, 0.0])
-    cut_alone = exclusive_cut(alone, pictures, aim)
-    if data.weak:  # its truth came from the titles, so they can't be judged by it
-        return words_decide(alone, cut_alone)
-    both = Rows.of(data, titled=True)
-    found = search(exclusive_loss, both, [np.log(alone.image), alone.unknown, 2.0, 1.0])
-    return GroupConstants(
-        alone.image, alone.unknown, found.image, found.title, found.words, found.unknown,
-        cut_alone, exclusive_cut(found, both, aim, len(TITLES)), "val",
-    )  # fmt: skip
-
-
-def words_decide(alone: Weights, cut_alone: float) -> GroupConstants:
-    """Return constants of a group of which only pictures were judged: a title's word is believed.
-
-    Six above "unknown" is a score of 0.997 against it, which the cut then has to let through.
-    """
-    words = max(alone.unknown, 0.0) + 6.0
-    # A picture that may give no label without a title may give none beside one.
-    image = alone.image if cut_alone < 1 else 0.0
-    return GroupConstants(
-        alone.image, alone.unknown, image, 0.0, words, alone.unknown,
-        cut_alone, min(cut_alone, 0.9), WEAK,
-    )  # fmt: skip
-
-
-def fit_open(groups: list[GroupData]) -> GroupConstants:
-    """Fit one set of constants over groups, each label against the rest."""
-    pictures = stack([Rows.of(data, titled=False) for data in groups])
-    alone = search(open_loss, pictures, [0.0, 4.0])
-    cut_alone = open_cut(alone, pictures)
-    if groups[0].weak:
-        return words_decide(alone, cut_alone)
-    both = stack([Rows.of(data, titled=True) for data in groups])
-    found = search(open_loss, both, [np.log(alone.image), alone.unknown, -1.0, 1.0])
-    return GroupConstants(
-        alone.image, alone.unknown, found.image, found.title, found.words, found.unknown,
-        cut_alone, open_cut(found, both), "val",
-    )  # fmt: skip
 
 
 def fit_users(groups: list[GroupData], strange: Floats) -> GroupConstants:
@@ -284,72 +116,6 @@ def fit_users(groups: list[GroupData], strange: Floats) -> GroupConstants:
     return GroupConstants(
         alone.image, alone.unknown, alone.image, 0.0, words, alone.unknown, cut, cut, standard=True
     )
-
-
-def even(data: GroupData) -> Rows:
-    """Return a group's pictures with weights that add up to 1 over all labels."""
-    rows = Rows.of(data, titled=False)
-    return replace(rows, weight=rows.weight / rows.weight.sum() / data.size)
-
-
-def stack(parts: list[Rows]) -> Rows:
-    """Put groups of different sizes under each other: every label becomes a row of its own."""
-    single = []
-    for part in parts:
-        size = part.seen.shape[1]
-        single.append(
-            Rows(
-                seen=part.seen.reshape(-1, 1),
-                said=part.said.reshape(-1, 1),
-                words=part.words.reshape(-1, 1),
-                background=np.repeat(part.background, size),
-                truth=1 - hot(part).astype(np.int64).ravel(),
-                weight=np.repeat(part.weight, size),
-            )
-        )
-    return Rows(
-        *(np.concatenate([getattr(one, field.name) for one in single]) for field in fields(Rows))
-    )
-
-
-def leave_out(data: GroupData) -> GroupData:
-    """Take the true label of some products from the offer: "unknown" is then the right answer."""
-    rng = np.random.default_rng(7)
-    known = (data.truth >= 0) & (data.truth < data.size)
-    rows = np.flatnonzero(known & (rng.random(len(known)) < LEFT_OUT))
-    columns = data.truth[rows]
-    truth, seen = data.truth.copy(), data.seen.copy()
-    truth[rows], seen[rows, columns] = data.size, -10.0
-    said, words = [one.copy() for one in data.said], [one.copy() for one in data.words]
-    for one, nothing in ((said, -10.0), (words, 0.0)):
-        for condition in one:
-            condition[rows, columns] = nothing
-    return replace(data, truth=truth, seen=seen, said=said, words=words)
-
-
-def exclusive_cut(weights: Weights, rows: Rows, aim: float, conditions: int = 1) -> float:
-    """Return the lowest cut that keeps a precision in every title condition, not on average."""
-    shares = weights.exclusive_shares(rows)
-    best = shares[:, :-1].argmax(axis=1)
-    score = shares[np.arange(len(best)), best]
-    given, right = score >= shares[:, -1], best == rows.truth
-    parts = np.array_split(np.arange(len(best)), conditions)
-    return max(lowest_cut(score[p][given[p]], right[p][given[p]], aim) for p in parts)
-
-
-def open_cut(weights: Weights, rows: Rows) -> float:
-    score = 1 / (1 + np.exp(-weights.open_logits(rows)[:, 0]))
-    return max(lowest_cut(score, rows.truth == 0, PRECISION), 0.3)
-
-
-def lowest_cut(score: Floats, right: NDArray[np.bool_], aim: float) -> float:
-    """Return the smallest threshold above which precision is as wanted; 1 where none is."""
-    order = np.argsort(-score)
-    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero((precision >= aim) & (np.arange(len(order)) >= 20))
-    if not len(good):
-        return 1.0
-    return 0.0 if good[-1] == len(order) - 1 else round(float(score[order][good[-1]]), 4)
 
 
 def true_columns(group: Group, values: NDArray[np.str_], space: LabelSpace) -> Ints:
@@ -432,13 +198,14 @@ class SpaceEvidence:
         place[-2] = len(kept)  # "unknown"; the last, not known, stays -1
         truth = place[np.concatenate([truth, nothing])]
         return GroupData(
-            name=name,
             seen=self.seen[:, span][:, kept],
             background=self.background[:, self.space.names.index(name)],
             said=[one[:, span][:, kept] for one in self.said],
             words=[one[:, span][:, kept] for one in self.words],
             truth=np.where(self.blank, -1, truth),
             weak=weak,
+            main=name in OPEN_WORLD,
+            source=WEAK if weak else "val",
         )
 
 
@@ -483,7 +250,7 @@ def fit(
                 continue
             data = gathered.group(group.name, val.attributes)
             aim = PRECISION_DEFAULT if space.name == DEFAULT_LABELS else PRECISION
-            own[name] = fit_exclusive(data, aim) if group.exclusive else fit_open([data])
+            own[name] = fit_exclusive(data, aim) if group.exclusive else fit_open(data)
         # Last, when no constant depends on it any more.
         blank = min(float(np.quantile(head.lead(known[0].images), 1 - BLANK)), 0.0)
         own[first] = replace(own[first], blank=blank)
@@ -542,7 +309,9 @@ def users(
         truth = [place.get(value, -1) for value in val.attributes[name].tolist()]
         truth += [size] * (len(vectors) - len(truth))
         seen = found[:, space.span(name)]
-        groups.append(GroupData(name, seen, seen[:, 0], [], [], np.array(truth), weak=False))
+        groups.append(
+            GroupData(seen, seen[:, 0], [], [], np.array(truth), weak=False, main=False, source="")
+        )
     strange = found[: len(val.ids), space.span("unrelated")]
     return fit_users(groups, strange)
 

@@ -24,11 +24,11 @@ from benchmarks import markdown, products
 from benchmarks.lab.bootstrap import FamilyBootstrap, Interval
 from benchmarks.lab.data import CONDITIONS, EMPTY, FIT_CONDITION, Dataset, DataSpec, targets_of
 from benchmarks.lab.figures import calibration_interval, coverage_interval
+from benchmarks.lab.fusions import FusedProbe, Titles
 from benchmarks.lab.results import digest
 from benchmarks.paths import RESULTS
 from fashiontag.catalog.families import find_families
 from fashiontag.encoders import resolve
-from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY
 from fashiontag.heads.local import Promise
 from fashiontag.labels import load_labels
 from fashiontag.metrics import (
@@ -99,17 +99,18 @@ def whole(setting: Setting) -> list[str]:
         rows = setting.rows("test", condition).training
         families = setting.rows("train", fitting).families
         probe = train_probe(
-            setting.workspace, pool, promise=Promise(PROMISE), families=families, report=False
+            setting.workspace, pool, promise=Promise(PROMISE), families=families
         ).probe
-        models = {"heads": probe.classifier}
+        z, model = probe.features.of(rows), probe.classifier
+        chances = {"heads": model.predict_proba(z)}
         if condition != "absent":
-            fitted = probe.training
+            fitted, seen = probe.training, z.copy()
+            seen[:, probe.features.widths.image :] = 0
+            chances["image"] = model.predict_proba(seen)
+            titles = FusedProbe(Titles(), model.widths, model.groups)
             x, prior = probe.features.of(fitted), _prior(setting, fitted)
-            for name, fusion in (("image", IMAGE_ONLY), ("title", TITLE_ONLY)):
-                model = clone(probe.classifier).set_params(fusion=fusion)
-                models[name] = model.fit(x, fitted.targets, families=families, prior=prior)
-        z = probe.features.of(rows)
-        chances = {name: model.predict_proba(z) for name, model in models.items()}
+            titles.fit(x, fitted.targets, families=families, prior=prior)
+            chances["title"] = titles.predict_proba(z)
         lines += [
             "", f"## Titles {condition}", "", f"Data {digest([pool.hash, rows.hash])}.", "",
             *markdown.table(
@@ -205,7 +206,7 @@ def timing(setting: Setting) -> list[str]:
     ours = []
     for _ in range(FITS):
         began = time.perf_counter()
-        trained = train_probe(setting.workspace, training, report=False)
+        trained = train_probe(setting.workspace, training)
         ours.append(time.perf_counter() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     probe = trained.probe

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from itertools import starmap
+from collections.abc import Mapping, Sized
+from itertools import starmap, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from fashiontag.catalog import item_of
 from fashiontag.encoders import resolve
 from fashiontag.index import GUEST
 from fashiontag.labels import load_labels
+from fashiontag.sinks.tables import Layout
 from fashiontag.workflows.search import Query
 from fashiontag.workflows.search import search as search_in
 from fashiontag.workflows.tag import Judge, index_entries
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from PIL.Image import Image
 
-    from fashiontag.datamodels import Encoder, Hit, Item, Tagged, TagScore
+    from fashiontag.datamodels import Encoder, Hit, Item, Tagged
     from fashiontag.heads.probe import Probe
     from fashiontag.index import Entry
     from fashiontag.labels import LabelSpace
@@ -170,20 +172,17 @@ class Tagger:
         """
         if hasattr(images, "columns"):
             raise TypeError("images is a data frame; give it to tag_frame, which says its columns.")
-        pictures: list[Picture] = [images] if _is_picture(images) else list(images)  # type: ignore[arg-type]
-        given = [titles] * len(pictures) if titles is None else titles
-        given = [given] if isinstance(given, str) else list(given)
-        if len(given) != len(pictures):
-            raise ValueError(
-                f"{len(pictures)} images and {len(given)} titles were given; "
-                "give one title per image, None where there is none."
+        if isinstance(images, Mapping):
+            raise TypeError("images is a mapping; give its values, and the titles in their order.")
+        pictures: Iterable[Any] = [images] if _is_picture(images) else images  # type: ignore[assignment]
+        pairs: Iterable[Any] = pictures
+        if titles is not None:
+            pairs = _paired(pictures, [titles] if isinstance(titles, str) else titles)
+        return list(
+            self.iter(
+                pairs, scores=scores, batch_size=batch_size, workers=workers, progress=progress
             )
-        rows = self._iter(
-            list(starmap(_item, enumerate(zip(pictures, given, strict=True)))),
-            scores=scores,
-            options=EmbedOptions(batch_size, workers, progress),
         )
-        return list(rows)
 
     def iter(
         self,
@@ -250,14 +249,10 @@ class Tagger:
         titles = None if title is None else frame[title].tolist()
         rows = self.tag(frame[image].tolist(), titles, progress=progress)
         promised = self.probe is not None and self.probe.promised
-        found = []
-        for row in rows:
-            cells = {"status": row.status, "message": row.message, "tags": _joined(row.published)}
-            for name in self.space.names:
-                cells[name] = "|".join(t.label for t in row.published if t.group == name)
-            found.append(cells | ({"review": _joined(row.review)} if promised else {}))
-        names = ["status", "message", "tags", *self.space.names, *["review"] * promised]
-        return type(frame)(found, columns=names, index=frame.index)  # no import of pandas
+        layout = Layout(self.space.names, promised=promised)
+        found = [layout.text_row(row)[3:] for row in rows]  # the frame has id, path and title
+        # its own type: no import of pandas
+        return type(frame)(found, columns=layout.columns[3:], index=frame.index)
 
     def search(
         self,
@@ -329,6 +324,30 @@ class Tagger:
                 _keep(judge, entries)
 
 
+def _paired(pictures: Iterable[Any], titles: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each picture with its title as they come: pictures are as large as somebody made them.
+
+    Raises
+    ------
+    ValueError
+        One has fewer; before any is taken, where both know how many they are.
+    """
+    counts = [len(some) if isinstance(some, Sized) else None for some in (pictures, titles)]
+    missing = object()
+    for place, pair in enumerate(zip_longest(pictures, titles, fillvalue=missing)):
+        short = any(one is missing for one in pair)
+        if short or (None not in counts and counts[0] != counts[1]):
+            said = [
+                place + (one is not missing) if n is None else n
+                for one, n in zip(pair, counts, strict=True)
+            ]
+            raise ValueError(
+                f"{said[0]} images and {said[1]} titles were given; give one title per image, None "
+                "where there is none."
+            )
+        yield pair
+
+
 def _root() -> str:
     """Return the source of what is tagged from Python: files by their paths as given."""
     return f"{GUEST}{Path.cwd()}"
@@ -346,10 +365,6 @@ def _keep(judge: Judge, entries: dict[str, Entry]) -> None:
         complete=False,  # what was tagged before stays
     )
     entries.clear()
-
-
-def _joined(tags: Iterable[TagScore]) -> str:
-    return "|".join(tag.tag for tag in tags)
 
 
 def _is_picture(images: object) -> TypeGuard[Picture]:

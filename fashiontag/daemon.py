@@ -4,12 +4,13 @@ This half is the caller's: only the standard library, for importing numpy alone 
 as the whole answer, and of that only what is quick to import. `fashiontag.cli.warm` is the other
 half. The two meet at a socket in a folder that only its owner can enter, and whose name changes
 with the code, the interpreter and what of the environment matters, so an answer never comes from
-another version, and both can speak `marshal`.
+another version. A question is a JSON object of what is searched and how it is shown; the answer one
+of what is printed, from the same handler that `fashiontag serve` calls.
 """
 
 from __future__ import annotations
 
-import marshal
+import json
 import os
 import socket
 import stat
@@ -17,7 +18,7 @@ import sys
 import zlib
 from contextlib import suppress
 
-TYPE_CHECKING = False  # importing typing, json and hashlib would be a sixth of the caller's time
+TYPE_CHECKING = False  # importing typing would be a tenth of the caller's time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,44 +31,72 @@ IDLE = 300
 PATIENCE = 60.0
 """Seconds that a caller waits for a process that has just been started to import torch."""
 
-_OWN = {
-    "--no-daemon", "--model", "--device", "--precision", "--offline", "--allow-pickle", "--debug",
-    "--help", "--pictures",
+_TAKE = {
+    "--image": str, "--minus": str, "--where": str, "-k": int, "--min-score": str,
+    "--image-weight": float, "--workspace": str,
 }  # fmt: skip
+_SWITCHES = {
+    "--fold": ("fold", True), "--no-fold": ("fold", False), "--json": ("json", True),
+    "--paths": ("paths", True), "--quiet": ("quiet", True), "-q": ("quiet", True),
+}  # fmt: skip
+"""What can be asked; a command line with anything else is run by whoever typed it: it may concern
+the model or the terminal, or be wrong."""
+
 _ENVIRONMENT = ("HOME", "XDG_CACHE_HOME", "PYTHONPATH")
 _TERMINAL = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
 
 
-def ask(arguments: Sequence[str]) -> int | None:
-    """Let a waiting process run a search; return its exit status, None if nobody could.
-
-    Options that concern the model or the terminal are left to this process: they may have to talk
-    to the user, or to ask the terminal what it can show.
-    """
-    options = {argument.split("=", 1)[0] for argument in arguments}
-    if arguments[:1] != ["search"] or options & {*_OWN, "-h"} or not wanted():
-        return None
-    if (sys.stdout.encoding or "").lower() != "utf-8":  # what it lacks is known only here
-        return None
+def question(arguments: Sequence[str]) -> dict[str, object] | None:
+    """Return a search's command line as what a waiting process is asked; None if it can't be."""
+    asked: dict[str, object] = {}
+    left = iter(arguments)
+    for argument in left:
+        name, sign, value = argument.partition("=")
+        if argument in _SWITCHES:
+            key, told = _SWITCHES[argument]
+            asked[key] = told
+        elif name in _TAKE and (name.startswith("--") or not sign):
+            given = value if sign else next(left, "")
+            if not given or (given.startswith("-") and not sign):
+                return None
+            try:
+                asked[name.strip("-").replace("-", "_")] = _TAKE[name](given)
+            except ValueError:
+                return None
+        elif argument.startswith("-") or "words" in asked:
+            return None
+        else:
+            asked["words"] = argument
     try:
         folder = os.getcwd()  # noqa: PTH109 - pathlib takes 10 ms to import
     except OSError:  # it was deleted meanwhile
         return None
-    question = {
-        "arguments": list(arguments),
+    asked.setdefault("workspace", ".fashiontag")
+    return asked | {
         "folder": folder,
         "terminals": [_width(sys.stdout.fileno()), _width(sys.stderr.fileno())],
         "environment": {name: os.environ[name] for name in _TERMINAL if name in os.environ},
     }
+
+
+def ask(arguments: Sequence[str]) -> int | None:
+    """Let a waiting process run a search; return its exit status, None if nobody could."""
+    if arguments[:1] != ["search"] or not wanted():
+        return None
+    if (sys.stdout.encoding or "").lower() != "utf-8":  # what it lacks is known only here
+        return None
+    asked = question(arguments[1:])
+    if asked is None:
+        return None
     try:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(PATIENCE)
             line.connect(address())
-            line.sendall(marshal.dumps(question))
+            line.sendall(json.dumps(asked).encode())
             line.shutdown(socket.SHUT_WR)
             with line.makefile("rb") as told:
-                answer = marshal.loads(told.read())  # noqa: S302 - the folder is its owner's alone
-    except (OSError, ValueError, EOFError, TypeError):
+                answer = json.loads(told.read())
+    except (OSError, ValueError):
         return None
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted.\n")
@@ -77,10 +106,21 @@ def ask(arguments: Sequence[str]) -> int | None:
         sys.stdout.write(answer["out"])
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
+        return _mute()
+    except OSError as error:  # a full disk
         with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+            sys.stderr.write(
+                f"error: can't write to standard output: {error.strerror}; make room there.\n"
+            )
+        return _mute()
     return int(answer["code"])
+
+
+def _mute() -> int:
+    """Send what is still to be flushed nowhere, or Python would fail on it as it ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def wanted() -> bool:

@@ -63,6 +63,8 @@ class Item:
         Whose photo it is, "" where nothing says so.
     variants : tuple of str
         Which of the product's variants it shows; () for a photo of them all.
+    keys : tuple of str
+        What its table calls it, by `Catalog.keys`; () where no table does.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Item:
     image: ImageRef
     product: str = ""
     variants: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,30 @@ Each is one sentence: what was got, what was wanted, what to do. Each is also th
 callers already catch, and knows the exit status that the command line gives it.
 """
 
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 
 class FashiontagError(Exception):
     """The base of the family; catching it catches every expected failure."""
 
     exit_code = 1
+
+
+@contextmanager
+def after(warnings: Iterable[str]) -> Iterator[None]:
+    """Let warnings survive an error of the block: they become its notes, and are shown with it."""
+    try:
+        yield
+    except FashiontagError as error:
+        for warning in warnings:
+            error.add_note(warning)
+        raise
 
 
 class UsageError(FashiontagError, ValueError):

@@ -17,6 +17,7 @@ import tomllib
 from collections import Counter
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -499,7 +500,7 @@ def parse_labels(content: Mapping[str, Any], name: str, where: str) -> LabelSpac
 def _group(name: str, content: object, where: str) -> Group:
     at = f"{where}, group '{_shown(name)}'"
     _check_name(name, "group", at)
-    if fold(name) in RESERVED_GROUPS:
+    if fold(name) in RESERVED_GROUPS or name.startswith("table."):
         raise LabelFileError(f"{at}: the name belongs to a fixed column; choose another.")
     if not isinstance(content, dict):
         raise LabelFileError(f"{at} is {_kind(content)}, not a table; write [groups.{name}].")
@@ -570,18 +571,14 @@ def _with_parents(labels: Sequence[Label], at: str) -> tuple[Label, ...]:
                 f"its parent{_nearest(label.parent, names.values())}; add it to the labels."
             )
         found.append(replace(label, parent=parent or names.get(fold(label.parent), "")))
-    parents = {label.name: label.parent for label in found}
-    for name in parents:
-        above = [parents[name]]
-        while above[-1]:
-            if above[-1] == name:
-                circle = " > ".join(reversed([name, *above]))
-                raise LabelFileError(
-                    f"{at}, label '{name}' stands under itself ({circle}); break the circle."
-                )
-            if len(above) > len(parents):
-                break  # a circle further up, which its own labels tell of
-            above.append(parents[above[-1]])
+    try:
+        TopologicalSorter({one.name: {one.parent} - {""} for one in found}).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        raise LabelFileError(
+            f"{at}, label '{circle[0]}' stands under itself ({' > '.join(circle)}); break the "
+            "circle."
+        ) from error
     return tuple(found)
 
 

@@ -1,5 +1,9 @@
 """As much of FiftyOne's API as is used here, for a machine where it isn't installed.
 
+FiftyOne needs a MongoDB server, which its package doesn't bring everywhere. Where it is installed
+and FIFTYONE_DATABASE_URI names any server of MongoDB's protocol, the same tests run on its own API
+(1.22.1 on `secantusdb` passed them all).
+
 `Dataset.add_samples`, `export` with ``export_media="move"`` and `from_dir` do what its
 documentation says; the file that a data set is kept in is its own business, here as there.
 """

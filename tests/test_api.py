@@ -2,6 +2,7 @@
 
 import doctest
 import io
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -168,14 +169,15 @@ def test_python_and_the_command_line_share_a_file(tagger, tmp_path, python_first
     hits = tagger.search("red", k=5)
     assert [(hit.id, hit.folded) for hit in hits] == [("red.png", 0), ("blue.png", 0)]
     with Workspace.indexed(tagger.workspace, tagger.encoder) as workspace:
-        assert find_duplicates(workspace) == []
+        assert find_duplicates(workspace).groups == ()
 
 
-def test_a_picture_in_memory_is_turned_like_a_file(tagger) -> None:
-    """Half red, half blue, lying on its side by EXIF orientation 6."""
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_a_picture_in_memory_is_turned_like_a_file(tagger, orientation) -> None:
+    """Half red, half blue, not upright by its EXIF."""
     picture = Image.fromarray(np.vstack([pixels("red"), pixels("blue")]))
     exif = picture.getexif()
-    exif[0x0112] = 6
+    exif[0x0112] = orientation
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", exif=exif)
     as_file = Image.open(io.BytesIO(buffer.getvalue()))
@@ -219,3 +221,38 @@ def test_under_a_promise_a_frame_has_what_may_be_published_and_a_review_column(
     assert frame.loc[0, ["tags", "colour", "review"]].tolist() == [
         *("colour=red", "red", "colour=blue"),
     ]
+
+
+def test_a_generator_of_pictures_is_not_taken_whole(tagger) -> None:
+    alive: list[weakref.ref] = []
+
+    def pictures():
+        for at in range(200):
+            picture = np.full((40, 30, 3), at, np.uint8)
+            alive.append(weakref.ref(picture))
+            assert sum(one() is not None for one in alive) < 150
+            yield picture
+
+    rows = tagger.tag(pictures(), (f"Dress {at}" for at in range(200)))
+    assert [row.title for row in rows[:2]] == ["Dress 0", "Dress 1"]
+    assert len(rows) == 200
+
+
+@pytest.mark.parametrize(
+    ("images", "titles", "counts"),
+    [
+        ([b"x"], ["a", "b"], "1 images and 2 titles"),
+        ((one for one in [b"x", b"y"]), ["a"], "2 images and 1 titles"),
+        ([b"x"], (one for one in "abc"), "1 images and 2 titles"),
+        ([b"x"], [], "1 images and 0 titles"),
+    ],
+)
+def test_as_many_titles_as_pictures_are_wanted(tagger, images, titles, counts) -> None:
+    with pytest.raises(ValueError, match=counts):
+        tagger.tag(images, titles)
+
+
+@pytest.mark.parametrize("images", [{"a.jpg": 1}, pd.DataFrame({"a": [1]}), 5])
+def test_what_is_no_list_of_pictures_is_told(tagger, images) -> None:
+    with pytest.raises(TypeError):
+        tagger.tag(images)

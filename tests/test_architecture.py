@@ -14,6 +14,7 @@ LEVELS = {
     "errors": 0,
     "datamodels": 0,
     "names": 0,
+    "objects": 1,
     "database": 1,
     "words": 1,
     "labels": 1,
@@ -43,17 +44,18 @@ HEAVY = {
     "colours": {"PIL", "safetensors"},
     "catalog": {
         "PIL", "pillow_heif", "datasets", "pyarrow", "openpyxl", "charset_normalizer",
-        "huggingface_hub", "lxml", "httpx", "protego",
+        "huggingface_hub", "lxml", "httpx", "protego", "scipy",
     },
     "encoders": {
         "torch", "open_clip", "tokenizers", "transformers", "safetensors", "PIL",
         "huggingface_hub", "torchvision", "timm", "ftfy", "regex", "onnxruntime",
     },
     "database": {"sqlite3"},
+    "objects": {"pyarrow", "fsspec"},
     "heads": {"sklearn", "scipy", "safetensors", "threadpoolctl"},
     "sinks": {"pyarrow", "PIL", "jinja2", "xlsxwriter", "datasets", "fiftyone"},
-    "index": {"faiss"},
-    "workflows": {"PIL"},
+    "index": {"faiss", "qdrant_client", "httpx"},
+    "workflows": {"PIL", "ray", "sqlite3", "qdrant_client"},
     "api": {"PIL"},
     "server": {"fastapi", "starlette", "pydantic"},
     "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
@@ -62,12 +64,13 @@ HEAVY = {
 
 ORDER = {
     "workspace": [
-        "workspace", "embed", "prompts", "neighbours", "decisions", "written", "receipts",
+        "calibration", "workspace", "embed", "prompts", "neighbours", "decisions", "written",
+        "receipts",
     ],
     "workflows": [
-        "naming", "products", "tag", "indexing", "search", "duplicates", "upkeep", "evaluate",
-        "suggest", "learn", "corrections", "compare", "importing", "exporting", "datasets",
-        "splitting",
+        "naming", "products", "tag", "audit", "stats", "drift", "matches", "cluster", "indexing",
+        "search", "push", "duplicates", "upkeep", "evaluate", "suggest", "learn", "corrections",
+        "compare", "importing", "exporting", "datasets", "splitting", "calibrate",
     ],
 }  # fmt: skip
 """Inside these rooms a module imports only from those before it."""

@@ -334,3 +334,114 @@ def test_a_linked_folder_is_followed_once(tmp_path, target):
         (shop / name).symlink_to(shop / target)
     items = [item.id for item in read_catalog(str(shop)).items]
     assert items == [*(["one/b.jpg"] if "outside" in target else []), "real/deep/a.jpg"]
+
+
+# --- what is said, and what joins back ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "warning"),
+    [
+        (
+            b"id,name2,note\na,Gr\xc3\xb6\xc3\x9fe,\xc3\xbc\nb,x,caf\xe9\n",
+            "no title",
+            "other bytes",
+        ),
+        (b"id,title,note\nx,A,\xc3\xbc\ny,B,caf\xe9\n", "no row joins", "other bytes"),
+        (b"id,title\n8.9E+12,A\ny,B\n", "no row joins", "lost digits"),
+        (b"id,title,note\na,\xc3\xbc,\na,B,caf\xe9\n", "two different", "other bytes"),
+    ],
+)
+def test_warnings_survive_the_error_that_follows(shop, content, error, warning):
+    with pytest.raises(CatalogError, match=error) as raised:
+        join(shop, content)
+    assert warning in " ".join(raised.value.__notes__)
+
+
+def test_warnings_on_the_source_survive_an_error_of_its_titles(shop):
+    put(shop, "x.psd")
+    with pytest.raises(CatalogError) as raised:
+        join(shop, b"id,title\nx,A\ny,B\n")
+    assert ".psd (1)" in " ".join(raised.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "cells"),
+    [
+        ("id,title\na,Red\n", ("id",), ("a",)),
+        ("image,sku,title\na.jpg,S1,Red\n", ("sku",), ("S1",)),
+        ("ID,SKU,Name\n7,a,Red\n", ("SKU", "ID"), ("a", "7")),
+        ("image,title\na.jpg,Red\n", (), ()),
+        ("image_link,title\nhttps://x/a.jpg?v=1,Red\n", ("image_link",), ("https://x/a.jpg?v=1",)),
+    ],
+)
+def test_an_item_keeps_the_names_that_its_table_has_for_it(shop, text, keys, cells):
+    (shop.parent / "t.csv").write_text(text)
+    catalog = read_catalog(str(shop), shop.parent / "t.csv")
+    assert catalog.keys == keys
+    named = {item.id: item.keys for item in catalog.items}
+    assert named == {"000123.jpg": ("",) * len(keys), "a.jpg": cells, "b.jpg": ("",) * len(keys)}
+
+
+def test_a_tables_sku_that_names_no_item_is_kept(shop):
+    (shop / "l.csv").write_text("sku,image,title\nS,a.jpg,Red\nS,b.jpg,Blue\n")
+    (shop / "t.csv").write_text("id,file,title\n7,a,Red\n8,b,Blue\n")
+    catalog = read_catalog(str(shop / "l.csv"), shop / "t.csv")
+    assert catalog.keys == ("sku", "file", "id")
+    assert [item.keys for item in catalog.items] == [("S", "a", "7"), ("S", "b", "8")]
+
+
+@pytest.mark.parametrize(
+    "text", ["id,title\na,\nb,\n", "id,title,price\na, ,\nb,,\n", "id,title\nx,Red\na,\nb,\n"]
+)
+def test_titles_that_are_all_blank_stop_the_run(shop, text):
+    with pytest.raises(CatalogError, match="no row that joins to an image has a 'title', or any"):
+        join(shop, text)
+
+
+@pytest.mark.parametrize("text", ["id,title,price\na,,5\nb,,\n", "id,title,brand\na,,\nb,,X\n"])
+def test_blank_titles_beside_other_columns_are_said(shop, text):
+    assert "the pictures decide alone" in join(shop, text)[1]
+
+
+def test_a_title_of_a_photo_is_of_all_its_rows(shop):
+    (shop / "l.csv").write_text("sku,image\n1,a.jpg\n2,a.jpg\n3,b.jpg\n")
+    (shop / "t.csv").write_text("file,title\na,Red\nb,Blue\n")
+    items = read_catalog(str(shop / "l.csv"), shop / "t.csv").items
+    assert [item.title for item in items] == ["Red", "Red", "Blue"]
+
+
+@pytest.mark.parametrize("name", ["new/c.jpg", "new/x/c.JPG"])
+def test_an_address_joins_a_picture_in_any_folder(shop, name):
+    put(shop, name)
+    titles, _ = join(shop, "image_link,title\nhttps://cdn.x/files/2/c.jpg?v=1,Red\n")
+    assert titles == {name: "Red"}
+
+
+@pytest.mark.parametrize("pattern", ["{}/*", "{}/**", "{}/*.psd", "{}/[ac]*"])
+def test_what_a_glob_matches_and_no_picture_is_is_counted(shop, pattern):
+    put(shop, "a.psd", "c.psd", "sub/d.psd", "titles.csv")
+    source = pattern.format(shop)
+    if source.endswith("psd"):
+        with pytest.raises(CatalogError, match="matches no image"):
+            read_catalog(source)
+        return
+    count = 3 if "**" in pattern else 2
+    assert read_catalog(source).warnings == (
+        f"{source}: {count} files are no pictures: .psd ({count}).",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("ftp://host/x.csv", "Nothing here reads ftp://"),
+        ("gopher://host/shop/", "Nothing here reads gopher://"),
+        ("https://shop.example/feed.xml", "which `fashiontag import` reads"),
+    ],
+)
+def test_an_address_is_no_folder_that_is_missing(source, says):
+    with pytest.raises(UsageError) as error:
+        read_catalog(source)
+    assert says in str(error.value)
+    assert "There is no" not in str(error.value)

@@ -210,6 +210,11 @@ MISUSE = {
     "search for nothing": (("search",), 2, "words"),
     "search for blanks": (("search", "  "), 2, "words"),
     "two kinds of output": (("search", "dress", "--paths", "--json"), 2, "--paths and --json"),
+    "pictures for a program": (("search", "dress", "--pictures", "--json"), 2, "--pictures"),
+    "styles of photos": (("duplicates", "--photos-only", "--min-score", ".9"), 2, "--min-score"),
+    "paths in a document": (("duplicates", "--paths", "--json"), 2, "--paths and --json"),
+    "status of a source": (("index", "--status", "shop"), 2, "SOURCE"),
+    "an object store": (("tag", "ftp://host/shop/"), 2, "ftp://"),
     "index nothing": (("index", ""), 2, "SOURCE"),
     "label file that breaks a rule": (("labels", "bad.toml"), 1, "bad.toml"),
 }

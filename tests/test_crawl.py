@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 import pytest
+import trustme
 from fakes import color_picture
 
 from fashiontag.catalog import read_catalog, web
@@ -59,7 +61,7 @@ class Answers:
 
 
 @contextmanager
-def serving(answers):
+def serving(answers, tls=None):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # 40 ms a request otherwise
@@ -87,6 +89,8 @@ def serving(answers):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
@@ -508,6 +512,33 @@ def test_what_was_checked_is_what_is_connected_to(site, tmp_path, monkeypatch):
     assert import_feed(source, fetching=options).counts["products"] == 3
     assert site.asked[0][0] == "shop.example"
     assert looked_up == ["shop.example"]
+
+
+def test_over_tls_the_certificate_has_to_be_the_names(tmp_path, monkeypatch):
+    """Connections go to a number; who is there is asked for by name all the same."""
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("shop.example").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.chdir(tmp_path)
+    loopback = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+    real = socket.getaddrinfo
+
+    def found(host, *args, **options):
+        return loopback if host.endswith(".example") else real(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    answers = Answers(Clock())
+    answers.pages = {"/a.tsv": f"{FEED}1\tHat\t\t/p/1\thttps://shop.example/1.png\n".encode()}
+    with serving(answers, tls) as port:
+        good, other = (f"https://{host}.example:{port}/a.tsv" for host in ("shop", "other"))
+        with pytest.raises(CatalogError, match="VERIFY_FAILED"):
+            import_feed(good, fetching=Fetching(fetching(answers).web, pictures=False))
+        monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "authority.pem"))
+        options = Fetching(fetching(answers).web, pictures=False)
+        assert import_feed(good, fetching=options).counts["products"] == 1
+        with pytest.raises(CatalogError, match=r"not valid for 'other\.example'"):
+            import_feed(other, fetching=Fetching(fetching(answers).web, pictures=False))
+    assert {host for host, *_ in answers.asked} == {"shop.example"}
 
 
 def test_a_password_is_sent_and_never_shown(site, tmp_path):

@@ -161,6 +161,28 @@ def test_what_concerns_the_model_stays_here(here, monkeypatch):
     assert daemon.ask(["search", "x"]) is None
 
 
+def test_a_command_line_becomes_a_question_or_is_left_alone():
+    def asked(*arguments):
+        told = daemon.question(arguments)
+        if told is not None:
+            del told["folder"], told["terminals"], told["environment"]
+        return told
+
+    assert asked("red dress") == {"words": "red dress", "workspace": ".fashiontag"}
+    assert asked(
+        "--where", "a = 'b'", "-k", "3", "x", "--min-score=auto", "--no-fold", "--json",
+        "--workspace", "w", "--image=a.png", "--minus", "y", "--image-weight", "0.5",
+    ) == {
+        "words": "x", "where": "a = 'b'", "k": 3, "min_score": "auto", "fold": False, "json": True,
+        "workspace": "w", "image": "a.png", "minus": "y", "image_weight": 0.5,
+    }  # fmt: skip
+    for odd in (
+        ["a", "b"], ["-k", "x"], ["-k3", "a"], ["a", "--pictures"], ["a", "--html", "f"], ["--"],
+        ["a", "-k"], ["a", "--where"], ["-h"], ["--jso"], ["a", "--minus", "-x"], ["-k=3", "a"],
+    ):  # fmt: skip
+        assert asked(*odd) is None, odd
+
+
 def test_an_address_changes_with_the_code_and_the_environment(here, monkeypatch):
     before = daemon.address()
     assert before == daemon.address()
@@ -173,7 +195,7 @@ def test_a_garbled_question_is_outlived(shop, here):
     run(shop, "search", "red")
     process = the_process(here)
     [place] = [path for path in here.glob("*/*") if path.is_socket()]
-    for nonsense in (b"", b"nonsense", b"i\1\0\0\0"):
+    for nonsense in (b"", b"nonsense", b"7", b"{}"):
         with socket.socket(socket.AF_UNIX) as line:
             line.connect(str(place))
             line.sendall(nonsense)

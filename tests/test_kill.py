@@ -20,10 +20,11 @@ BATCH = 4
 pytestmark = pytest.mark.slow
 
 
-def start(folder: Path, model: Path, workspace: str, out: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "fashiontag", "tag", "shop", "--labels", "few.toml"]
+def start(folder: Path, model: Path, by: str, workspace: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "fashiontag", "tag", "shop.csv", "--labels", "few.toml"]
+    command += ["--by", by, "--product-column", "handle", "--variant-column", "sku"]
     command += ["--model", f"local-dir:{model}", "--batch-size", str(BATCH)]
-    command += ["--workspace", workspace, "--out", out, "--scores"]
+    command += ["--workspace", workspace, "--out", f"{workspace}.jsonl", "--scores"]
     return subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -33,16 +34,21 @@ def stored(workspace: Path) -> int:
     return sum(path.stat().st_size for path in workspace.glob("vectors/*"))
 
 
-def test_a_killed_run_ends_in_the_bytes_of_an_undisturbed_one(tmp_path) -> None:
+@pytest.mark.parametrize("by", ["photo", "variant", "product"])
+def test_a_killed_run_ends_in_the_bytes_of_an_undisturbed_one(tmp_path, by) -> None:
     model = write_clip(tmp_path / "model")
     (tmp_path / "few.toml").write_text("[groups.colour]\nlabels = ['red', 'blue', 'green']\n")
+    lines = ["path,handle,sku,title"]
     for number in range(PICTURES):
         color_picture(tmp_path / f"shop/{number:03}.png", (number * 2, 255 - number, 7))
-    assert start(tmp_path, model, "calm", "calm.jsonl").wait(300) == 0
+        # of a product of three or four photos some stand far from the others
+        lines.append(f"shop/{number:03}.png,p{number * 7 % 35},s{number % 2},blue thing")
+    (tmp_path / "shop.csv").write_text("\n".join(lines))
+    assert start(tmp_path, model, by, "calm").wait(300) == 0
     kills = 0
     for _ in range(12):
         before = stored(tmp_path / "storm")
-        with start(tmp_path, model, "storm", "storm.jsonl") as run:
+        with start(tmp_path, model, by, "storm") as run:
             # as soon as this run has stored something of its own, wherever it is by then
             while run.poll() is None and stored(tmp_path / "storm") == before:
                 time.sleep(0.005)
@@ -51,7 +57,7 @@ def test_a_killed_run_ends_in_the_bytes_of_an_undisturbed_one(tmp_path) -> None:
                 break
             run.send_signal(signal.SIGKILL)
         kills += 1
-    assert start(tmp_path, model, "storm", "storm.jsonl").wait(300) == 0
+    assert start(tmp_path, model, by, "storm").wait(300) == 0
     assert kills >= 3
     assert (tmp_path / "storm.jsonl").read_bytes() == (tmp_path / "calm.jsonl").read_bytes()
     assert not list(tmp_path.glob(".storm*"))

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -168,3 +170,51 @@ def test_another_model_is_refused_by_naming_both(capsys, command):
     error = capsys.readouterr().err
     assert "was made with the model color" in error
     assert "another" in error
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(",\n", ",shade=warm\n", 1),
+        lambda text: text + "\n",
+        lambda text: text.replace("suggested", "mine", 1),
+        lambda text: text.replace("image,", "picture,", 1),
+    ],
+)
+def test_suggestions_that_somebody_filled_in_are_not_written_over(tmp_path, capsys, change):
+    asked = ("suggest", "shop", "-n", "3", "--out", "s.csv")
+    call(*asked)
+    call("suggest", "shop", "-n", "4", "--out", "s.csv")  # nobody touched it
+    table = tmp_path / "s.csv"
+    table.write_text(change(table.read_text()))
+    mine = table.read_text()
+    call(*asked, code=1)
+    assert "filled in or changed" in capsys.readouterr().err
+    assert table.read_text() == mine
+    call(*asked, "--overwrite")
+    assert len(rows("s.csv")) == 3
+
+
+def test_what_a_promise_takes_is_said(capsys):
+    train("--auto-precision", "0.95")
+    assert "95% takes 59 products of different families" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("command", "stream", "code"),
+    [
+        ("probe-train few.csv --images shop", "stdout", 0),
+        ("suggest shop", "stderr", 0),
+        ("labels", "stdout", 1),
+    ],
+)
+def test_printing_never_fails_a_job_that_is_done(command, stream, code):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with Path("/dev/full").open("w") as full:
+        streams[stream] = full
+        done = subprocess.run([sys.executable, "-m", "fashiontag", *command.split()], **streams)
+    assert done.returncode == code
+    assert b"unexpected" not in (done.stderr or b"")

@@ -302,8 +302,8 @@ def test_labels_without_positive_or_negative_are_refused_by_name_and_count(
     text = "image,zip=yes,lace=yes,dots=yes\n" + "\n".join(f"red{n},1,{n % 2},0" for n in range(6))
     trained = train(shop, workspace, table(tmp_path / "l.csv", text))
     told = " ".join(trained.warnings)
-    assert "no positive product and stay zero-shot: dots=yes (0)" in told
-    assert "every annotated product, which teaches nothing, and stay zero-shot: zip=yes (6)" in told
+    assert "no positive product, so nothing is learnt of them: dots=yes (0)" in told
+    assert "haven't them, too: zip=yes (6)" in told
     assert trained.probe.space.tags == ("lace=yes",)
 
 
@@ -319,7 +319,9 @@ def test_one_row_or_one_label_teaches_nothing(shop, workspace, tmp_path, text):
 def test_a_label_with_one_positive_is_told_what_it_is_worth(shop, workspace, tmp_path):
     text = "image,shade\nred0,reddish\nblue0,bluish\nblue1,bluish\n"
     trained = train(shop, workspace, table(tmp_path / "l.csv", text))
-    assert any("1 labels have one positive" in one and "reddish" in one for one in trained.warnings)
+    assert any(
+        "1 labels rest on one product each" in one and "reddish" in one for one in trained.warnings
+    )
 
 
 def test_a_promise_gives_every_tag_a_decision(shop, workspace, tmp_path):

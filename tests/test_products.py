@@ -17,7 +17,7 @@ from fashiontag.catalog.units import by_units, units_of
 from fashiontag.cli import run as command
 from fashiontag.datamodels import TagScore
 from fashiontag.errors import UsageError
-from fashiontag.heads.photos import fuse, fuse_scores, strangeness
+from fashiontag.heads.photos import STRANGE, fuse, fuse_scores, strangeness
 from fashiontag.heads.statistics import Moments, Statistics
 from fashiontag.heads.zeroshot import Scores
 from fashiontag.index import Index
@@ -142,9 +142,20 @@ def test_a_photo_of_something_else_is_strange_and_a_vague_one_is_not():
     looks = np.array([[1, 0], [1, 0], [0, 1], [0.6, 0.8]], np.float32)
     strange = strangeness(shares, looks, np.array([1, 1, 1, 0.2]))
     assert strange.argmax() == 2
-    assert strange[2] > 0.7
-    assert strange[[0, 1, 3]].max() < 0.3
-    assert strangeness(shares[:1], looks[:1], np.ones(1)).tolist() == [0]
+    assert strange[2] > STRANGE + 1
+    assert strange[[0, 1, 3]].max() < STRANGE - 1
+    assert strangeness(shares[:1], looks[:1], np.ones(1)).tolist() == [-np.inf]
+
+
+def test_a_title_says_which_of_two_photos_is_strange():
+    shares, looks = np.array([[0.5, 0.4, 0.1], [0.0, 0.1, 0.9]]), np.eye(2, 4, dtype=np.float32)
+    alone = strangeness(shares, looks, np.ones(2))
+    told = strangeness(shares, looks, np.ones(2), np.array([True, True, False]))
+    assert abs(alone[0] - alone[1]) < 1
+    assert told[1] > told[0] + 2
+    # a title can't make strange what another photo vouches for
+    both = strangeness(shares[[1, 1]], looks[[1, 1]], np.ones(2), np.array([True, False, False]))
+    assert both.max() < STRANGE - 1
 
 
 def test_a_photo_that_shows_no_whole_product_counts_for_less():
@@ -338,6 +349,13 @@ def test_a_foreign_photo_is_reported(shop):
     assert rows["x"].conflicts[0].group == "kind"
     assert "b1.png" in rows["x"].conflicts[0].between
     assert not run()[0]["b%2Fc"].message
+
+
+def test_a_title_says_which_of_two_photos_is_foreign(shop):
+    for title, foreign in (("cold thing", "a1.png"), ("warm thing", "b1.png")):
+        for order in (("a1.png", "b1.png"), ("b1.png", "a1.png")):
+            write("odd.csv", [(name, "x", "", title, "") for name in order])
+            assert run("odd.csv")[0]["x"].message.startswith(f"{foreign} may show another product")
 
 
 def test_a_person_outranks_the_photos_together(shop):

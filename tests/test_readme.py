@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-# `serve` ends when it is told to: test_server_browser.py runs it
-COMMANDS = re.findall(r"^    (fashiontag (?!serve).+)$", README, re.MULTILINE)
+# test_server_browser.py runs `serve`, which ends when it is told to, test_objects.py addresses
+COMMANDS = re.findall(r"^    (fashiontag (?!serve)(?!.*://).+)$", README, re.MULTILINE)
 
 
 def fenced(language: str) -> list[str]:

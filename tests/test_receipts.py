@@ -1,5 +1,6 @@
 """A run whose table would be the very one that is there isn't run."""
 
+import json
 import os
 import time
 from dataclasses import replace
@@ -44,6 +45,26 @@ def test_the_same_again_is_left_out_and_says_the_same(place) -> None:
     second = run(place)
     assert second == replace(first, encoded=0, unchanged=True, seconds=second.seconds)
     assert (place / "tags.csv").stat() == stamp
+
+
+def test_an_absent_picture_keeps_no_run_from_being_left_out(place) -> None:
+    line = {"product": "p", "variant": None, "url": "", "title": "", "fields": {}}
+    here = {**line, "id": "p/1", "position": 1, "path": "red.png"}
+    absent = {**line, "id": "p/2", "position": 2, "path": None, "url": "https://a.example/2.png"}
+    gone = {**line, "id": "p/3", "position": 3, "path": "gone.png"}
+    lines = "".join(f"{json.dumps(one)}\n" for one in (here, absent, gone))
+    (place / "shop/catalog.jsonl").write_text(lines)
+    (place / "shop/import.json").write_text("{}")
+
+    def again() -> TagSummary:
+        catalog = read_catalog(str(place / "shop"))
+        with Workspace.open(place / "ws", ColorEncoder()) as workspace:
+            return tag(workspace, catalog, SPACE, outputs=Outputs(place / "tags.csv"))
+
+    assert (again().unchanged, again().unchanged) == (False, True)
+    color_picture(place / "shop/gone.png", "green")
+    found = again()
+    assert (found.unchanged, found.encoded) == (False, 1)
 
 
 def title(place) -> None:

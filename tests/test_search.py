@@ -1,6 +1,7 @@
 """Search and index from end to end, with an encoder that can be read by eye."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -560,6 +561,108 @@ def test_what_was_read_as_minus_is_said_and_turned_away(indexed, encoder):
     result = search(indexed, encoder, query="red not dress", minus="blue")
     assert result.note.startswith("Read as 'red' --minus 'blue dress'.")
     assert not search(indexed, encoder, query="red", minus="dress").note.startswith("Read")
+
+
+def tagged(indexed, shop, given):
+    with Index.open(indexed) as opened:
+        entries = [_tagged(opened, name, tags) for name, tags in given.items()]
+        opened.replace_source(str(shop), entries, fingerprint="c0105", model="color", labels="x")
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("red bag", "None of these is tagged color=red;"),
+        ("bag that is red", "None of these is tagged color=red;"),
+        (
+            "light red or navy bag",
+            "None of these is tagged color=navy or color=light red;",
+        ),
+        ("blue bag", ""),
+        ("red", ""),
+    ],
+)
+def test_hits_that_lack_a_tag_that_the_query_names_are_said(indexed, encoder, shop, query, told):
+    given = {"blue.png": ("kind=bag", "color=blue"), "red.png": ("kind=shirt", "color=red")}
+    others = {"black.png": ("kind=tie", "color=light red"), "green.png": ("kind=tie", "color=navy")}
+    tagged(indexed, shop, given | others)
+    where = None if query == "red" else "kind = bag"
+    assert search(indexed, encoder, query=query, where=where).note.startswith(told)
+    assert "None" not in search(indexed, encoder, query="blue", where=where).note
+
+
+@pytest.mark.parametrize("words", ["but in red", "the same in RED", "red"])
+def test_beside_a_picture_a_hit_of_another_kind_is_no_answer(indexed, encoder, shop, words):
+    given = {"blue.png": ("kind=bag", "color=blue"), "red.png": ("kind=shirt", "color=red")}
+    tagged(indexed, shop, given)
+    bag = {"query": words, "image": shop / "blue.png", "fold": False}
+    told = search(indexed, encoder, **bag).note
+    assert told.startswith("None of these is tagged color=red and kind=bag; the nearest are shown.")
+    tagged(indexed, shop, given | {"sub/untitled red.png": ("kind=bag", "color=red")})
+    assert "None" not in search(indexed, encoder, **bag).note
+    tagged(indexed, shop, {"blue.png": ("kind=bag",), "red.png": ("color=red",)})
+    assert "and kind=bag" in search(indexed, encoder, **bag).note
+
+
+@pytest.mark.parametrize("count", [20, 240])
+@pytest.mark.parametrize("stock", ["green", "blue"])
+def test_hits_no_better_than_chance_are_said(tmp_path, workspace, encoder, count, stock):
+    for at in range(count):
+        shade = (10 + at % 16 * 3, 20 + at % 7, 200 - at // 16 * 4)
+        shade = shade if stock == "blue" else (shade[0], shade[2], shade[1])
+        color_picture(tmp_path / "shop" / f"{at}.png", shade)
+    index(tmp_path / "shop", workspace, encoder, titles=False)
+    told = "none of these scores better than chance would"
+    assert told in search(workspace, encoder, query="red").note
+    color_picture(tmp_path / "shop" / "red.png", "red")
+    index(tmp_path / "shop", workspace, encoder, titles=False)
+    assert told not in search(workspace, encoder, query="red").note
+
+
+# -- what moved, and what went --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", ["folder", "file", "two files"])
+def test_hits_whose_files_are_gone_are_said(shop, indexed, encoder, gone):
+    if gone == "folder":
+        shop.rename(shop.parent / "moved")
+    else:
+        for name in ("red.png", "blue.png")[: 1 + (gone == "two files")]:
+            (shop / name).unlink()
+    told = search(indexed, encoder, query="red", k=9, fold=False).note
+    count = {"folder": 6, "file": 1, "two files": 2}[gone]
+    assert told.count(f"{count} of these files aren't there any more") == 1
+    assert ("store --prune" if gone == "folder" else f"fashiontag index {shop}") in told
+
+
+def test_a_folder_that_was_moved_keeps_what_is_known_of_it(shop, indexed, encoder):
+    moved = shop.rename(shop.parent / "moved")
+    color_picture(moved / "new.png", "teal")
+    summary = index(moved, indexed, encoder, titles=False)
+    assert summary.moved == f"{moved} is what {shop} was, which is gone."
+    assert (summary.new, summary.encoded) == (1, 1)
+    assert [source.root for source in indexed_sources(indexed)] == [str(moved)]
+    assert search(indexed, encoder, query="red", k=1).hits[0].title == "Red dress"
+    assert "there any more" not in search(indexed, encoder, query="red").note
+
+
+@pytest.mark.parametrize("what", ["a copy", "other names", "a part"])
+def test_a_folder_that_is_no_moved_one_is_another(shop, indexed, encoder, what):
+    other = shop.parent / "other"
+    shutil.copytree(shop, other)
+    if what != "a copy":
+        shutil.rmtree(shop)
+        (other / "red.png").rename(other / ("scarlet.png" if what == "other names" else "../r.png"))
+    assert index(other, indexed, encoder, titles=False).moved == ""
+    assert len(indexed_sources(indexed)) == 2
+
+
+def test_what_is_asked_for_without_any_effect_is_said(indexed, encoder, shop):
+    picture = shop / "red.png"
+    told = search(indexed, encoder, image=picture, image_weight=0.5).note
+    assert "--image-weight changed nothing" in told
+    assert "weight" not in search(indexed, encoder, query="red", image_weight=0.5).note
+    assert "weight" not in search(indexed, encoder, image=picture).note
 
 
 @pytest.mark.parametrize(

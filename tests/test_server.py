@@ -360,6 +360,40 @@ def test_whatever_comes_no_answer_is_an_error_of_the_server(client, data):
     assert sent.status_code < 500
 
 
+def _fuzz(desk, examples):
+    """Ask what the OpenAPI document allows, and near it; nothing may be an error of the server."""
+    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
+    from fashiontag.server.web import create_app
+
+    schema = schemathesis.openapi.from_asgi(
+        "/openapi.json", create_app(desk), headers={"host": "127.0.0.1"}
+    )
+
+    asked = set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        asked.add(operation.label)
+
+        @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def one(case):
+            answer = case.call(headers={"host": "127.0.0.1"})
+            assert answer.status_code < 500, (case, answer.text)
+            assert b"Traceback" not in answer.content
+
+        one()
+    assert {"POST /v1/tag", "GET /v1/items/{id}", "POST /v1/decisions", "POST /v1/learn"} <= asked
+
+
+def test_what_its_own_document_allows_is_no_error_of_the_server(desk):
+    _fuzz(desk, 2)
+
+
+@pytest.mark.slow
+def test_much_that_its_own_document_allows_is_no_error_of_the_server(desk):
+    _fuzz(desk, 300)
+
+
 def test_titles_and_ids_stay_text(tmp_path):
     """They travel as JSON with a type of its own, and scripts set them as text only."""
     from importlib import resources
@@ -436,6 +470,7 @@ def test_what_was_acknowledged_outlives_a_kill(shop):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_what_was_acknowledged_outlives_a_hundred_kills(shop):
     _storm(shop, 100)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,10 @@ def run(folder, *arguments):
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("review")
-    run(folder, "tag", str(CATALOG), "--titles", str(CATALOG / "titles.csv"), "-q")
+@contextmanager
+def served(folder, source, *more):
+    """Tag a source and serve it; yield the address."""
+    run(folder, "tag", str(source), *more, "-q")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -50,8 +51,8 @@ def address(tmp_path_factory):
             server.terminate()
 
 
-@pytest.fixture
-def page(address):
+@contextmanager
+def opened(address):
     """The review page, and a record of every address that was asked."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -67,6 +68,19 @@ def page(address):
     assert asked
     assert [url for url in asked if not url.startswith((address, "blob:", "data:"))] == []
     assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("review")
+    with served(folder, CATALOG, "--titles", str(CATALOG / "titles.csv")) as address:
+        yield address
+
+
+@pytest.fixture
+def page(address):
+    with opened(address) as page:
+        yield page
 
 
 def shoot(page, name):
@@ -145,6 +159,19 @@ def test_a_walk_through_learn_apply_and_undo(page, address):
         page.keyboard.press("z")
         settle(page)
     progress(page, "0 of 35")
+
+
+@pytest.mark.slow
+def test_a_hundred_products_by_a_hundred_keys(tmp_path):
+    for copy in "abc":
+        shutil.copytree(CATALOG, tmp_path / "shop" / copy)
+    with served(tmp_path, "shop") as address, opened(address) as page:
+        progress(page, "0 of 105")
+        for _ in range(100):
+            page.keyboard.press("a")
+        settle(page)
+        progress(page, "100 of 105")
+        assert page.evaluate("fetch('/v1/stats').then(r => r.json()).then(s => s.reviewed)") == 100
 
 
 @pytest.mark.slow

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from fashiontag.datamodels import Tagged, TagScore
+from fashiontag.datamodels import Item, Tagged, TagScore
 from fashiontag.errors import OutputError, UsageError
 from fashiontag.sinks import tables
 from fashiontag.sinks.partfile import PartFile
-from fashiontag.sinks.tables import open_table, write_suggestions
+from fashiontag.sinks.tables import Layout, open_table, write_suggestions
 
 GROUPS = ("category", "color", "fit")
 DRESS = Tagged(
@@ -43,8 +43,8 @@ def write_rows(sink, *rows):
         sink.write(row, None)
 
 
-def write(path, *rows, **options):
-    with open_table(path, GROUPS, **options) as sink:
+def write(path, *rows, stream=None, **options):
+    with open_table(path, Layout(GROUPS, **options), stream=stream) as sink:
         write_rows(sink, *rows)
     return path
 
@@ -201,14 +201,14 @@ def test_standard_output_gets_the_same_csv(tmp_path, stream):
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path, suffix):
     path = write(tmp_path / f"tags.{suffix}", DRESS)
     before = path.read_bytes()
-    with pytest.raises(AttributeError), open_table(path, GROUPS) as sink:
+    with pytest.raises(AttributeError), open_table(path, Layout(GROUPS)) as sink:
         write_rows(sink, DRESS, BROKEN, "no row")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_sink_that_is_never_used_leaves_nothing(tmp_path):
-    sink = open_table(tmp_path / "tags.csv", GROUPS)
+    sink = open_table(tmp_path / "tags.csv", Layout(GROUPS))
     assert len(list(tmp_path.iterdir())) == 1
     del sink
     assert list(tmp_path.iterdir()) == []
@@ -217,8 +217,9 @@ def test_a_sink_that_is_never_used_leaves_nothing(tmp_path):
 def test_the_next_run_removes_what_a_killed_run_left(tmp_path):
     """wd14-standalone: a killed run leaves half a file that is then skipped."""
     script = (
-        "import os, sys; from pathlib import Path; from fashiontag.sinks.tables import open_table\n"
-        "sink = open_table(Path(sys.argv[1]), ['category'])\n"
+        "import os, sys; from pathlib import Path\n"
+        "from fashiontag.sinks.tables import Layout, open_table\n"
+        "sink = open_table(Path(sys.argv[1]), Layout(('category',)))\n"
         f"os.kill(os.getpid(), {int(signal.SIGKILL)})"
     )
     path = tmp_path / "tags.csv"
@@ -230,7 +231,7 @@ def test_the_next_run_removes_what_a_killed_run_left(tmp_path):
 
 def test_two_runs_at_once_do_not_clash(tmp_path):
     path = tmp_path / "tags.csv"
-    with open_table(path, GROUPS) as first, open_table(path, GROUPS) as second:
+    with open_table(path, Layout(GROUPS)) as first, open_table(path, Layout(GROUPS)) as second:
         first.write(DRESS, None)
         second.write(BROKEN, None)
     assert read(path)["id"].tolist() == ["a/dress.jpg"]  # the one that ended last
@@ -260,7 +261,7 @@ def test_a_link_is_written_through(tmp_path):
 @pytest.mark.parametrize("name", ["tags.xls", "tags", "tags.json", ".csv"])
 def test_an_unknown_suffix_names_those_there_are(tmp_path, name):
     with pytest.raises(UsageError, match=r"\.csv, \.tsv, \.jsonl, \.parquet or \.xlsx"):
-        open_table(tmp_path / name, GROUPS)
+        open_table(tmp_path / name, Layout(GROUPS))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -269,7 +270,7 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     for path in ("missing/tags.csv", "folder.csv", "file/tags.csv"):
         with pytest.raises(OutputError, match=r"can't write .*; ") as caught:
-            open_table(tmp_path / path, GROUPS)
+            open_table(tmp_path / path, Layout(GROUPS))
         assert path.split("/")[0] in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -285,7 +286,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, suffix, monkey
             os.close(full)
 
     monkeypatch.setattr(tables, "PartFile", FullDisk)
-    opened = open_table(tmp_path / f"tags.{suffix}", GROUPS)
+    opened = open_table(tmp_path / f"tags.{suffix}", Layout(GROUPS))
     with pytest.raises(OutputError, match="No space left"), opened as sink:
         write_rows(sink, *[DRESS] * 5000)
     assert list(tmp_path.iterdir()) == []
@@ -301,3 +302,14 @@ def test_suggestions_are_guarded_and_whole_as_a_table_is(tmp_path):
         write_suggestions(path, [("a.jpg", "", "audit", ""), ("b.jpg",)])
     assert path.read_bytes().count(b"\n") == 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
+def test_a_tables_own_names_come_last(tmp_path, suffix):
+    item = Item("a.jpg", "a.jpg", "", "", {}, None, keys=("000123", "=1"))
+    path = tmp_path / f"tags.{suffix}"
+    with open_table(path, Layout(GROUPS, promised=True, keys=("SKU", "id"))) as sink:
+        sink.write(Tagged("a.jpg", "a.jpg", "", "ok", ""), item)
+    row = read(path).iloc[0]
+    assert [*row.index][-2:] == ["table.SKU", "table.id"]
+    assert [*row][-2:] == ["000123", "'=1" if suffix in ("csv", "tsv") else "=1"]

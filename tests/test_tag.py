@@ -203,15 +203,20 @@ def test_a_title_that_says_nothing_counts_as_none(title, shop, workspace, tmp_pa
     assert (done.summary.titled, done.summary.silent_titles) == (1, 1)
 
 
-def test_a_title_that_the_model_cannot_read_has_words_alone(shop, workspace, tmp_path) -> None:
+@pytest.mark.parametrize("title", ["लाल", "فستان أحمر", "赤いドレス"])
+def test_a_title_that_the_model_cannot_read_has_words_alone(
+    title, shop, workspace, tmp_path
+) -> None:
     class Latin(ColorEncoder):
         def reads(self, text):
             return text.isascii()
 
     titles = tmp_path / "titles.csv"
-    titles.write_text("image,title\nred.png,लाल\nblue.png,लाल calm\ngreen.png,calm\n", "utf-8")
+    titles.write_text(
+        f"image,title\nred.png,{title}\nblue.png,{title} calm\ngreen.png,calm\n", "utf-8"
+    )
     done = run(shop, workspace, titles, encoder=Latin())
-    assert not {"लाल", "लाल calm"} & set(done.encoder.texts_seen)
+    assert not {title, f"{title} calm"} & set(done.encoder.texts_seen)
     assert done.summary.silent_titles == 2
     sources = {row.id: {tag.label: tag.source for tag in row.tags} for row in done.sink.rows}
     assert sources["red.png"] == {"red": "image"}

@@ -11,6 +11,8 @@ from fashiontag.cli import run
 from fashiontag.errors import CatalogError, LabelFileError, UsageError
 from fashiontag.labelcheck import taxonomy_remarks
 from fashiontag.labels import load_labels, parse_labels
+from fashiontag.names import fold
+from fashiontag.sinks.feedcolumns import Entries
 from fashiontag.taxonomy import CATEGORY, NONE, Taxonomy, entries
 from fashiontag.workflows.exporting import ExportOptions, export_feed
 
@@ -62,15 +64,20 @@ def space(**groups):
     return parse_labels({"groups": content}, "toy", "toy.toml")
 
 
+both = pytest.mark.parametrize("shipped", ["fashion", "fashion-products"])
+
+
+@both
 @pinned
-def test_every_default_label_is_in_the_pinned_taxonomy_or_says_why_not() -> None:
-    labels = load_labels()
+def test_every_default_label_is_in_the_pinned_taxonomy_or_says_why_not(shipped) -> None:
+    labels = load_labels(shipped)
     assert taxonomy_remarks(labels, Taxonomy.load(PINNED)) == ()
     assert taxonomy_remarks(labels, Taxonomy.load(GOOGLE)) == ()
 
 
-def test_every_default_label_has_an_entry_or_a_reason() -> None:
-    for group in load_labels().groups:
+@both
+def test_every_default_label_has_an_entry_or_a_reason(shipped) -> None:
+    for group in load_labels(shipped).groups:
         assert group.shopify
         for label in group.labels if not group.shopify.startswith(NONE) else ():
             assert label.shopify, label
@@ -78,6 +85,28 @@ def test_every_default_label_has_an_entry_or_a_reason() -> None:
                 assert label.shopify.removeprefix(NONE).strip(), label
             elif group.shopify == CATEGORY:
                 assert label.google.isdigit(), label
+
+
+@both
+@pinned
+def test_every_value_is_allowed_for_every_category_it_can_be_written_to(shipped) -> None:
+    space, taxonomy = load_labels(shipped), Taxonomy.load(PINNED)
+    says = Entries(space, taxonomy)
+    everything = {fold(group.name): group.names for group in space.groups}
+    main = next(group for group in space.groups if group.shopify == CATEGORY)
+    written = 0
+    for label in main.labels:
+        given = {**everything, fold(main.name): [label.name]}
+        (category,) = (
+            map(taxonomy.find, entries(label.shopify)) if entries(label.shopify) else [None]
+        )
+        for column in says.columns():
+            for value in says.of(column, given, None):
+                assert category, label
+                assert column.entry in category.attributes, (label, value)
+                assert value in taxonomy.values[column.entry], (label, value)
+                written += 1
+    assert written > 1000
 
 
 @pinned

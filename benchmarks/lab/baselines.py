@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from benchmarks.lab.fusions import FUSIONS
-from benchmarks.lab.heads import HEADS
+from benchmarks.lab.fusions import FUSIONS, PROBES, FusedProbe
 from benchmarks.lab.methods import Fitted, Floats, Method, Rows, Task
 from fashiontag.datamodels import EncodedTexts
 from fashiontag.errors import ModelError
 from fashiontag.heads.classifier import ProbeClassifier
-from fashiontag.heads.fusion import IMAGE_ONLY, Parts
+from fashiontag.heads.features import Parts
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.prior import Prior, ZeroLogits
@@ -98,13 +97,18 @@ def _features(task: Task) -> tuple[Features, Prior]:
     return fit_features(zero_shot_head(task.opened, task.space), task.train.training)
 
 
-def probe(task: Task, fusion: str, head: str = "ridge") -> Fitted:
-    """Fit fashiontag's own probe under one fusion and one kind of head."""
+def probe(task: Task, fusion: str = "heads", head: str = "ridge") -> Fitted:
+    """Fit fashiontag's own probe, or it under one fusion or with another kind of head."""
     features, prior = _features(task)
-    model = ProbeClassifier(FUSIONS[fusion], HEADS[head], features.widths, group_spans(task.space))
+    shape = features.widths, group_spans(task.space)
+    known = fusion in FUSIONS
+    model = FusedProbe(FUSIONS[fusion], *shape) if known else PROBES[head](*shape)
 
     def columns(rows: Rows) -> Floats:
-        return features.transform(rows.images, rows.titles, rows.texts)
+        x = features.transform(rows.images, rows.titles, rows.texts)
+        if fusion == "image":
+            x[:, features.widths.image :] = 0
+        return x
 
     model.fit(columns(task.train), task.train.targets, prior=prior, families=task.train.families)
     return Fitted(lambda rows: model.predict_proba(columns(rows)), _size(model))
@@ -122,7 +126,7 @@ def one_block(task: Task, block: int) -> Fitted:
     # "None of these" is known beside picture and title only.
     zero = ZeroLogits(logits, np.full_like(prior.titled.none, -np.inf))
     own = Prior(deviations, zero, zero)
-    model = ProbeClassifier(IMAGE_ONLY, groups=group_spans(task.space))
+    model = ProbeClassifier(groups=group_spans(task.space))
 
     def columns(rows: Rows) -> Floats:
         return features.transform(rows.images, rows.titles, rows.texts)[:, part]
@@ -360,10 +364,10 @@ def _named() -> dict[str, Method]:
         "one-vs-rest LR": one_vs_rest,
         "Tip-Adapter": tip_adapter,
     }
-    methods |= {fusion: partial(probe, fusion=fusion) for fusion in FUSIONS}
+    methods |= {fusion: partial(probe, fusion=fusion) for fusion in ("heads", "image", *FUSIONS)}
     return methods | {
         f"heads, {head}": partial(probe, fusion="heads", head=head)
-        for head in HEADS
+        for head in PROBES
         if head != "ridge"
     }
 

@@ -1,22 +1,29 @@
-"""Fusions that lost to the package's own (`fashiontag.heads.fusion`), for the suites to compare.
+"""Fusions and heads that lost to the package's own, for the suites to compare.
 
-Each is an object that `ProbeClassifier` takes as its `fusion`; the joint space of a model allows
-its image and title embeddings to be combined number by number.
+A fusion makes blocks of features out of picture, title and words; each block gets a head of its
+own. The joint space of a model allows its image and title embeddings to be combined number by
+number. Products without a title are judged by their picture alone in any case.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.fusion import IMAGE_ONLY, TITLE_ONLY, Fusion, Heads, Parts
-from fashiontag.heads.linear import Block, Ridge, with_one
+from benchmarks.lab.heads import HEADS
+from fashiontag.heads.classifier import ProbeClassifier, Side
+from fashiontag.heads.linear import Block, FittedHead, Ridge, with_one
+from fashiontag.heads.prior import ZeroLogits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fashiontag.heads.features import Parts, Widths
     from fashiontag.heads.linear import Labelled
+    from fashiontag.heads.prior import Prior
 
 Floats = NDArray[np.float32]
 
@@ -24,13 +31,12 @@ BILINEAR_AXES = 31
 """Principal axes per modality whose products `Bilinear` takes: 32 x 32 with a 1 each."""
 
 
-class _Early:
+class Early:
     """One block for all, and so one head."""
 
     sees_image = True
-    sees_title = True
 
-    def fit(self, parts: Parts, titled: NDArray[np.bool_], labelled: Labelled) -> Fusion:
+    def fit(self, parts: Parts, titled: NDArray[np.bool_], labelled: Labelled) -> Early:
         """Learn nothing."""
         del parts, titled, labelled
         return self
@@ -45,7 +51,7 @@ class _Early:
 
 
 @dataclass(frozen=True)
-class Concat(_Early):
+class Concat(Early):
     """One head on all columns."""
 
     def blocks(self, parts: Parts) -> list[Floats]:
@@ -59,7 +65,7 @@ class Concat(_Early):
 
 
 @dataclass(frozen=True)
-class Add(_Early):
+class Add(Early):
     """The sum of the embeddings."""
 
     def blocks(self, parts: Parts) -> list[Floats]:
@@ -68,7 +74,7 @@ class Add(_Early):
 
 
 @dataclass(frozen=True)
-class Average(_Early):
+class Average(Early):
     """The mean of the embeddings."""
 
     def blocks(self, parts: Parts) -> list[Floats]:
@@ -77,7 +83,7 @@ class Average(_Early):
 
 
 @dataclass(frozen=True)
-class Product(_Early):
+class Product(Early):
     """The product of the embeddings."""
 
     def blocks(self, parts: Parts) -> list[Floats]:
@@ -92,7 +98,7 @@ class Product(_Early):
 
 
 @dataclass(frozen=True)
-class Gated(_Early):
+class Gated(Early):
     """``g·image + (1 - g)·title``, g a sigmoid of both.
 
     Attributes
@@ -126,7 +132,7 @@ class Gated(_Early):
 
 
 @dataclass(frozen=True)
-class Bilinear(_Early):
+class Bilinear(Early):
     """Products of the embeddings' main axes.
 
     Attributes
@@ -157,18 +163,114 @@ class Bilinear(_Early):
         return [None]
 
 
-FUSIONS: dict[str, Fusion] = {
-    "heads": Heads(),
+@dataclass(frozen=True)
+class Titles(Early):
+    """One head on the title's vector and one on its words."""
+
+    sees_image = False
+
+    def blocks(self, parts: Parts) -> list[Floats]:
+        """Return title and words."""
+        return [parts.title, parts.words]
+
+    def prior(self, parts: Parts) -> list[Floats | None]:
+        """Return their own priors."""
+        return [*self.blocks(parts)]
+
+
+FUSIONS: dict[str, Early] = {
     "concat": Concat(),
     "add": Add(),
     "average": Average(),
     "product": Product(),
     "gated": Gated(),
     "bilinear": Bilinear(),
-    "image": IMAGE_ONLY,
-    "title": TITLE_ONLY,
+    "title": Titles(),
 }
 """By the name that suites use."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FusedSide(Side):
+    """What judges products with a title under a fusion."""
+
+    fusion: Early = Concat()
+
+    def scores(self, x: Floats) -> list[Floats]:
+        """Return what is stacked, each of shape (n, t): zero-shot's scores, then the heads'."""
+        blocks = self.fusion.blocks(self.widths.split(x))
+        zero = [] if self.zero is None else [x @ self.zero[:-2] + self.zero[-2:].sum(axis=0)]
+        heads = zip(blocks, self.coefs, strict=True)
+        return [*zero, *(block @ coef[:-1] + coef[-1] for block, coef in heads)]
+
+    def title_part(self, x: Floats, scores: Sequence[Floats]) -> Floats:
+        """Return the whole: what titles add can't be told."""
+        del x
+        return self.stack.logits(scores)
+
+
+class FusedProbe(ProbeClassifier):
+    """The probe under another fusion; all else as in `ProbeClassifier`."""
+
+    def __init__(
+        self,
+        fusion: Early | None = None,
+        widths: tuple[int, int, int] | None = None,
+        groups: Any = None,  # noqa: ANN401
+        precision: float | None = None,
+        together: bool = True,
+    ) -> None:
+        super().__init__(widths, groups, precision, together)
+        self.fusion = fusion
+
+    def _fit_side(
+        self,
+        x: Floats,
+        widths: Widths,
+        labelled: Labelled,
+        prior: Prior | None,
+        picture: FittedHead | None = None,
+    ) -> tuple[Side, list[FittedHead], list[Floats]]:
+        if picture is None:
+            return super()._fit_side(x, widths, labelled, prior)
+        parts, titled = widths.split(x), np.asarray(x[:, widths.image :].any(axis=1))
+        fusion = (self.fusion or Concat()).fit(parts, titled, labelled)
+        blocks, zero = fusion.blocks(parts), None
+        priors: list[Floats | None] = [None] * len(blocks)
+        if prior is not None:
+            priors, zero = fusion.prior(prior.deviations), prior.titled
+            if not fusion.sees_image:
+                coef = zero.coef.copy()
+                coef[: widths.image] = coef[-2] = 0
+                # "None of these" was weighed against both.
+                zero = ZeroLogits(coef, np.full_like(zero.none, -np.inf))
+        heads = [
+            self._head.fit(Block(with_one(block), titled, own), labelled)
+            for block, own in zip(blocks, priors, strict=True)
+        ]
+        side, scores = self._side(x, widths, labelled, titled, zero, heads)
+        own = {field.name: getattr(side, field.name) for field in fields(side)}
+        return _FusedSide(**own, fusion=fusion), heads, scores
+
+
+class LogisticProbe(ProbeClassifier):
+    """The probe with logistic heads."""
+
+    _head = HEADS["logistic"]
+
+
+class GaussianProbe(ProbeClassifier):
+    """The probe with heads of Gaussians."""
+
+    _head = HEADS["gda"]
+
+
+PROBES: dict[str, type[ProbeClassifier]] = {
+    "ridge": ProbeClassifier,
+    "logistic": LogisticProbe,
+    "gda": GaussianProbe,
+}
+"""By the name that suites use of their heads."""
 
 
 def _main_axes(x: Floats) -> Floats:

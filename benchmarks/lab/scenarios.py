@@ -320,7 +320,6 @@ def probe(lesson: Lesson, judged: Shelf, head: HeadName = "local") -> Scores:
             catalogue=lesson.pool.others(lesson.rows),
             head=head,
             families=families,
-            report=False,
         )
     except CatalogError:
         return judged.scores

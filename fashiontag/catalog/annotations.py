@@ -27,7 +27,7 @@ from fashiontag.catalog.titles import (
     join_rows,
     ragged_warning,
 )
-from fashiontag.errors import CatalogError, LabelFileError, UsageError
+from fashiontag.errors import CatalogError, LabelFileError, UsageError, after
 from fashiontag.labels import RESERVED_GROUPS, LabelSpace, parse_labels
 from fashiontag.names import NONE, as_path, fold
 
@@ -109,7 +109,7 @@ class _Note:
 
 def read_annotations(
     path: str | None,
-    ids: Sequence[str],
+    ids: Mapping[str, str] | Sequence[str],
     labels: LabelSpace | None = None,
     *,
     unlabeled: Unlabeled = "group",
@@ -124,7 +124,8 @@ def read_annotations(
     ----------
     path : str or None
         None if people's decisions are all there is.
-    ids : sequence of str
+    ids : mapping of str to str, or sequence of str
+        `Catalog.names`.
     labels : LabelSpace or None
         Groups that it has take its labels, its words and its word on exclusiveness. A group that
         it doesn't have is exclusive if no product has two values, and its values are its prompts.
@@ -154,41 +155,39 @@ def read_annotations(
     table = Table("decisions", ("id",), ())
     if path is not None:
         table = read_table(path, (id_column, *TAGS_COLUMNS))
-    path, joined = table.path, join_rows(table, id_column, ids)
-    key_at = joined.key_at
-    columns = _LabelColumns(table, key_at, labels, groups, like)
-    places = {item_id: place for place, item_id in enumerate(ids)}
+    path, names = table.path, [*ids]
+    places = {item_id: place for place, item_id in enumerate(names)}
+    said = [*table.warnings, *ragged_warning(table, "label")]
     notes: dict[int, _Note] = defaultdict(_Note)
-    for row, _, item_id in joined.rows:
-        for group, label, holds in columns.read(row) if item_id is not None else ():
-            note = notes[places[str(item_id)]]
-            note.listed = True
-            if label is None:
-                note.whole.setdefault(group, row.line)
-            else:
-                (note.positive if holds else note.negative).setdefault((group, label), row.line)
-    _refuse_contradictions(path, labels, notes, ids)
-    differ = [
-        f"{item_id} ({group})"
-        for item_id, by_group in (decided or {}).items()
-        for group, chosen in by_group.items()
-        if (not groups or group in groups)
-        and notes[places[item_id]].decide(*columns.spelled(group, chosen))
-    ]
-    said = (
-        *table.warnings,
-        *ragged_warning(table, "label"),
-        *columns.warnings,
-        *joined.warnings,
-        *columns.complaints(),
-    )
-    if not notes:
-        raise CatalogError(
-            f"{path} labels no product of the source: no row joins to an image and holds a label; "
-            f"{table.has()}." + "".join(f" {reason}" for reason in said)
-        )
-    notes = dict(sorted(notes.items()))
-    space, odd = _space(path, labels, {ids[place]: note for place, note in notes.items()}, like)
+    with after(said):
+        joined = join_rows(table, id_column, ids)
+        columns = _LabelColumns(table, joined.key_at, labels, groups, like)
+        said += (*columns.warnings, *joined.warnings)
+        for row, _, item_id in joined.rows:
+            for group, label, holds in columns.read(row) if item_id is not None else ():
+                note = notes[places[str(item_id)]]
+                note.listed = True
+                if label is None:
+                    note.whole.setdefault(group, row.line)
+                else:
+                    (note.positive if holds else note.negative).setdefault((group, label), row.line)
+        said += columns.complaints()
+        _refuse_contradictions(path, labels, notes, names)
+        differ = [
+            f"{item_id} ({group})"
+            for item_id, by_group in (decided or {}).items()
+            for group, chosen in by_group.items()
+            if (not groups or group in groups)
+            and notes[places[item_id]].decide(*columns.spelled(group, chosen))
+        ]
+        if not notes:
+            raise CatalogError(
+                f"{path} labels no product of the source: no row joins to an image and holds a "
+                f"label; {table.has()}."
+            )
+        notes = dict(sorted(notes.items()))
+        by_id = {names[place]: note for place, note in notes.items()}
+        space, odd = _space(path, labels, by_id, like)
     targets = _targets(space, notes.values(), unlabeled)
     otherwise = "answers differ from what people decided, and the decisions count:"
     return Annotations(
@@ -253,7 +252,8 @@ class _LabelColumns:
         passed: list[str] = []
         for place, name in enumerate(table.columns):
             wanted = name in self._only
-            if place == key_at or not name or (fold(name) in _NO_LABELS and not wanted):
+            own = fold(name) in _NO_LABELS or name.startswith("table.")
+            if place == key_at or not name or (own and not wanted):
                 continue
             values = Counter(row.cells[place].strip() for row in table.rows if not row.ragged)
             del values[""]

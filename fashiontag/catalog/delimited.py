@@ -139,7 +139,7 @@ class _Encoding:
 
     def text(self, raw: str) -> str:
         """Return what bytes, given one character each, say."""
-        if self.wide or raw.isascii():
+        if raw.isascii() or self.wide:
             return raw
         errors = "fashiontag-mixed" if self.mixed else "replace"
         return raw.encode(_BYTEWISE).decode(self.name, errors)

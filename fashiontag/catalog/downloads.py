@@ -13,9 +13,9 @@ import os
 import secrets
 import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from fashiontag.catalog.web import AGENT, Web
 from fashiontag.errors import AddressError, FashiontagError, NoAnswerError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from protego import Protego
@@ -115,14 +115,9 @@ class Downloads:
         self._earlier: dict[str, Fetched] = {}
         self._robots: dict[str, Protego | str] = {}
         self._asking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        try:
+        with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
             self._journal = (folder / JOURNAL).open("a+b")
-        except OSError as error:
-            raise OutputError(
-                f"can't write {str(folder)!r}: {error.strerror or error}; name another folder with "
-                "--out"
-            ) from error
         try:
             if fcntl is not None:
                 fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,7 +162,8 @@ class Downloads:
         if url in self._done:
             return self._done[url]
         try:
-            fetched = self._ask(url, most, picture=picture, robots=robots)
+            with self._writing():
+                fetched = self._ask(url, most, picture=picture, robots=robots)
         except NoAnswerError as error:
             fetched = Fetched(url, status=0, reason=str(error))
         except AddressError as error:
@@ -183,41 +179,26 @@ class Downloads:
         by_host: defaultdict[str, list[str]] = defaultdict(list)
         for url in dict.fromkeys(urls):
             by_host[_host(url)].append(url)
-        results: SimpleQueue[Fetched | BaseException | None] = SimpleQueue()
+        found: dict[str, Fetched] = {}
         stop = threading.Event()
 
         def work(mine: list[str]) -> None:
             silent = 0
-            try:
-                for url in mine:
-                    if stop.is_set():
-                        break
-                    if silent == _SILENT:
-                        results.put(Fetched(url, reason=f"lies on a host silent {_SILENT} times"))
-                        continue
-                    fetched = self.fetch(url, most, picture=True)
-                    silent = silent + 1 if fetched.status == 0 else 0
-                    results.put(fetched)
-            except BaseException as error:  # raised again where it is read
-                results.put(error)
-            else:
-                results.put(None)
+            for url in mine:
+                if stop.is_set():
+                    return
+                if silent == _SILENT:
+                    found[url] = Fetched(url, reason=f"lies on a host silent {_SILENT} times")
+                else:
+                    found[url] = self.fetch(url, most, picture=True)
+                    silent = silent + 1 if found[url].status == 0 else 0
+                with self._lock:
+                    advance(1)
 
-        found: dict[str, Fetched] = {}
         with ThreadPoolExecutor(_HOSTS_AT_ONCE) as pool:
             try:
-                for mine in by_host.values():
-                    pool.submit(work, mine)
-                left = len(by_host)
-                while left:
-                    result = results.get()
-                    if isinstance(result, BaseException):
-                        raise result
-                    if result is None:
-                        left -= 1
-                    else:
-                        found[result.url] = result
-                        advance(1)
+                for ended in as_completed(pool.submit(work, mine) for mine in by_host.values()):
+                    ended.result()
             finally:
                 stop.set()
         return found
@@ -275,17 +256,12 @@ class Downloads:
                 head = file.read(64)
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            ending = _ending(head)
+            ending = ending_of(head)
             if picture and not ending:
                 return Fetched(url, None, 200, f"is no picture (begins {head[:12]!r})", reply.url)
             name = f"{digest[:2]}/{digest}{ending}"
             (self.folder / digest[:2]).mkdir(exist_ok=True)
             part.replace(self.folder / name)
-        except OSError as error:
-            raise OutputError(
-                f"can't write {str(self.folder)!r}: {error.strerror or error}; make room there, or "
-                "name another folder with --out"
-            ) from error
         finally:
             part.unlink(missing_ok=True)
         etag, modified = (reply.headers.get(key, "") for key in ("etag", "last-modified"))
@@ -294,10 +270,20 @@ class Downloads:
         return Fetched(url, name, 200, "", reply.url, etag, modified)
 
     def _note(self, line: dict[str, object]) -> None:
-        with self._lock:
+        with self._lock, self._writing():
             self._journal.write(json.dumps(line).encode() + b"\n")
             self._journal.flush()
             os.fsync(self._journal.fileno())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"can't write {str(self.folder)!r}: {error.strerror or error}; make room there, or "
+                "name another folder with --out"
+            ) from error
 
     def _read(self) -> None:
         """Read the journal; the last line of a killed run may be a piece, and goes."""
@@ -335,6 +321,6 @@ def _host(url: str) -> str:
         return ""
 
 
-def _ending(head: bytes) -> str:
+def ending_of(head: bytes) -> str:
     """Return the ending of a picture's file by its first bytes, "" if they are none."""
     return next((end for sign, at, end in _PICTURES if head.startswith(sign, at)), "")

@@ -116,6 +116,12 @@ def load_image(data: bytes, *, at_least: int | None = None) -> Image.Image:
             raise
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return width and height as the header has them; `ImageError` if there is none."""
+    with reasons(data), _open(data) as picture:
+        return picture.size
+
+
 def _decoded(data: bytes, at_least: int | None) -> Image.Image:
     with _open(data) as picture:
         if "progression" in picture.info and (scans := data.count(b"\xff\xda")) > MAX_SCANS:

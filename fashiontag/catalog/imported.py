@@ -7,36 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.catalog.items import Catalog, FileRef, Words, make_item
-from fashiontag.errors import CatalogError, ImageError
+from fashiontag.catalog.items import Catalog, FileRef, NoPicture, Words, make_item
+from fashiontag.errors import CatalogError
 
 if TYPE_CHECKING:
     from fashiontag.datamodels import Item
 
 CATALOG, REPORT, ORIGINAL = "catalog.jsonl", "import.json", "original"
 """Its files: a line a photo, what was found, and (with the feed's own ending) the feed."""
-
-
-@dataclass(frozen=True, slots=True)
-class AbsentRef:
-    """A picture that the feed names and nobody has here: an `ImageRef`."""
-
-    url: str
-
-    @property
-    def locator(self) -> str:
-        """The address."""
-        return self.url
-
-    def stamp(self) -> None:
-        """Return None: there is nothing that could change."""
-
-    def read(self) -> bytes:
-        """Raise `ImageError`."""
-        raise ImageError("not among the imported pictures; import again with --images DIR")
+_ABSENT = "not among the imported pictures; import again with --images DIR"
 
 
 def is_imported(folder: str) -> bool:
@@ -109,7 +91,7 @@ def _item(source: str, photo: dict[str, Any]) -> Item:
     }
     words = Words(photo["title"], fields)
     if photo["path"] is None:
-        item = make_item(photo["id"], photo["url"], AbsentRef(photo["url"]), words)
+        item = make_item(photo["id"], photo["url"], NoPicture(photo["url"], _ABSENT), words)
     else:
         shown = os.path.normpath(os.path.join(source, photo["path"]))
         item = make_item(photo["id"], shown, FileRef(os.path.abspath(shown)), words)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from fashiontag.catalog.clean import clean_title
 from fashiontag.datamodels import Item
 from fashiontag.errors import ImageError
+from fashiontag.objects import is_address
 from fashiontag.words import BRANDS, split
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ _MOST_BYTES = 512_000_000
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a table says of one picture: the title as typed and the other columns."""
+    """What a table says of one picture: the title as typed, the other columns, and its names."""
 
     title: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
 
 
 NO_WORDS = Words()
@@ -50,13 +52,15 @@ class Catalog:
         As typed.
     root : str
         What identifies the source for good: the absolute folder (for one image or a glob the
-        folder without a wildcard), a table's absolute path, or ``hf:NAME``.
+        folder without a wildcard), a table's absolute path, ``hf:NAME``, or an address.
     items : sequence of Item
         In the order of the contract, with unread pictures; at least one.
     warnings : tuple of str
         One counted sentence for each kind of thing that was passed over.
     by : {"photo", "variant", "product"}
         What a row of its tags is of.
+    keys : tuple of str
+        The columns in which tables name the items otherwise than by id: what joins the output back.
     """
 
     source: str
@@ -64,12 +68,21 @@ class Catalog:
     items: Sequence[Item]
     warnings: tuple[str, ...] = ()
     by: By = "photo"
+    keys: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> Mapping[str, str] | Sequence[str]:
+        """The ids, with the paths of their pictures where those may be keys of tables too."""
+        if all(item.path.endswith(item.id) for item in self.items):
+            return [item.id for item in self.items]
+        return {item.id: item.path for item in self.items}
 
     @property
     def complete(self) -> bool:
         """Whether the items are all of the root: what a glob leaves out isn't gone."""
         # not Path.resolve: the root is as typed, links unfollowed
-        return self.root.startswith("hf:") or os.path.abspath(self.source) == self.root
+        here = self.source.rstrip("/") if is_address(self.root) else os.path.abspath(self.source)
+        return self.root.startswith("hf:") or here == self.root
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,21 @@ class FileRef:
         raise ImageError(refusal)
 
 
+@dataclass(frozen=True, slots=True)
+class NoPicture:
+    """What stands where there is no picture: an `ImageRef`, with the reason that a row gives."""
+
+    locator: str
+    reason: str
+
+    def stamp(self) -> None:
+        """Return None: there is nothing that could change."""
+
+    def read(self) -> bytes:
+        """Raise `ImageError`."""
+        raise ImageError(self.reason)
+
+
 def _refusal(facts: os.stat_result) -> str:
     if not stat.S_ISREG(facts.st_mode):  # reading a pipe would wait for ever
         return "a folder or a device, not a file"
@@ -130,7 +158,7 @@ def _refusal(facts: os.stat_result) -> str:
 def make_item(id: str, path: str, image: ImageRef, words: Words = NO_WORDS) -> Item:  # noqa: A002
     """Return an item whose title is cleaned."""
     text = clean_title(words.title) if words.title else ""
-    return Item(id, path, words.title, text, words.fields, image)
+    return Item(id, path, words.title, text, words.fields, image, keys=words.keys)
 
 
 def brand_of(item: Item) -> str:

@@ -14,11 +14,12 @@ from fnmatch import fnmatchcase
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from fashiontag import objects
 from fashiontag.catalog.imported import is_imported, list_imported
-from fashiontag.catalog.items import NO_WORDS, Catalog, FileRef, Words, make_item, printable
+from fashiontag.catalog.items import Catalog, FileRef, Words, make_item, printable
 from fashiontag.catalog.parquet import list_inside
+from fashiontag.catalog.tables import OWN_NAMES, Columns, Row, Table, find_columns, read_table
 from fashiontag.catalog.tables import SUFFIXES as TABLE_SUFFIXES
-from fashiontag.catalog.tables import Columns, Row, Table, find_columns, read_table
 from fashiontag.catalog.titles import (
     IMAGE_SUFFIXES,
     WordsPerKey,
@@ -29,7 +30,7 @@ from fashiontag.catalog.titles import (
     ragged_warning,
     titles_below,
 )
-from fashiontag.errors import CatalogError, UsageError
+from fashiontag.errors import CatalogError, UsageError, after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ _BESIDE = frozenset(
 
 
 def read_catalog(
-    source: str | Sequence[str], titles: Path | None = None, columns: Columns = USUAL_COLUMNS
+    source: str | Sequence[str], titles: str | Path | None = None, columns: Columns = USUAL_COLUMNS
 ) -> Catalog:
     """List the items of a source and join their titles; no picture is opened.
 
@@ -59,10 +60,12 @@ def read_catalog(
     ----------
     source : str
         A folder, an imported catalogue, an image, a glob, a table, or ``hf:NAME`` for a data set
-        of the Hugging Face hub or a local one. Several are what a shell makes of a glob: pictures
+        of the Hugging Face hub or a local one; a folder, an image or a table may be at an address
+        of an object store. Several are what a shell makes of a glob: pictures
         and folders, with their paths below the folder that holds them all as ids.
-    titles : path, optional
-        A table of titles. Without one, a source that is a table or a data set gives its own.
+    titles : path or str, optional
+        A table of titles, or the address of one. Without one, a source that is a table or a data
+        set gives its own.
     columns : Columns
         The columns of the source and of `titles` that a user named.
 
@@ -76,64 +79,88 @@ def read_catalog(
     own = columns if titles is None else replace(columns, title=None)
     several = [source] if isinstance(source, str) else list(source)
     source = several[0] + (f" and {len(several) - 1:,} more" if len(several) > 1 else "")
-    if len(several) > 1:
-        kind = "several sources"
-        catalog = _list_several(several, source)
-    elif source.startswith("hf:"):
-        kind = "a data set"
-        from fashiontag.catalog.hub import list_dataset
-
-        catalog = list_dataset(source, own.title)
-    elif is_imported(source):
-        kind = "an imported catalogue"
-        catalog = list_imported(source)
-    elif os.path.isdir(source):
-        kind = "a folder"
-        catalog = _list_folder(source)
-    elif os.path.exists(source):
-        suffix = os.path.splitext(source)[1].lower()
-        if suffix in IMAGE_SUFFIXES:
-            kind = "an image"
-            folder, name = os.path.split(source)
-            catalog = _list_files(source, folder, [name])
-        elif suffix in TABLE_SUFFIXES:
-            kind = "a table"
-            catalog = _list_table(source, own)
-        else:
-            raise UsageError(
-                f"{source} is neither an image ({' '.join(IMAGE_SUFFIXES)}) nor a table "
-                f"({' '.join(TABLE_SUFFIXES)}); give one of these, a folder, a glob or hf:NAME."
-            )
-    elif any(sign in source for sign in "*?["):
-        kind = "a glob"
-        catalog = _list_glob(source)
-    else:
-        raise UsageError(f"There is no {source}; give an existing folder, image or table.")
-    if columns.path is not None and kind != "a table":
-        raise UsageError(f"--path-column is for a table, and {source} is {kind}; leave it out.")
-    if columns.item is not None and kind != "a table":
-        raise UsageError(f"--item-id is for a table, and {source} is {kind}; leave it out.")
-    if titles is None and columns.id is not None:
-        raise UsageError("--id-column names a column of the titles; give --titles FILE with it.")
-    if own.title is not None and kind not in ("a table", "a data set"):
-        raise UsageError("--title-column names a column of the titles; give --titles FILE with it.")
+    kind, catalog = _listed(source, several, own)
+    for option, wanted in (("--path-column", columns.path), ("--item-id", columns.item)):
+        if wanted is not None and kind != "a table":
+            raise UsageError(f"{option} is for a table, and {source} is {kind}; leave it out.")
+    tells = kind in ("a table", "a data set")
+    for option, wanted in (
+        ("--id-column", None if titles else columns.id),
+        ("--title-column", None if tells else own.title),
+    ):
+        if wanted is not None:
+            raise UsageError(f"{option} names a column of the titles; give --titles FILE with it.")
     if titles is None:
         return catalog
 
-    ids = [item.id for item in catalog.items]
-    paths = [item.path for item in catalog.items] if kind == "a table" else []
-    words, warnings = join_titles(os.fspath(titles), ids, columns, paths)
+    with after(catalog.warnings):
+        told = join_titles(os.fspath(titles), catalog.names, columns)
+    unnamed = Words(keys=("",) * len(told.keys))
     items = []
     for item in catalog.items:
-        found = words.get(item.id, NO_WORDS)
-        found = Words(found.title, {**item.fields, **found.fields})
-        titled = make_item(item.id, item.path, item.image, found)
-        items.append(replace(titled, product=item.product, variants=item.variants))
-    return replace(catalog, items=tuple(items), warnings=catalog.warnings + warnings)
+        found = told.words.get(item.id, unnamed)
+        fields = {**item.fields, **found.fields}
+        titled = make_item(
+            item.id, item.path, item.image, Words(found.title, fields, item.keys + found.keys)
+        )
+        if item.product:
+            titled = replace(titled, product=item.product, variants=item.variants)
+        items.append(titled)
+    return replace(
+        catalog,
+        items=tuple(items),
+        warnings=catalog.warnings + told.warnings,
+        keys=catalog.keys + told.keys,
+    )
+
+
+def _no_source(source: str) -> str:
+    scheme, address, _ = source.partition("://")
+    if not address:
+        return f"There is no {source}; give an existing folder, image or table."
+    if scheme in ("http", "https"):
+        return (
+            f"{source} is an address of the web, which `fashiontag import` reads, if it is a shop "
+            "or its feed; give a folder, an image or a table here."
+        )
+    return (
+        f"{source} can't be read: {scheme}:// is no kind of source that is known here; give a "
+        "folder, an image, a table or hf:NAME, such as a copy of what is there."
+    )
+
+
+def _listed(source: str, several: Sequence[str], own: Columns) -> tuple[str, Catalog]:
+    """Return what kind of source this is, and what it lists."""
+    if len(several) > 1:
+        return "several sources", _list_several(several, source)
+    if source.startswith("hf:"):
+        from fashiontag.catalog.hub import list_dataset
+
+        return "a data set", list_dataset(source, own.title)
+    if objects.is_address(source) and not source.lower().endswith(TABLE_SUFFIXES):
+        return "a folder", _list_objects(source)
+    if is_imported(source):
+        return "an imported catalogue", list_imported(source)
+    if os.path.isdir(source):
+        return "a folder", _list_folder(source)
+    if os.path.exists(source) or objects.is_address(source):
+        suffix = os.path.splitext(source)[1].lower()
+        if suffix in IMAGE_SUFFIXES:
+            folder, name = os.path.split(source)
+            return "an image", _list_files(source, folder, [name])
+        if suffix in TABLE_SUFFIXES:
+            return "a table", _list_table(source, own)
+        raise UsageError(
+            f"{source} is neither an image ({' '.join(IMAGE_SUFFIXES)}) nor a table "
+            f"({' '.join(TABLE_SUFFIXES)}); give one of these, a folder, a glob or hf:NAME."
+        )
+    if any(sign in source for sign in "*?["):
+        return "a glob", _list_glob(source)
+    raise UsageError(_no_source(source))
 
 
 def _list_folder(source: str) -> Catalog:
-    passed: Counter[str] = Counter()
+    passed: list[str] = []
     names, unread = walk_pictures(source, passed=passed)
     warnings = _passed_warning(source, passed)
     if not names and source in unread:
@@ -158,8 +185,33 @@ def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str
     return Catalog(source, printable(root), tuple(items), warnings)
 
 
+def _list_objects(source: str) -> Catalog:
+    """List what an object store holds below an address, by the rules of a folder."""
+    root = source.rstrip("/")
+    passed: list[str] = []
+    items = []
+    for ref in objects.listing(source):
+        name = ref.locator[len(root) + 1 :] or root.rpartition("/")[2]
+        parts = name.split("/")
+        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+            continue
+        ending = os.path.splitext(parts[-1])[1].lower()
+        if ending in IMAGE_SUFFIXES or (not ending and _begins_like(objects.begins(ref.locator))):
+            items.append(make_item(name, ref.locator, ref))
+        else:
+            passed.append(name)
+    warnings = _passed_warning(source, passed)
+    if not items:
+        raise CatalogError(
+            f"{source} holds no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
+            + "".join(f" {warning}" for warning in warnings)
+        )
+    items.sort(key=attrgetter("id"))
+    return Catalog(source, root, tuple(items), warnings)
+
+
 def walk_pictures(
-    top: str, depth: int | None = None, passed: Counter[str] | None = None
+    top: str, depth: int | None = None, passed: list[str] | None = None
 ) -> tuple[list[str], list[str]]:
     """Return the pictures below a folder, as paths below it, and the folders that can't be read.
 
@@ -172,9 +224,8 @@ def walk_pictures(
     top : str
     depth : int or None
         How many folders deep to look.
-    passed : Counter of str, optional
-        What else lies there is counted here by ending: neither pictures nor what usually lies
-        beside them (tables, texts).
+    passed : list of str, optional
+        What else lies there is added here.
     """
     names: list[str] = []
     unread: list[str] = []
@@ -204,7 +255,7 @@ def walk_pictures(
                     elif _is_picture(entry):
                         names.append(below + entry.name)
                     elif passed is not None:
-                        passed[os.path.splitext(entry.name)[1].lower()] += 1
+                        passed.append(below + entry.name)
         except OSError:
             unread.append(printable(folder))
     return names, unread
@@ -220,17 +271,21 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
             start = file.read(16)
     except OSError:
         return False
+    return _begins_like(start)
+
+
+def _begins_like(start: bytes) -> bool:
     return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or start[4:12] in _BRANDS
 
 
-def _passed_warning(source: str, passed: Counter[str]) -> tuple[str, ...]:
-    kinds = [
-        f"{ending or 'no ending'} ({count})"
-        for ending, count in passed.most_common()
-        if ending not in _BESIDE
-    ]
-    total = sum(count for ending, count in passed.items() if ending not in _BESIDE)
-    return (f"{source}: {total} files are no pictures: {first_few(kinds)}.",) if kinds else ()
+def _passed_warning(source: str, passed: Sequence[str]) -> tuple[str, ...]:
+    """Count by ending what is neither a picture nor what usually lies beside them."""
+    endings = Counter(os.path.splitext(name)[1].lower() for name in passed)
+    strange = Counter({ending: n for ending, n in endings.items() if ending not in _BESIDE})
+    kinds = [f"{ending or 'no ending'} ({count})" for ending, count in strange.most_common()]
+    if not kinds:
+        return ()
+    return (f"{source}: {strange.total()} files are no pictures: {first_few(kinds)}.",)
 
 
 def _list_several(sources: Sequence[str], told: str) -> Catalog:
@@ -249,7 +304,7 @@ def _list_several(sources: Sequence[str], told: str) -> Catalog:
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in sources])
     names: dict[str, None] = {}
     unread: list[str] = []
-    passed: Counter[str] = Counter()
+    passed: list[str] = []
     for path in sources:
         below = os.path.relpath(os.path.abspath(path), folder).replace(os.sep, "/")
         if os.path.isdir(path):
@@ -277,13 +332,18 @@ def _list_glob(source: str) -> Catalog:
     if not os.path.isdir(folder or "."):
         raise UsageError(f"There is no folder {folder} for {source}; give an existing one.")
     patterns = [part for part in parts[fixed:] if part]
-    names, unread = walk_pictures(folder or ".", None if "**" in patterns else len(patterns))
-    names = [name for name in names if _fits(name.split("/"), patterns)]
+    passed: list[str] = []
+    depth = None if "**" in patterns else len(patterns)
+    names, unread = walk_pictures(folder or ".", depth, passed)
+    names, passed = (
+        [name for name in some if _fits(name.split("/"), patterns)] for some in (names, passed)
+    )
     if not names:
         raise CatalogError(
             f"{source} matches no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
         )
-    return _list_files(source, folder, names, unread)
+    catalog = _list_files(source, folder, names, unread)
+    return replace(catalog, warnings=catalog.warnings + _passed_warning(source, passed))
 
 
 def _fits(names: list[str], patterns: list[str]) -> bool:
@@ -296,14 +356,26 @@ def _fits(names: list[str], patterns: list[str]) -> bool:
 
 def _list_table(source: str, columns: Columns) -> Catalog:
     table = read_table(source, (columns.path, columns.title, columns.item))
-    inside = list_inside(source, columns.path) if source.lower().endswith(".parquet") else []
+    with after(table.warnings):
+        return _items_of(table, source, columns)
+
+
+def _items_of(table: Table, source: str, columns: Columns) -> Catalog:
+    at_address = objects.is_address(source)  # pictures inside are read from a disk only
+    parquet = source.lower().endswith(".parquet") and not at_address
+    inside = list_inside(source, columns.path) if parquet else []
     path_at = table.column("path", None) if inside else table.needed_column("path", columns.path)
     title_at = table.column("title", columns.title)
     folder = os.path.dirname(source)
     named = [_cell(row, path_at) for row in table.rows]
     item_at = _item_column(table, columns.item, path_at, [*map(bool, inside or named)])
+    own = [
+        place
+        for place in find_columns(table.columns, OWN_NAMES)
+        if place not in (item_at, path_at, title_at)
+    ]
     titles = titles_below(table, title_at, path_at)
-    products = WordsPerKey(source)
+    products, fields = WordsPerKey(source), other_cells(table, {path_at, title_at})
     pictures: dict[str, tuple[str, ImageRef]] = {}
     pathless: list[int] = []
     repeated: list[int] = []
@@ -315,14 +387,14 @@ def _list_table(source: str, columns: Columns) -> Catalog:
             pathless.append(row.line)
             continue
         item_id = _cell(row, item_at) or (str(place) if inside else name)
-        words = NO_WORDS
+        words = Words(keys=tuple(_cell(row, place) for place in own))
         if not row.ragged:
-            words = Words(titles[row.line], other_cells(table, row, {path_at, title_at}))
+            words = Words(titles[row.line], fields(row), words.keys)
         if products.add(item_id, words, row.line):
             repeated.append(row.line)
         if item_id not in pictures:
             path = f"{source}/{place}" if inside else _file(folder, name)
-            pictures[item_id] = path, inside[place] if inside else FileRef(os.path.abspath(path))
+            pictures[item_id] = path, inside[place] if inside else _picture_at(path)
     if not products.words:
         raise CatalogError(
             f"{source} names no picture in its column {table.columns[path_at or 0]!r}; "
@@ -334,8 +406,17 @@ def _list_table(source: str, columns: Columns) -> Catalog:
         *counted(source, pathless, "rows have no path: line"),
         *counted(source, repeated, "rows repeat a path and were passed over: line"),
     )
+    away = [key for key, (_, image) in pictures.items() if isinstance(image, objects.ObjectRef)]
+    for key, stamped in zip(away, objects.refs([pictures[key][0] for key in away]), strict=True):
+        pictures[key] = stamped.locator, stamped
     items = [make_item(key, *pictures[key], words) for key, words in products.words.items()]
-    return Catalog(source, printable(os.path.abspath(source)), tuple(items), warnings)
+    root = source if at_address else printable(os.path.abspath(source))
+    keys = tuple(table.columns[place] for place in own)
+    return Catalog(source, root, tuple(items), warnings, keys=keys)
+
+
+def _picture_at(path: str) -> ImageRef:
+    return objects.ObjectRef(path) if objects.is_address(path) else FileRef(os.path.abspath(path))
 
 
 def _cell(row: Row, place: int | None) -> str:
@@ -364,6 +445,8 @@ def _item_column(
 
 def _file(folder: str, name: str) -> str:
     """Return where a table's path leads as this system spells it, for tables made on Windows."""
+    if objects.is_address(folder) or objects.is_address(name):
+        return objects.below(folder, name.replace("\\", "/"))
     path = os.path.join(folder, name)
     if "\\" in name and os.sep == "/" and not os.path.exists(path):
         return os.path.join(folder, name.replace("\\", "/"))

@@ -6,47 +6,37 @@ import json
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fashiontag.catalog.delimited import Delimited, TextLines, header_at
 from fashiontag.catalog.parquet import pictures_inside
-from fashiontag.errors import CatalogError, UsageError
+from fashiontag.errors import CatalogError, UsageError, after
 from fashiontag.names import fold
+from fashiontag.objects import fetched, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 Role = Literal["path", "id", "title"]
+_PICTURES = (
+    *("image_path", "file_name", "image_link", "image src", "image url", "images"),
+    *("image_file", "main_image_url"),
+)
+_IDS = (
+    *("variant sku", "item_sku", "seller sku", "product id", "item id", "handle", "ean", "gtin"),
+)
+_TITLES = ("title", "name", "productDisplayName", "description")
 USUAL_NAMES: dict[Role, tuple[str, ...]] = {
-    "path": (
-        *("path", "image", "filename", "file"),
-        *("image_path", "file_name", "image_link", "image src", "image url", "images"),
-        *("image_file", "main_image_url"),
-    ),
-    "id": (
-        *("image", "filename", "file", "path", "id", "sku"),
-        *("image_path", "file_name", "image_link", "image src", "image url", "images"),
-        *("image_file", "main_image_url"),
-        *(
-            "variant sku",
-            "item_sku",
-            "seller sku",
-            "product id",
-            "item id",
-            "handle",
-            "ean",
-            "gtin",
-        ),
-    ),
-    "title": (
-        *("title", "name", "productDisplayName", "description"),
-        *("product name", "item_name", "product title"),
-    ),
+    "path": ("path", "image", "filename", "file", *_PICTURES),
+    "id": ("image", "filename", "file", "path", "id", "sku", *_PICTURES, *_IDS),
+    "title": (*_TITLES, "product name", "item_name", "product title"),
 }
 """What the columns are called that hold a picture's path, name a picture, or are its title."""
+OWN_NAMES = ("id", "sku", "variant sku", "item_sku", "seller sku")
+"""What the columns are called in which a shop names its products: the output shows them again."""
 # Lines that may be the header: a title, notes and the three headers of a marketplace's template.
 _BANNER = 20
 
@@ -122,7 +112,8 @@ class Table:
         UsageError
             `wanted` is no column; the sentence names the option and the columns.
         """
-        place = find_column(self.columns, role, wanted)
+        names = USUAL_NAMES[role] if wanted is None else (wanted,)
+        place = next(iter(find_columns(self.columns, names)), None)
         if place is None and wanted is not None:
             raise UsageError(
                 f"--{role}-column: {self.path} has no column {wanted!r}; {self.has()}."
@@ -145,17 +136,11 @@ class Table:
         return f"its columns are {shown}{', …' if len(self.columns) > 20 else ''}"
 
 
-def find_column(names: Sequence[str], role: Role, wanted: str | None) -> int | None:
-    """Return the place of the column `wanted`, or else of the first usual name that is there.
+def find_columns(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
+    """Return the places of those of some names that are there, each place once.
 
     Names are compared exactly at first, then folded, then with blanks for their signs.
     """
-    wanted_names = (wanted,) if wanted is not None else USUAL_NAMES[role]
-    return next(iter(find_columns(names, wanted_names)), None)
-
-
-def find_columns(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
-    """Return the places of those of some names that are there, each place once."""
     folded, plain = [fold(name) for name in names], [_plain(name) for name in names]
     found = []
     for name in wanted:
@@ -172,7 +157,7 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
     Parameters
     ----------
     path : str
-        A ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.xlsx`` file.
+        A ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.xlsx`` file, or the address of one.
     names : iterable of str or None
         Column names that the caller expects besides the usual ones: a delimiter that makes them
         appear in the header is the right one.
@@ -184,6 +169,8 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
     CatalogError
         It is empty, has no line below its header, or is not what its name says.
     """
+    if is_address(path):
+        return _fetched(path, names)
     suffix = Path(path).suffix.lower()
     if not Path(path).exists():
         raise UsageError(f"There is no table {path}; give an existing file.")
@@ -191,28 +178,40 @@ def read_table(path: str, names: Iterable[str | None] = ()) -> Table:
         raise UsageError(f"{path} is no table; give a file that ends in {', '.join(SUFFIXES)}.")
     if Path(path).stat().st_size == 0:
         raise CatalogError(f"{path} is empty; a table with a header line was expected.")
-    try:
-        notes: list[str] = []
-        named = [fold(name) for name in names if name]
-        reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix, _delimited)
-        # what was named outweighs what is usual
-        lines = list(reader(path, [*_KNOWN_COLUMNS, *named, *named], notes))
-    except CatalogError:
-        raise
-    except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
-        raise CatalogError(
-            f"{path} can't be read as {suffix}: {reason}; save it again in that format."
-        ) from error
-    columns = lines[0].cells if lines else ()
-    if not any(columns):
-        raise CatalogError(f"{path} is empty; a table with a header line was expected.")
-    if len(lines) == 1:
-        raise CatalogError(
-            f"{path} has a header ({', '.join(columns)[:200]}) and no line below it; "
-            "at least one was expected."
-        )
+    notes: list[str] = []
+    named = [fold(name) for name in names if name]
+    reader = {".parquet": _parquet, ".xlsx": _xlsx, ".jsonl": _jsonl}.get(suffix, _delimited)
+    with after(notes):
+        try:
+            # what was named outweighs what is usual
+            lines = list(reader(path, [*_KNOWN_COLUMNS, *named, *named], notes))
+        except CatalogError:
+            raise
+        except Exception as error:  # pyarrow, openpyxl and zipfile have no common base
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+            raise CatalogError(
+                f"{path} can't be read as {suffix}: {reason}; save it again in that format."
+            ) from error
+        columns = lines[0].cells if lines else ()
+        if not any(columns):
+            raise CatalogError(f"{path} is empty; a table with a header line was expected.")
+        if len(lines) == 1:
+            raise CatalogError(
+                f"{path} has a header ({', '.join(columns)[:200]}) and no line below it; "
+                "at least one was expected."
+            )
     return Table(path, columns, tuple(lines[1:]), tuple(notes))
+
+
+def _fetched(address: str, names: Iterable[str | None]) -> Table:
+    """Read a table in an object store from a copy, which nothing that is said of it names."""
+    with fetched(address) as copy:
+        try:
+            table = read_table(copy, names)
+        except (CatalogError, UsageError) as error:
+            raise type(error)(str(error).replace(copy, address)) from error
+        said = tuple(warning.replace(copy, address) for warning in table.warnings)
+        return replace(table, path=address, warnings=said)
 
 
 def as_text(value: object) -> str:
@@ -290,10 +289,12 @@ def _xlsx(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:
     try:
         shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
         for sheet in shown or book.worksheets:
-            lines = _sheet(sheet)
+            rows = enumerate(_rows(sheet), start=1)
+            cells = ((number, [_cell(cell) for cell in row]) for number, row in rows)
+            lines = [(number, row) for number, row in cells if any(map(str.strip, row))]
             if not lines:
                 continue
-            at = header_at([cells for _, cells in lines[:_BANNER]], known)
+            at = header_at([row for _, row in lines[:_BANNER]], known)
             count = sum(known[fold(name)] for name in lines[at][1])
             if best is None or (count > best[0] > -1 and count > 1):
                 best = (count, sheet.title, lines, at)
@@ -309,45 +310,39 @@ def _xlsx(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:
         header.pop()
     width = len(header)
     yield Row(lines[at][0], tuple(header))
-    for number, cells in lines[at + 1 :]:
-        yield Row(number, (*cells, *[""] * width)[:width])
-    notes += _uncalculated(path, title, header)
+    for number, row in lines[at + 1 :]:
+        yield Row(number, (*row, *[""] * width)[:width])
+    notes += _uncalculated(path, title, header, dict(lines))
 
 
-def _sheet(sheet: Any) -> list[tuple[int, list[str]]]:  # noqa: ANN401 - openpyxl has no types
-    """Return the lines of a sheet that say anything, with their numbers."""
+def _rows(sheet: Any) -> Iterator[Sequence[Any]]:  # noqa: ANN401 - openpyxl has no types
     sheet.reset_dimensions()  # what other programs write there is often wrong: "A1"
-    rows = ((n, [_cell(cell) for cell in row]) for n, row in enumerate(sheet.iter_rows(), start=1))
-    return [(number, cells) for number, cells in rows if any(map(str.strip, cells))]
+    return iter(sheet.iter_rows())
 
 
-def _uncalculated(path: str, title: str, header: Sequence[str]) -> tuple[str, ...]:
+def _uncalculated(
+    path: str, title: str, header: Sequence[str], lines: Mapping[int, Sequence[str]]
+) -> tuple[str, ...]:
     """Say which columns hold formulas whose results no program has saved, if any."""
     from openpyxl import load_workbook
 
-    formulas, values = (
-        load_workbook(path, read_only=True, data_only=only) for only in (False, True)
-    )
-    empty: Counter[int] = Counter()
+    book = load_workbook(path, read_only=True)
     try:
-        for said, got in zip(_rows(formulas[title]), _rows(values[title]), strict=False):
-            for place, (text, value) in enumerate(zip(said, got, strict=False)):
-                empty[place] += value is None and str(text or "").startswith("=")
+        empty = Counter(
+            header[place] if place < len(header) else title
+            for number, row in enumerate(_rows(book[title]), start=1)
+            for place, cell in enumerate(row)
+            if str(cell.value or "").startswith("=")
+            if not "".join(lines.get(number, ())[place : place + 1])
+        )
     finally:
-        formulas.close()
-        values.close()
-    if not (count := empty.total()):
+        book.close()
+    if not empty:
         return ()
-    columns = [name for place, name in enumerate(header) if empty[place]]
     return (
-        f"{path}: {count} formulas in {', '.join(columns) or title} were never calculated and are "
+        f"{path}: {empty.total()} formulas in {', '.join(empty)} were never calculated and are "
         "read as blank; open the file in a spreadsheet and save it.",
     )
-
-
-def _rows(sheet: Any) -> Iterator[tuple[object, ...]]:  # noqa: ANN401
-    sheet.reset_dimensions()
-    return iter(sheet.iter_rows(values_only=True))
 
 
 def _cell(cell: object) -> str:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from fashiontag.catalog.items import Words
-from fashiontag.catalog.tables import USUAL_NAMES, Columns, Row, Table, find_columns, read_table
-from fashiontag.errors import CatalogError
+from fashiontag.catalog.tables import (
+    OWN_NAMES,
+    USUAL_NAMES,
+    Columns,
+    Row,
+    Table,
+    find_columns,
+    read_table,
+)
+from fashiontag.errors import CatalogError, after
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
 )
+_ENDINGS = frozenset(suffix[1:] for suffix in IMAGE_SUFFIXES)
 _SPREADSHEET_NUMBER = re.compile(r"(\d+)\.0+")
 # '000123 and ="000123": how people keep a spreadsheet from taking a key for a number
 _KEPT_AS_TEXT = re.compile(r"""'(.+)|="(.*)\"""")
@@ -36,8 +45,8 @@ class Matcher:
     A key is compared with the whole id, then with its last parts (the file name, or the key
     without its leading folders), then the same without the image's ending. Case, backslashes,
     Unicode form and what spreadsheets do are forgiven (``.0``, ``'`` and ``="…"`` around it, other
-    hyphens, leading zeros lost), and an address is its path. The first comparison that fits
-    decides.
+    hyphens, leading zeros lost), and an address is its path, or else its last part. The first
+    comparison that fits decides.
 
     Parameters
     ----------
@@ -47,8 +56,8 @@ class Matcher:
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._ids = frozenset(ids)
-        self._names = _Names(ids, _fold)
-        self._stems = _Names(ids, lambda item_id: _stem(_fold(item_id)))
+        folded = [*map(_fold, ids)]
+        self._names, self._stems = _Names(ids, folded), _Names(ids, [*map(_stem, folded)])
         self._numbers: dict[str, list[str]] | None = None
 
     def find(self, key: str) -> list[str]:
@@ -58,6 +67,8 @@ class Matcher:
         folded = _fold(key)
         if found := self._find(folded):
             return found
+        if "://" in key:  # a shop's folders aren't those here
+            return self._find(folded.rpartition("/")[2])
         if kept := _KEPT_AS_TEXT.fullmatch(folded):
             return self.find(kept.group(1) or kept.group(2))
         if number := _SPREADSHEET_NUMBER.fullmatch(folded):
@@ -84,67 +95,102 @@ class Matcher:
 class _Names:
     """The ids of a source by one spelling, whole and without their leading folders."""
 
-    def __init__(self, ids: Sequence[str], spelling: Callable[[str], str]) -> None:
+    def __init__(self, ids: Sequence[str], spelled: Sequence[str]) -> None:
         self.whole: dict[str, list[str]] = defaultdict(list)
         self._tails: dict[str, list[str]] = defaultdict(list)
-        for item_id in ids:
-            name = spelling(item_id)
+        for item_id, name in zip(ids, spelled, strict=True):
             self.whole[name].append(item_id)
             for tail in _tails(name):
                 self._tails[tail].append(item_id)
 
     def find(self, key: str) -> list[str]:
-        # the key's own leading folders: the table says images/a.jpg, the source is images/
-        shorter = next((self.whole[tail] for tail in _tails(key) if tail in self.whole), [])
-        return [*self.whole.get(key, ()), *self._tails.get(key, ()), *shorter]
+        found = [*self.whole.get(key, ()), *self._tails.get(key, ())]
+        if (
+            "/" in key
+        ):  # its own leading folders: the table says images/a.jpg, the source is images/
+            found += next((self.whole[tail] for tail in _tails(key) if tail in self.whole), [])
+        return found
 
 
-def join_titles(
-    path: str, ids: Sequence[str], columns: Columns, paths: Sequence[str] = ()
-) -> tuple[Mapping[str, Words], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """What a titles table says.
+
+    Attributes
+    ----------
+    words : Mapping of str to Words
+        By key; the key of a row that names a picture is its id.
+    keys : tuple of str
+        The columns of `Words.keys`: that of the key, unless ids are spelled so, id and SKU.
+    warnings : tuple of str
+    """
+
+    words: Mapping[str, Words]
+    keys: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def join_titles(path: str, ids: Mapping[str, str] | Sequence[str], columns: Columns) -> Titles:
     """Read a titles table and join it to the ids of a source.
 
     Parameters
     ----------
     path : str
         The table.
-    ids : sequence of str
-        The ids of the source.
+    ids : mapping of str to str, or sequence of str
+        `Catalog.names`.
     columns : Columns
         The columns that a user named.
-    paths : sequence of str
-        Where the pictures are, in the order of `ids`, if that may be a key too.
-
-    Returns
-    -------
-    words : Mapping of str to Words
-        By key; the key of a row that names a picture is its id.
-    warnings : tuple of str
 
     Raises
     ------
     UsageError
         There is no such table, or it lacks a column that was asked for.
     CatalogError
-        It has no key or title column, one key has two different titles, or one key fits two
-        images.
+        It has no key or title column, one key has two different titles, one key fits two images,
+        or what joins says nothing.
     """
     table = read_table(path, (columns.id, columns.title))
-    joined = join_rows(table, columns.id, ids, paths)
-    key_at = joined.key_at
-    title_at = table.needed_column("title", columns.title)
-    titles = titles_below(table, title_at, key_at)
-    products = WordsPerKey(path)
-    for row, key, item_id in joined.rows:
-        words = Words(titles[row.line], other_cells(table, row, {key_at, title_at}))
-        products.add(item_id or key, words, row.line)
+    with after(table.warnings):
+        joined = join_rows(table, columns.id, ids)
+        key_at = joined.key_at
+        title_at = table.needed_column("title", columns.title)
+        titles = titles_below(table, title_at, key_at)
+        same = all(key == item_id for _, key, item_id in joined.rows if item_id)
+        keys = find_columns(table.columns, (*[table.columns[key_at]] * (not same), *OWN_NAMES))
+        keys = [place for place in keys if place != title_at and not (same and place == key_at)]
+        products, fields = WordsPerKey(path), other_cells(table, {key_at, title_at})
+        for row, key, item_id in joined.rows:
+            words = Words(titles[row.line])
+            if item_id is not None:
+                names = tuple([row.cells[place].strip() for place in keys])
+                words = Words(words.title, fields(row), names)
+            products.add(item_id or key, words, row.line)
+        silent = _silent(table, title_at, [products.words[i] for *_, i in joined.rows if i])
     keyless = [row.line for row in table.rows if not row.ragged and not row.cells[key_at].strip()]
-    return products.words, (
-        *table.warnings,
-        *joined.warnings,
-        *counted(path, keyless, f"rows have no {table.columns[key_at]!r}: line"),
-        *ragged_warning(table),
+    return Titles(
+        products.words,
+        tuple(table.columns[place] for place in keys),
+        (
+            *table.warnings,
+            *joined.warnings,
+            *counted(path, keyless, f"rows have no {table.columns[key_at]!r}: line"),
+            *ragged_warning(table),
+            *silent,
+        ),
     )
+
+
+def _silent(table: Table, title_at: int, joined: Sequence[Words]) -> tuple[str, ...]:
+    """Say that no row that joins has a title; raise if none says anything else either."""
+    if not joined or any(words.title for words in joined):
+        return ()
+    sentence = f"{table.path}: no row that joins to an image has a {table.columns[title_at]!r}"
+    if len(joined) > 1 and not any(any(words.fields.values()) for words in joined):
+        raise CatalogError(
+            f"{sentence}, or anything else to say; fill the column, or leave it out."
+        )
+    return (f"{sentence}: the pictures decide alone.",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +201,24 @@ class Joined:
     ----------
     key_at : int
         The place of the column with the keys.
-    rows : tuple of (Row, str, str or None)
-        Each row, its key, and the id that the key means, if any.
+    rows : sequence of (Row, str, str or None)
+        Each row, its key, and the id that the key means, if any; once for each item that shows the
+        picture that the key names.
     warnings : tuple of str
         Which keys mean nothing.
     """
 
     key_at: int
-    rows: tuple[tuple[Row, str, str | None], ...]
+    rows: Sequence[tuple[Row, str, str | None]]
     warnings: tuple[str, ...]
 
 
 def join_rows(
-    table: Table, id_column: str | None, ids: Sequence[str], paths: Sequence[str] = ()
+    table: Table, id_column: str | None, ids: Mapping[str, str] | Sequence[str]
 ) -> Joined:
     """Join a table to ids by the column that was asked for, or of the usual ones that fits most.
+
+    The ids are as `Catalog.names` gives them.
 
     Raises
     ------
@@ -181,16 +230,15 @@ def join_rows(
     usual = [table.needed_column("id", id_column)]
     if id_column is None:
         usual = find_columns(table.columns, USUAL_NAMES["id"])
-    by_id, by_path = Matcher(ids), Matcher([*dict.fromkeys(paths)])
     owners: dict[str, list[str]] = defaultdict(list)
-    for item_id, path in zip(ids, paths, strict=False):
+    for item_id, path in ids.items() if isinstance(ids, Mapping) else ():
         owners[path].append(item_id)
+    by_id, by_path = Matcher([*ids]), Matcher([*owners])
 
-    def find(key: str) -> list[str]:
-        found = by_id.find(key)
-        if found or not paths:
-            return found
-        return [item_id for path in by_path.find(key) for item_id in owners[path]]
+    def find(key: str) -> list[list[str]]:
+        """Return the items of each picture that fits."""
+        found = [[item_id] for item_id in by_id.find(key)]
+        return found or [owners[path] for path in (by_path.find(key) if owners else ())]
 
     columns = []
     for place in usual:
@@ -207,8 +255,8 @@ def join_rows(
     for row, key, fits in found:
         if len(fits) > 1:
             raise CatalogError(
-                f"{table.path}, line {row.line}: the key {key!r} fits two images, {fits[0]} and "
-                f"{fits[1]}; write the whole path of the one that is meant."
+                f"{table.path}, line {row.line}: the key {key!r} fits two images, {fits[0][0]} and "
+                f"{fits[1][0]}; write the whole path of the one that is meant."
             )
     unknown = [key for _, key, fits in found if not fits]
     warnings = counted(table.path, unknown, f"of {len(table.rows)} rows match no image:")
@@ -217,12 +265,18 @@ def join_rows(
         warnings += counted(table.path, rounded, what)
     if ids and len(unknown) == len(found) and len({*unknown}) > 1:
         tried = ", ".join(repr(table.columns[place]) for place, _ in columns)
-        raise CatalogError(
-            f"{table.path}: no row joins to an image by {tried}: a key is {unknown[0]!r}, an image "
-            f"{ids[0]!r}; {table.has()}; name the column that says which image with --id-column."
-            + "".join(f" {warning}" for warning in warnings[1:])
-        )
-    rows = tuple((row, key, fits[0] if fits else None) for row, key, fits in found)
+        with after(warnings[1:]):
+            raise CatalogError(
+                f"{table.path}: no row joins to an image by {tried}: a key is {unknown[0]!r}, an "
+                f"image {next(iter(ids))!r}; {table.has()}; name the column that says which image "
+                "with --id-column."
+            )
+    rows: list[tuple[Row, str, str | None]] = []
+    for row, key, fits in found:
+        if fits:
+            rows += [(row, key, item_id) for item_id in fits[0]]
+        else:
+            rows.append((row, key, None))
     return Joined(key_at, rows, warnings)
 
 
@@ -272,13 +326,14 @@ class WordsPerKey:
         return before is not None
 
 
-def other_cells(table: Table, row: Row, taken: Collection[int | None]) -> dict[str, str]:
-    """Return the cells of the columns that are not in `taken`, by column name."""
-    return {
-        name: cell
-        for place, (name, cell) in enumerate(zip(table.columns, row.cells, strict=True))
-        if place not in taken and name
-    }
+def other_cells(table: Table, taken: Collection[int | None]) -> Callable[[Row], dict[str, str]]:
+    """Return what gives a row's cells of the columns that are not in `taken`, by column name."""
+    kept = [(name, at) for at, name in enumerate(table.columns) if at not in taken and name]
+
+    def cells(row: Row) -> dict[str, str]:
+        return {name: row.cells[at] for name, at in kept}
+
+    return cells
 
 
 def counted(path: str, values: Sequence[object], what: str) -> tuple[str, ...]:
@@ -326,8 +381,8 @@ def _fold(name: str) -> str:
 
 def _stem(name: str) -> str:
     # Only an image's ending: "shoe.v2" from a table that names no endings is a stem already.
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (twice as fast, for every id)
-    return stem if suffix in IMAGE_SUFFIXES else name
+    stem, _, ending = name.rpartition(".")
+    return stem if ending in _ENDINGS and stem[-1:] not in ("", "/") else name
 
 
 def _tails(name: str) -> list[str]:

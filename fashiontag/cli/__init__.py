@@ -7,14 +7,13 @@ so that ``fashiontag --help`` and ``fashiontag labels`` answer at once.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashiontag.errors import FashiontagError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
 
@@ -30,17 +29,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: list[str], *, debug: bool) -> int:
-    """Turn every outcome into an exit status, and every expected error into one sentence."""
-    try:
+    """Run one command line; return its exit status."""
+
+    def work() -> int:
         if _answered(arguments):
             return 0
         _need_a_folder()
         from fashiontag.cli import commands
 
-        status = commands.parse(arguments)
+        return commands.parse(arguments)
+
+    return outcome(work, debug=debug)
+
+
+def outcome(work: Callable[[], int], *, debug: bool) -> int:
+    """Turn every outcome into an exit status, and every expected error into one sentence."""
+    from fashiontag.cli import output
+
+    try:
+        status = work()
     except FashiontagError as error:
         if debug:
             raise
+        output.warn(*getattr(error, "__notes__", ()))
         complain(str(error))
         return error.exit_code
     except BrokenPipeError:
@@ -88,7 +99,10 @@ def _need_a_folder() -> None:
 
 def complain(sentence: str) -> None:
     """Say on standard error what went wrong."""
-    from fashiontag.cli.output import inert
+    from fashiontag.cli.output import inert, mute
 
-    with suppress(OSError):  # nobody listens, and the exit status says it too
+    try:
         sys.stderr.write(f"error: {inert(sentence)}\n")
+        sys.stderr.flush()
+    except OSError:  # nobody listens, and the exit status says it too
+        mute(sys.stderr)

@@ -108,7 +108,7 @@ def _import(
                 soft_wrap=True,
             )
 
-    output.show(done, draw)
+    output.show(done, draw, report=True)
 
 
 def _undo(by: str | None, place: options.Place) -> None:
@@ -121,7 +121,7 @@ def _undo(by: str | None, place: options.Place) -> None:
         _draw(events)
         output.results.print(f"{output.counted(len(events), 'decision')} taken back.")
 
-    output.show({"undone": events}, draw)
+    output.show({"undone": events}, draw, report=True)
 
 
 def _list(place: options.Place, *, everything: bool) -> None:

@@ -65,6 +65,7 @@ def _draw(facts: dict[str, dict[str, str]]) -> None:
 
 def _workspace(workspace: Path) -> dict[str, str]:
     from fashiontag.vectors import VectorStore
+    from fashiontag.workspace.calibration import calibrated_groups
 
     if not workspace.is_dir():
         return {str(workspace): "nothing yet; `fashiontag tag` makes it"}
@@ -75,4 +76,7 @@ def _workspace(workspace: Path) -> dict[str, str]:
         f"{shard.model or shard.fingerprint[:12]}"
         for shard in status.shards
     }
+    names = {shard.fingerprint[:32]: shard.model for shard in status.shards if shard.model}
+    for fingerprint, groups in calibrated_groups(workspace).items():
+        found[f"calibrated: {names.get(fingerprint, fingerprint[:12])}"] = ", ".join(groups)
     return {str(workspace): f"{status.bytes / 1e6:,.1f} MB, {status.files:,} files known", **found}

@@ -1,7 +1,8 @@
-"""``fashiontag duplicates``: the same photo twice, one style photographed again."""
+"""``fashiontag duplicates``: the same photo twice, a copy of it, one style photographed again."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,12 +38,26 @@ def duplicates(
     html: options.HtmlOption = None,
     model: options.Model,
 ) -> None:
-    """Show what is indexed twice: the same photo by its bytes, the same style by its looks."""
+    """Show what is indexed twice: the same photo, copies of it, the same style by its looks.
+
+    A copy may be mirrored, resized, or have a little cut off.
+    """
+    from fashiontag.errors import UsageError
     from fashiontag.workflows.duplicates import SAME_STYLE, find_duplicates
 
+    if photos_only and min_score is not None:
+        raise UsageError("--min-score is about styles, which --photos-only leaves out; give one.")
+    if paths and output.wants_json():
+        raise UsageError("--paths and --json were both given; give the one that is wanted.")
     least = SAME_STYLE if min_score is None else min_score
     with model.open_indexed() as workspace:
-        groups = find_duplicates(workspace, min_score=2.0 if photos_only else least)
+        found = find_duplicates(workspace, min_score=2.0 if photos_only else least)
+    groups = found.groups
+    if found.unread:
+        output.warn(
+            f"{found.unread:,} pictures couldn't be opened again to look for mirrored and cropped "
+            "copies."
+        )
     if html is not None:
         _write_sheet(html, groups)
     output.show([_facts(group) for group in groups], lambda: _draw(groups, paths=paths))
@@ -62,9 +77,10 @@ def _draw(groups: Sequence[Group], *, paths: bool) -> None:
                 head = (str(number), group.kind) if at == 0 else ("", "")
                 table.add_row(*head, f"{score:.2f}", Text(item.id), Text(item.title))
         output.results.print(table)
-    counts = {kind: sum(group.kind == kind for group in groups) for kind in ("photo", "style")}
+    counts = Counter(group.kind for group in groups)
     output.say(
-        f"{counts['photo']:,} photos and {counts['style']:,} styles are there more than once"
+        f"{counts['photo']:,} photos and {counts['style']:,} styles are there more than once, "
+        f"{counts['copy']:,} photos mirrored, cropped or resized"
     )
 
 

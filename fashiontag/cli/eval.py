@@ -83,8 +83,7 @@ def _of_pictures(
     ):
         loaded = load_probe(probe, workspace.encoder) if probe else None
         judging = Judge(workspace, space, loaded)
-        ids = [item.id for item in catalog.items]
-        notes = read_annotations(table, ids, id_column=key_column, like=judging.space)
+        notes = read_annotations(table, catalog.names, id_column=key_column, like=judging.space)
         settings = effort.embed_options(advance)
         found, warnings = compare_pictures(notes, catalog, judging, settings)
         return found, (*notes.warnings, *warnings)

@@ -28,6 +28,11 @@ def index(
     columns: options.Columns,
     model: options.Model,
     effort: options.Effort,
+    engine: options.Engine,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where --engine ray puts its files, or an address."),
+    ] = None,
 ) -> None:
     """Make the index match SOURCE (new, changed, renamed, gone), without tagging.
 
@@ -37,6 +42,8 @@ def index(
     from fashiontag.workflows.indexing import index_source
     from fashiontag.workspace import indexed_sources
 
+    if status and source:
+        raise UsageError("--status shows all that is indexed; leave SOURCE out.")
     if status:
         sources = indexed_sources(model.workspace)
         output.show(
@@ -46,6 +53,13 @@ def index(
     if not source:
         raise UsageError("There is no SOURCE; give a folder, or --status to see what is indexed.")
     catalog = columns.read(source)
+    if engine.is_ray():
+        if out is None:
+            raise UsageError("--engine ray puts its files somewhere; give --out DIR or an address.")
+        engine.run(catalog, out, model, effort)
+        return
+    if out is not None:
+        raise UsageError("--out is about --engine ray; give both, or leave it out.")
     with (
         model.open() as workspace,
         output.progress("Indexing", len(catalog.items)) as advance,
@@ -60,6 +74,8 @@ def index(
 
 
 def _draw(summary: IndexSummary) -> None:
+    if summary.moved:
+        output.say(summary.moved)
     for reason, count in list(summary.reasons.items())[:5]:
         output.warn(f"{count} × {reason}")
     output.line(
@@ -72,7 +88,7 @@ def _draw(summary: IndexSummary) -> None:
 def _draw_status(sources: tuple[SourceStatus, ...], workspace: Path) -> None:
     if not sources:
         output.line(f"Nothing is indexed in {workspace}.")
-    from fashiontag.workflows.upkeep import is_gone
+    from fashiontag.workspace import is_gone
 
     for source in sources:
         facts = _facts(source)

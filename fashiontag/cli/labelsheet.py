@@ -84,7 +84,7 @@ def show(file: str | None = None) -> None:
     """Print a label file's table, what is odd about it, and where to look next."""
     space = load_labels(file)
     warned(space, file)
-    draw(space, file)
+    output.show(space, lambda: draw(space, file))
 
 
 def draw(space: LabelSpace, file: str | None) -> None:

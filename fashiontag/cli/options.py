@@ -10,7 +10,7 @@ import inspect
 import os
 from collections.abc import Callable  # noqa: TC003 - read at run time, as all annotations here
 from dataclasses import dataclass, fields, is_dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -20,7 +20,10 @@ from fashiontag.cli import output
 
 if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
+    from fashiontag.datamodels import Encoder
     from fashiontag.encoders import LazyEncoder
+    from fashiontag.labels import LabelSpace
+    from fashiontag.workflows.cluster import ClusterSummary
     from fashiontag.workspace import Workspace
     from fashiontag.workspace.embed import EmbedOptions
 
@@ -29,7 +32,7 @@ SourceArgument = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help="A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) with "
-        "a path column, or hf:NAME.",
+        "a path column, an s3:// or gs:// address, or hf:NAME.",
     ),
 ]
 SourcesArgument = Annotated[
@@ -37,7 +40,7 @@ SourcesArgument = Annotated[
     typer.Argument(
         metavar="SOURCE...",
         help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
-        "path column, or hf:NAME.",
+        "path column, an s3:// or gs:// address, or hf:NAME.",
     ),
 ]
 LabelsOption = Annotated[
@@ -56,6 +59,14 @@ ProbeOption = Annotated[
         help="A folder of `fashiontag probe-train`: it judges the labels that it knows.",
     ),
 ]
+IndexOption = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="ADDRESS",
+        help="A collection that `fashiontag push` filled: qdrant+http://HOST:6333/NAME.",
+    ),
+]
 HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Also write a page of pictures to look at."),
@@ -67,7 +78,7 @@ class Columns:
     """What belongs to a source: its titles, and how its tables are read."""
 
     titles: Annotated[
-        Path | None,
+        str | None,  # a path would make s3:// into s3:/
         typer.Option(metavar="FILE", help="A table of titles, joined by file name, stem or id."),
     ] = None
     path_column: Annotated[
@@ -152,6 +163,10 @@ class Model(Place):
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, fp16 (no processor), or auto for the fastest there is.")
     ] = "auto"
+    no_calibration: Annotated[
+        bool,
+        typer.Option("--no-calibration", help="Leave out what `fashiontag calibrate` fitted."),
+    ] = False
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False
     allow_pickle: Annotated[
         bool,
@@ -171,11 +186,24 @@ class Model(Place):
             announce=output.say,
         )
 
+    def maker(self) -> Callable[[], Encoder]:
+        """Return what finds the same model in another process."""
+        from fashiontag import encoders
+
+        return partial(
+            encoders.resolve,
+            self.model,
+            device=self.device,
+            precision=self.precision,
+            offline=self.offline,
+            allow_pickle=self.allow_pickle,
+        )
+
     def open(self) -> Workspace:
         """Open the workspace with the model, creating it if need be."""
         from fashiontag.workspace import Workspace
 
-        return Workspace.open(self.workspace, self.resolve())
+        return Workspace.open(self.workspace, self.resolve(), calibrated=not self.no_calibration)
 
     def open_indexed(self) -> Workspace:
         """Open a workspace that can be searched, with the model that it was indexed with."""
@@ -205,6 +233,87 @@ class Effort:
         from fashiontag.workspace.embed import EmbedOptions
 
         return EmbedOptions(self.batch_size, self.workers, progress)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where the work is done: in this process, or by workers of Ray."""
+
+    engine: Annotated[
+        str | None, typer.Option(metavar="ray", help="Work on a Ray cluster, or on one made here.")
+    ] = None
+    ray_address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The cluster: auto, HOST:6379 or ray://HOST:10001."),
+    ] = None
+    shards: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Files that --engine ray writes; 10,000 items each."),
+    ] = 16
+    ray_workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Default: one a GPU, else one a processor."),
+    ] = None
+    hourly: Annotated[
+        float | None,
+        typer.Option(metavar="PRICE", help="Of the cluster; says what a million items cost."),
+    ] = None
+
+    def is_ray(self) -> bool:
+        """Tell whether Ray was asked for; `UsageError` for what is no engine."""
+        from fashiontag.errors import UsageError
+
+        if self.engine not in {None, "ray"}:
+            raise UsageError(f"There is no --engine {self.engine}; give ray, or leave it out.")
+        if self.engine is None and (self.ray_address or self.ray_workers or self.hourly):
+            raise UsageError("--ray-address, --ray-workers and --hourly are about --engine ray.")
+        return self.engine == "ray"
+
+    def run(
+        self,
+        catalog: Catalog,
+        out: str,
+        model: Model,
+        effort: Effort,
+        space: LabelSpace | None = None,
+        probe: Path | None = None,
+    ) -> int:
+        """Run on Ray, show what came of it, and return how many error rows there are."""
+        from fashiontag.workflows import cluster
+
+        with output.progress("Tagging" if space else "Embedding", len(catalog.items)) as advance:
+            model.resolve()  # says what a download is of
+            recipe = cluster.recipe_for(
+                model.maker(),
+                catalog,
+                space,
+                workspace=model.workspace,
+                probe=probe,
+                out=out,
+                shards=self.shards,
+                options=effort.embed_options(advance),
+            )
+            summary = cluster.run_on_ray(
+                recipe,
+                catalog,
+                address=self.ray_address,
+                workers=self.ray_workers,
+                price=self.hourly,
+            )
+        output.show(summary, lambda: _draw_cluster(summary), report=True)
+        return summary.errors
+
+
+def _draw_cluster(summary: ClusterSummary) -> None:
+    for reason, count in list(summary.reasons.items())[:5]:
+        output.warn(f"{count} × {reason}")
+    cost = "" if summary.per_million is None else f", {summary.per_million:,.2f} a million"
+    output.line(
+        f"{summary.items:,} items, {summary.errors:,} errors, {summary.gone:,} gone; "
+        f"{summary.made:,} of {summary.shards:,} shards made by {summary.workers} workers, "
+        f"{summary.encoded:,} pictures newly encoded with {summary.model} in "
+        f"{summary.seconds:.1f} s ({summary.per_second:,.1f} a second{cost}) → {summary.out}"
+    )
 
 
 @dataclass(frozen=True)

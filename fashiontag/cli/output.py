@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console as RichConsole
 from rich.segment import Segment
@@ -73,8 +73,19 @@ class Console(RichConsole):
             yield segment if segment.control else Segment(inert(segment.text), segment.style)
 
 
+class Talk(Console):
+    """A console for what is no result: that nobody can hear it costs no work."""
+
+    def print(self, *objects: Any, **how: Any) -> None:  # noqa: ANN401
+        """Print as rich does, if standard error takes it."""
+        try:
+            super().print(*objects, **how)
+        except OSError:
+            mute(sys.stderr)
+
+
 results = Console(highlight=False, soft_wrap=False)
-talk = Console(stderr=True, highlight=False)
+talk: Console = Talk(stderr=True, highlight=False)
 _mode = {"json": False, "quiet": False}
 
 
@@ -107,21 +118,21 @@ def show(result: Any, draw: Callable[[], None], *, report: bool = False) -> None
         sys.stdout.flush()
     except OSError as error:
         if report:
-            _mute()
+            mute(sys.stdout)
             warn(f"the summary couldn't be shown ({error.strerror}); what was done is kept.")
         elif isinstance(error, BrokenPipeError):  # whoever read has seen enough
             raise
         else:
-            _mute()
+            mute(sys.stdout)
             raise OutputError(
                 f"can't write to standard output: {error.strerror}; make room there."
             ) from error
 
 
-def _mute() -> None:
+def mute(stream: TextIO) -> None:
     """Send what is still to be flushed nowhere, or Python would fail on it as it ends."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(sentence: str, *, style: str = "") -> None:

@@ -67,7 +67,7 @@ class Labelling:
 
         annotations = read_annotations(
             table,
-            [item.id for item in catalog.items],
+            catalog.names,
             space,
             unlabeled=self.unlabeled,
             id_column=self.key_column,
@@ -183,10 +183,13 @@ def probe_train(
     output.warn(*trained.warnings)
     save_probe(trained.probe, target)
     report = _write_report(trained.verdict, trained.report, target, catalog, trained.forecast)
+    output.show(
+        {"probe": target, "warnings": trained.warnings, **report},
+        lambda: _draw(trained.verdict, trained.report, promised=teaching.auto_precision),
+        report=True,
+    )
     if output.wants_json():
-        output.document({"probe": target, "warnings": trained.warnings, **report})
         return
-    _draw(trained.verdict, trained.report, promised=teaching.auto_precision)
     output.say(_foretold(trained.forecast))
     output.say(
         f"{len(trained.probe.training.ids):,} products, {trained.probe.space.size} labels, fitted "
@@ -301,6 +304,7 @@ def _write_report(
 
 def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> None:
     from fashiontag.cli.eval import draw
+    from fashiontag.heads.calibration import CONFIDENCE
 
     draw(verdict, "the probe doesn't have")
     columns = ["group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib."]
@@ -335,9 +339,12 @@ def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> N
         if promised is not None and not math.isfinite(label.promise) and label.support
     ]
     if out:
+        least = math.ceil(math.log(1 - CONFIDENCE) / math.log(promised or 1))
         output.results.print(
-            f"{len(out)} of {len(report.labels)} labels can't be promised, for want of sure "
-            f"enough support: {', '.join(out[:8])}{', …' if len(out) > 8 else ''}",
+            f"{len(out)} of {len(report.labels)} labels can't be promised: {promised:.0%} takes "
+            f"{least} products of different families that get the label, or a label of its group, "
+            "and have it, and more where some haven't; label more of "
+            f"{', '.join(out[:8])}{', …' if len(out) > 8 else ''}",
             style="dim",
             markup=False,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads annotations
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
+    from fashiontag.server.searching import Search
     from fashiontag.workflows.search import SearchResult
 
 BLAS_THREADS = "1"
@@ -29,6 +30,22 @@ BAR = 12
 
 LINES = 7
 """Lines of a picture in the terminal."""
+
+
+_MinScore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SCORE|auto",
+        help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
+    ),
+]
+_Daemon = Annotated[
+    bool,
+    typer.Option(
+        "--daemon/--no-daemon",
+        help="Leave a process behind for 5 minutes that answers the next search at once.",
+    ),
+]
 
 
 @options.command
@@ -60,13 +77,7 @@ def search(
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Show one hit per family of products.")
     ] = True,
-    min_score: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCORE|auto",
-            help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
-        ),
-    ] = None,
+    min_score: _MinScore = None,
     paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
     null: Annotated[
         bool, typer.Option("--null", "-0", help="End --paths with a NUL each, as xargs -0 reads.")
@@ -75,43 +86,78 @@ def search(
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
     ] = False,
-    daemon: Annotated[
-        bool,
-        typer.Option(
-            "--daemon/--no-daemon",
-            help="Leave a process behind for 5 minutes that answers the next search at once.",
-        ),
-    ] = True,
+    daemon: _Daemon = True,
+    index: options.IndexOption = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Have the engine of --index compare everything.")
+    ] = False,
     model: options.Model,
 ) -> None:
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
-    from fashiontag.workflows import search as workflow
-    from fashiontag.workspace import Workspace, indexed_model
+    from fashiontag.errors import UsageError
+    from fashiontag.server.searching import Search
+    from fashiontag.workspace import indexed_model
 
-    ends = _ends(paths=paths, null=null)
-    asked = workflow.Query(query or "", image, minus or "")
-    floor = _floor(min_score)
+    ends = _ends(paths=paths, null=null, pictures=pictures)
+    asked = Search(query or "", image, minus or "", where, k, fold, _floor(min_score), image_weight)
     draw = _drawing() if pictures else None
-    name = model.model or indexed_model(model.workspace)
-    if daemon and model.model is None:
-        process.start(name)
-    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
-        result = workflow.search(
-            workspace,
-            asked,
-            where=where,
-            k=k,
-            fold=fold,
-            min_score=floor,
-            image_weight=image_weight,
-        )
+    if exact and index is None:
+        raise UsageError("--exact is about --index; give both, or leave it out.")
+
+    def show(found: SearchResult) -> None:
+        _draw(found, draw, ends=ends)
+
+    if index is not None:
+        result = _elsewhere(index, asked, model, exact=exact)
+        output.show(result, lambda: show(result))
+    else:
+        name = model.model or indexed_model(model.workspace)
+        if daemon and model.model is None:
+            process.start(name)
+        result = run(asked, model, name, show)
     if html is not None:
         output.gallery(html, title=result.query, note=result.note, hits=result.hits)
-    output.show(result, lambda: _draw(result, draw, ends=ends))
-    if html is not None and not output.wants_json():
-        output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
+        if not output.wants_json():
+            output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
+
+
+def _elsewhere(address: str, asked: Search, model: options.Model, *, exact: bool) -> SearchResult:
+    """Search a collection that was pushed."""
+    from fashiontag.index.qdrant import Collection
+    from fashiontag.workspace import Workspace
+
+    collection = Collection.open(address, exact=exact)
+    encoder = kept(model.resolve(collection.about().model))
+    with Workspace.open(model.workspace, encoder) as workspace:
+        return asked.run(workspace, collection)
+
+
+def run(
+    asked: Search, model: options.Model, name: str, draw: Callable[[SearchResult], None]
+) -> SearchResult:
+    """Search with the model of this name, and show what was found."""
+    from fashiontag.workspace import Workspace
+
+    with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
+        result = asked.run(workspace)
+    output.show(result, lambda: draw(result))
+    return result
+
+
+def answer(asked: dict[str, Any]) -> int:
+    """Run a search as another process asks for it: the fields of `Search`, and how it is shown."""
+    from fashiontag.server.searching import Search
+    from fashiontag.workspace import indexed_model
+
+    output.configure(as_json=bool(asked.pop("json", False)), quiet=bool(asked.pop("quiet", False)))
+    ends = _ends(paths=bool(asked.pop("paths", False)), null=False, pictures=False)
+    model = options.Model(workspace=Path(asked.pop("workspace")))
+    asked["min_score"] = _floor(asked.get("min_score"))
+    name = indexed_model(model.workspace)
+    run(Search(**asked), model, name, lambda found: _draw(found, None, ends=ends))
+    return 0
 
 
 _kept: dict[tuple[object, ...], LazyEncoder] = {}
@@ -129,12 +175,14 @@ def kept(encoder: LazyEncoder) -> LazyEncoder:
     return _kept[key]
 
 
-def _ends(*, paths: bool, null: bool) -> str:
+def _ends(*, paths: bool, null: bool, pictures: bool) -> str:
     """Return what ends each path where only paths are printed, else ""."""
     from fashiontag.errors import UsageError
 
     if paths and output.wants_json():
         raise UsageError("--paths and --json were both given; give the one that is wanted.")
+    if pictures and (paths or output.wants_json()):
+        raise UsageError("--pictures is for people; leave it out with --paths and --json.")
     if null and not paths:
         raise UsageError("-0 is about --paths, which wasn't given; give both.")
     return "\0" if null else "\n" if paths else ""

@@ -26,6 +26,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Where to listen.")] = (
         8765
     ),
+    index: options.IndexOption = None,
     model: options.Model,
 ) -> None:
     """Look, correct, teach and search in a browser; everything stays on this machine.
@@ -50,9 +51,18 @@ def serve(
 
     token = None if is_loopback(host) else os.environ.get(TOKEN) or secrets.token_urlsafe(24)
     encoder = model.resolve(model.model or indexed_model(model.workspace))
+    collection = None
+    if index is not None:
+        from fashiontag.index.qdrant import Collection
+
+        collection = Collection.open(index)
+        collection.about()  # says at once if nothing is there
     with (
         _listening(host, port) as line,
-        Desk(model.workspace, encoder, load_labels(labels), probe) as desk,
+        Desk(
+            *(model.workspace, encoder, load_labels(labels), probe, collection),
+            calibrated=not model.no_calibration,
+        ) as desk,
     ):
         port = line.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host

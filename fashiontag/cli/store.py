@@ -46,7 +46,7 @@ def store(
             f"{pruned.vectors:,} vectors and {pruned.files:,} files dropped, "
             f"{max(pruned.bytes, 0) / 1e6:,.1f} MB freed"
         )
-        output.show(pruned, lambda: output.line(dropped))
+        output.show(pruned, lambda: output.line(dropped), report=True)
         return
     held = upkeep.status(place.workspace)
     output.show(held, lambda: _draw(held, place.workspace))

@@ -40,6 +40,9 @@ def suggest(
         "suggest.csv"
     ),
     html: options.HtmlOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a table that was filled in.")
+    ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Which audit set.")] = 0,
     columns: options.Columns,
     model: options.Model,
@@ -50,16 +53,18 @@ def suggest(
     from fashiontag.heads.artefact import load_probe
     from fashiontag.sinks.tables import write_suggestions
     from fashiontag.workflows import suggest as workflow
+    from fashiontag.workspace.written import Written
 
     catalog = columns.read(source)
-    done: set[str] = set()
-    if labelled is not None:
-        ids = [item.id for item in catalog.items]
-        done = {ids[row] for row in read_annotations(labelled, ids).rows}
+    rows = () if labelled is None else read_annotations(labelled, catalog.names).rows
+    done = {catalog.items[row].id for row in rows}
     with (
         model.open() as workspace,
         output.progress("Embedding", len(catalog.items)) as advance,
     ):
+        written = Written(workspace.path, out)
+        if not overwrite:
+            written.refuse_if_touched()
         found = workflow.suggest(
             workspace,
             catalog,
@@ -72,15 +77,8 @@ def suggest(
         )
     write_suggestions(
         out,
-        [
-            (
-                suggestion.item.id,
-                suggestion.item.title,
-                suggestion.purpose,
-                f"guess: {', '.join(suggestion.guesses)}" if suggestion.guesses else "",
-            )
-            for suggestion in found
-        ],
+        map(_row, found),
+        written.mark,
     )
     if html is not None:
         _write_sheet(html, found)
@@ -91,7 +89,13 @@ def suggest(
             f"{learn} products to label and {len(found) - learn} for the audit → {out}: fill its "
             "column tags with group=label|group=label, and give it to `fashiontag probe-train`."
         ),
+        report=True,
     )
+
+
+def _row(suggestion: Suggestion) -> tuple[str, str, str, str]:
+    item, guess = suggestion.item, ", ".join(suggestion.guesses)
+    return item.id, item.title, suggestion.purpose, f"guess: {guess}" if guess else ""
 
 
 def _facts(suggestion: Suggestion) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,9 @@ import typer
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from fashiontag.catalog.items import By
     from fashiontag.datamodels import Item, Tagged
     from fashiontag.workflows.tag import TagSummary
 
@@ -19,6 +23,15 @@ PREVIEW = 8
 
 REASONS = 5
 """Reasons why pictures couldn't be read that are shown; the table has all."""
+
+_Out = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="Where rows go, on this disk or at an s3:// or gs:// address; the suffix decides: "
+        ".csv .tsv .jsonl .parquet .xlsx; - is CSV on standard output.",
+    ),
+]
 
 
 @options.command
@@ -30,21 +43,13 @@ def tag(
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Leave out what was applied in `fashiontag serve`.")
     ] = False,
-    out: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE",
-            help="Where rows go; the suffix decides: .csv .tsv .jsonl .parquet .xlsx; - is CSV on "
-            "standard output.",
-        ),
-    ] = "tags.csv",
+    out: _Out = "tags.csv",
     html: options.HtmlOption = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="Add every label's score (.jsonl and .parquet).")
     ] = False,
     overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Write over a table that was changed by hand."),
+        bool, typer.Option("--overwrite", help="Write over a table that was changed by hand.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if any picture couldn't be read.")
@@ -53,6 +58,7 @@ def tag(
     units: options.Units,
     model: options.Model,
     effort: options.Effort,
+    engine: options.Engine,
 ) -> int:
     """Tag every product picture of SOURCE, with its title where there is one.
 
@@ -61,6 +67,7 @@ def tag(
     from fashiontag.errors import UsageError
     from fashiontag.labelcheck import unsaid
     from fashiontag.labels import load_labels
+    from fashiontag.objects import is_address
     from fashiontag.workflows import tag as workflow
 
     if probe is not None and no_probe:
@@ -70,14 +77,20 @@ def tag(
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
     space = load_labels(labels)
     doubts = unsaid(space, latin_only=model.model is None)
-    for doubt in doubts:
-        output.warn(doubt)
+    output.warn(*doubts)
     catalog = units.part(columns.read(*sources))
-    kind = {"photo": "items", "variant": "variants", "product": "products"}[catalog.by]
+    if engine.is_ray():
+        if to_stdout or html or scores:
+            raise UsageError("--engine ray writes shards; leave --out -, --html and --scores out.")
+        if probe is None and not no_probe:
+            probe = workflow.found_probe(model.workspace, model.resolve())
+        return int(engine.run(catalog, out, model, effort, space, probe) > 0 and strict)
     inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    outputs = workflow.Outputs(None if to_stdout else Path(out), html, inputs, overwrite)
-    preview = _Preview()
+    table, away = _place_of(out, model.workspace)
+    outputs = workflow.Outputs(None if to_stdout else table, html, inputs, overwrite)
+    preview = _Preview(catalog.by)
     with (
+        away,
         model.open() as workspace,
         output.progress("Tagging", len(catalog.items)) as advance,
     ):
@@ -94,15 +107,29 @@ def tag(
             options=effort.embed_options(advance),
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
-    summary = replace(summary, warnings=(*doubts, *summary.warnings))
-    output.show(summary, lambda: _draw(summary, preview, kind, to_stdout=to_stdout), report=True)
+    warnings = (*doubts, *summary.warnings)
+    summary = replace(summary, warnings=warnings, out=out if is_address(out) else summary.out)
+    output.show(summary, lambda: _draw(summary, preview, to_stdout=to_stdout), report=True)
     return 1 if strict and summary.errors else 0
+
+
+def _place_of(out: str, workspace: Path) -> tuple[Path, AbstractContextManager[None]]:
+    """Return where rows are written first, and what brings them where they belong."""
+    from fashiontag.objects import is_address, standing_in
+    from fashiontag.workspace.embed import content_key
+
+    if not is_address(out):
+        return Path(out), nullcontext()
+    # a copy in the workspace stands for it: so changes that somebody made there are seen
+    copy = workspace / "away" / content_key(out.encode()) / Path(out).name
+    return copy, standing_in(out, copy)
 
 
 class _Preview:
     """Keeps the first rows for the terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, by: By) -> None:
+        self.kind = {"photo": "items", "variant": "variants", "product": "products"}[by]
         self.rows: list[Tagged] = []
 
     def write(self, tagged: Tagged, item: Item) -> None:
@@ -110,8 +137,10 @@ class _Preview:
             self.rows.append(replace(tagged, title=item.text))
 
 
-def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool) -> None:
+def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
     from rich.text import Text
+
+    kind = preview.kind
 
     def dim(text: str) -> Text:
         return Text(text, style="dim")
@@ -130,8 +159,11 @@ def _draw(summary: TagSummary, preview: _Preview, kind: str, *, to_stdout: bool)
             table.add_row(Text(row.id), Text(row.title), cell)
         console.print(table)
     if summary.tagged and summary.ok:
-        shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items()]
-        console.print(Text.assemble(dim("products with  "), output.joined(shares)))
+        shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items() if n]
+        if shares:
+            console.print(Text.assemble(dim("products with  "), output.joined(shares)))
+        if never := [group for group, n in summary.tagged.items() if not n]:
+            console.print(dim(f"no product with  {', '.join(never)}"))
     if summary.decided:
         said = output.counted(summary.decided, "decision")
         console.print(dim(f"note   {said} of people taken over as they are (method: person)."))

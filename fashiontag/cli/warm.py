@@ -1,14 +1,15 @@
 """The process that a search leaves behind: imports done, model loaded, waiting for questions.
 
-Questions come one at a time from `fashiontag.daemon.ask` and are run as the command line would,
-with what it prints sent back. Nothing of a workspace is kept open or locked between them.
+Questions come one at a time from `fashiontag.daemon.ask`; `fashiontag.cli.search.answer` answers
+them by the handler that `fashiontag serve` calls, and what it shows is sent back. Nothing of a
+workspace is kept open or locked between them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import marshal
+import json
 import os
 import socket
 import sys
@@ -38,9 +39,10 @@ def serve(model: str, *, idle: float = daemon.IDLE) -> None:
             return
         place.unlink(missing_ok=True)  # of one that was killed: nobody else holds the lock
         with socket.socket(socket.AF_UNIX) as line:
+            mask = os.umask(0o177)  # nobody else may enter, from the first moment
             line.bind(str(place))
+            os.umask(mask)
             line.listen()  # who asks already now waits for what follows
-            place.chmod(0o600)
             line.settimeout(idle)
             try:
                 warm(model)
@@ -66,32 +68,33 @@ def _answer_until_idle(line: socket.socket) -> None:
             caller, _ = line.accept()
         except TimeoutError:
             return
-        with caller, contextlib.suppress(OSError, ValueError, EOFError, TypeError):
+        garbled = ValueError, KeyError, TypeError, AttributeError
+        with caller, contextlib.suppress(OSError, *garbled):
             caller.settimeout(10)
             with caller.makefile("rb") as asked:
-                question = marshal.loads(asked.read())  # noqa: S302 - only its owner can ask
-            caller.sendall(marshal.dumps(answer(question)))
+                question = json.loads(asked.read())
+            caller.sendall(json.dumps(answer(question)).encode())
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Run a command line in the caller's folder; return its exit status and what it printed."""
+    """Search from the caller's folder; return the exit status and what is to be printed."""
     out, err = io.StringIO(), io.StringIO()
     before = output.results, output.talk
-    widths = question["terminals"]
+    widths, environment = question.pop("terminals"), question.pop("environment")
     output.results, output.talk = (
         output.Console(
             file=file,
             force_terminal=bool(width),
             width=width or None,
             highlight=False,
-            _environ=question["environment"],
+            _environ=environment,
         )
         for file, width in zip((out, err), widths, strict=True)
     )
     try:
-        os.chdir(question["folder"])
+        os.chdir(question.pop("folder"))
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.run(question["arguments"], debug=False)
+            code = cli.outcome(lambda: search.answer(question), debug=False)
     finally:
         os.chdir("/")  # or the caller's disk could not be unmounted
         output.results, output.talk = before

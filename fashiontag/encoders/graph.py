@@ -95,7 +95,9 @@ class ImageGraph:
 
 
 def threads() -> int:
-    """Return how many processors this process may use."""
+    """Return how many processors this process may use; one that Ray started has a share."""
+    if (share := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+        return int(share)
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

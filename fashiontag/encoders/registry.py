@@ -83,6 +83,34 @@ KNOWN = (
         "MIT",
         "FashionCLIP 2.0 on ViT-B-32, converted from transformers' form",
     ),
+    KnownModel(
+        "ecommerce-b",
+        "hf-hub:Marqo/marqo-ecommerce-embeddings-B",
+        813,
+        "Apache-2.0",
+        "all kinds of shops, not fashion alone (ViT-B-16-SigLIP)",
+    ),
+    KnownModel(
+        "ecommerce-l",
+        "hf-hub:Marqo/marqo-ecommerce-embeddings-L",
+        2600,
+        "Apache-2.0",
+        "the same, larger, slower and better (ViT-L-16-SigLIP-256)",
+    ),
+    KnownModel(
+        "siglip2",
+        "hf-hub:timm/ViT-B-16-SigLIP2-256",
+        1500,
+        "Apache-2.0",
+        "labels and titles in many languages; knows no fashion in particular",
+    ),
+    KnownModel(
+        "pe-core-s",
+        "hf-hub:timm/PE-Core-S-16-384",
+        349,
+        "Apache-2.0",
+        "the smallest of the general models here, with pictures of 384 px",
+    ),
 )
 
 

@@ -19,7 +19,6 @@ from fashiontag.errors import CatalogError, OutputError, UsageError
 from fashiontag.heads.calibration import Stack
 from fashiontag.heads.classifier import ProbeClassifier, Side
 from fashiontag.heads.features import Features, Vocabulary
-from fashiontag.heads.fusion import IMAGE_ONLY, Heads
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.local import Directions, LocalGroup, LocalHead
 from fashiontag.heads.probe import Probe, Spared
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder
-    from fashiontag.heads.fusion import Fusion
 
     Arrays = dict[str, NDArray[Any]]
     Json = Mapping[str, Any]
@@ -114,8 +112,8 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
         model = ProbeClassifier(
             widths=features.widths, groups=group_spans(space), precision=content["precision"]
         )
-        alone = _side("alone", IMAGE_ONLY, features, arrays)
-        titled = _side("titled", Heads(), features, arrays) if content["fuses"] else alone
+        alone = _side("alone", features, arrays)
+        titled = _side("titled", features, arrays) if content["fuses"] else alone
         model.restore(alone, titled)
         local = _local(content, arrays)
         spared = {name: Spared(*numbers) for name, numbers in content["spared"].items()}
@@ -226,14 +224,13 @@ def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:
     return {f"{name}.{key}": value for key, value in arrays.items() if value is not None}
 
 
-def _side(name: str, fusion: Fusion, features: Features, arrays: Arrays) -> Side:
+def _side(name: str, features: Features, arrays: Arrays) -> Side:
     own = {
         key.removeprefix(f"{name}."): value
         for key, value in arrays.items()
         if key.startswith(f"{name}.")
     }
     return Side(
-        fusion,
         features.widths,
         zero=own.get("zero"),
         coefs=tuple(own[key] for key in sorted(own) if key.startswith("coef")),

@@ -1,15 +1,15 @@
 """The few-shot probe as a scikit-learn estimator: pictures, titles and title words → labels.
 
-One linear head per modality, drawn to the zero-shot classifier and fitted in closed form; one
-weight per head and attribute group; probabilities, thresholds and promises from scores that leave
-a row's own family out. See `linear` for the head, `fusion` for how modalities meet, `calibration`
-for the rest.
+One linear head per modality (picture, title, title words), drawn to the zero-shot classifier and
+fitted in closed form; one weight per head and attribute group; probabilities, thresholds and
+promises from scores that leave a row's own family out. A product without a title is judged by the
+picture's head alone. See `linear` for the head, `calibration` for the rest.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +18,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
-from fashiontag.heads.fusion import IMAGE_ONLY, Fusion, Heads, Widths
+from fashiontag.heads.features import Widths
 from fashiontag.heads.groups import GroupSpan
-from fashiontag.heads.linear import FEW, Block, FittedHead, Head, Labelled, Ridge, with_one
+from fashiontag.heads.linear import FEW, Block, FittedHead, Labelled, Ridge, with_one
 from fashiontag.metrics import average_precision_score, macro
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from fashiontag.heads.linear import Ints
-    from fashiontag.heads.prior import Prior
+    from fashiontag.heads.prior import Prior, ZeroLogits
 
 Floats = NDArray[np.float32]
 
 SAMPLE = 4_000
 """Rows whose left-out scores choose, weigh and calibrate; more rows change no choice."""
 
-# A head's default weight, where zero-shot knows nothing, is this share of what it plausibly weighs
-# (`Head.unit`), for the scores of one or two shots are mostly noise: on val, a third of it was .001
-# below zero-shot there with titles plain, and a sixth nowhere below.
+# A head's default weight, where zero-shot knows nothing, is this share of `Ridge.unit`, for the
+# scores of one or two shots are mostly noise: on val, a third of it was .001 below zero-shot there
+# with titles plain, and a sixth nowhere below.
 _SHARE = 1 / 6
 
 
@@ -48,12 +48,11 @@ class Side:
 
     Attributes
     ----------
-    fusion : Fusion
     widths : Widths
     zero : ndarray of shape (p + 2, t), float32, or None
         Zero-shot logits over all columns, for what this side may see, as in `ZeroLogits`.
     coefs : tuple of m ndarrays of shape (p_m + 1, t), float32
-        One head per block.
+        Of the picture's head, with titles of the title's and its words', too.
     stack : Stack
     thresholds : ndarray of shape (t,), float32
         Probability from which a label is given.
@@ -61,7 +60,6 @@ class Side:
         Probability from which it may be published; inf where nothing can be promised.
     """
 
-    fusion: Fusion
     widths: Widths
     zero: Floats | None
     coefs: tuple[Floats, ...]
@@ -71,10 +69,17 @@ class Side:
 
     def scores(self, x: Floats) -> list[Floats]:
         """Return what is stacked, each of shape (n, t): zero-shot's scores, then the heads'."""
-        blocks = self.fusion.blocks(self.widths.split(x))
         zero = [] if self.zero is None else [_zero_scores(x, self.zero)]
-        heads = zip(blocks, self.coefs, strict=True)
+        heads = zip(self.widths.split(x), self.coefs, strict=False)
         return [*zero, *(block @ coef[:-1] + coef[-1] for block, coef in heads)]
+
+    def title_part(self, x: Floats, scores: Sequence[Floats]) -> Floats:
+        """Return what titles add to the logits, shape (n, t); scores as they are stacked."""
+        seen, own = self.widths.image, [*scores]
+        own[-3] = np.zeros_like(own[-3])  # the picture's head
+        if self.zero is not None:
+            own[0] = x[:, seen:] @ self.zero[seen:-2] + self.zero[-1]
+        return self.stack.logits(own) - self.stack.offsets
 
     def logits(self, x: Floats) -> Floats:
         """Return logits of shape (n, t)."""
@@ -96,10 +101,6 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    fusion : Fusion or None
-        How modalities meet; None is `Heads`: one head per modality.
-    head : Head or None
-        What is fitted on each block of features; None is `Ridge`.
     widths : tuple of int, or None
         Columns of image, title and words in X; None means that all are the image's. Title and
         word columns of zeros stand for a missing title.
@@ -121,8 +122,9 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Whether titles are used: `titled_` is `alone_` where they aren't.
     sample_ : ndarray of shape (s,), int64
         Training rows that have left-out scores.
-    left_out_, left_out_alone_ : ndarray of shape (s, t), float32
-        Their probabilities, each by a fit without the row's family; by picture alone.
+    left_out_, left_out_alone_, left_out_title_ : ndarray of shape (s, t), float32
+        Their probabilities, each by a fit without the row's family; by picture alone; what titles
+        add to their logits, NaN where titles aren't used.
     settings_ : tuple of Setting
         What was chosen for each block.
 
@@ -134,17 +136,15 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ['boot']
     """
 
+    _head: ClassVar[Ridge] = Ridge()
+
     def __init__(
         self,
-        fusion: Fusion | None = None,
-        head: Head | None = None,
         widths: tuple[int, int, int] | None = None,
         groups: Sequence[GroupSpan] | None = None,
         precision: float | None = None,
         together: bool = True,
     ) -> None:
-        self.fusion = fusion
-        self.head = head
         self.widths = widths
         self.groups = groups
         self.precision = precision
@@ -196,21 +196,19 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.sample_ = _sample(kin)
         rates = None if rates is None else np.asarray(rates, np.float32)
         labelled = Labelled(targets, groups, kin, self.sample_, rates)
-        self.alone_, heads, self.left_out_alone_ = self._fit_side(
-            x, widths, labelled, prior, IMAGE_ONLY
-        )
-        self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
-        self.settings_ = tuple(head.setting for head in heads)
-        fusion: Fusion = self.fusion or Heads()
+        self.alone_, heads, scores = self._fit_side(x, widths, labelled, prior)
+        self.titled_ = self.alone_
+        self.left_out_alone_ = self.alone_.stack.chances(scores)
+        self.left_out_ = self.left_out_alone_
+        self.left_out_title_ = np.full_like(self.left_out_, np.nan)
         titled = x[:, widths.image :].any(axis=1)
-        self.fuses_ = fusion.sees_title and bool(titled.any())
+        self.fuses_ = bool(titled.any())
         if self.fuses_:
-            fusion = fusion.fit(widths.split(x), titled, labelled)
-            # The picture's head is known already, if it was fitted on the same rows.
-            known = heads[0] if fusion == Heads() and titled.all() else None
-            self.titled_, heads, fused = self._fit_side(x, widths, labelled, prior, fusion, known)
+            self.titled_, heads, scores = self._fit_side(x, widths, labelled, prior, heads[0])
+            self.left_out_title_ = self.titled_.title_part(x[self.sample_], scores)
+            fused = self.titled_.stack.chances(scores)
             self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
-            self.settings_ = (*(head.setting for head in heads), *self.settings_)
+        self.settings_ = tuple(head.setting for head in heads)
         return self
 
     def restore(self, alone: Side, titled: Side) -> Self:
@@ -261,21 +259,12 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def by_part(self, x: Floats) -> tuple[Floats, Floats]:
         """Return what picture and title each add to the logits, shape (n, t) twice.
 
-        Only with one head per modality can they be told apart; else the title's is the whole. It
-        is NaN where titles aren't used.
+        The title's is NaN where titles aren't used.
         """
         image = self.alone_.logits(x)
         if not self.fuses_:
             return image, np.full_like(image, np.nan)
-        side = self.titled_
-        if side.fusion != Heads():
-            return image, side.logits(x)
-        seen = side.widths.image
-        scores = side.scores(x)
-        scores[-3][:] = 0  # the picture's head
-        if side.zero is not None:
-            scores[0] = x[:, seen:] @ side.zero[seen:-2] + side.zero[-1]
-        return image, side.stack.logits(scores) - side.stack.offsets
+        return image, self.titled_.title_part(x, self.titled_.scores(x))
 
     # -- how it works -------------------------------------------------------------------------
 
@@ -312,27 +301,43 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         widths: Widths,
         labelled: Labelled,
         prior: Prior | None,
-        fusion: Fusion,
-        known: FittedHead | None = None,
-    ) -> tuple[Side, list[FittedHead], Floats]:
-        """Fit the heads of one side and their stack; `known` is the first block's, if it is."""
-        head: Head = self.head or Ridge()
-        sample = self.sample_
-        usable = np.asarray(x[:, widths.image :].any(axis=1) | (not fusion.sees_title))
-        blocks = fusion.blocks(widths.split(x))
-        block_priors: list[Floats | None] = [None] * len(blocks)
-        zero = None
+        picture: FittedHead | None = None,
+    ) -> tuple[Side, list[FittedHead], list[Floats]]:
+        """Fit the heads of one side and their stack; return their left-out scores, too.
+
+        That of titles stands on the picture's head, which is fitted on all rows.
+        """
+        parts = widths.split(x)
+        usable: NDArray[np.bool_] = np.ones(len(x), bool)
+        zero: ZeroLogits | None = None
+        believed: Sequence[Floats | None] = (None, None, None)
         if prior is not None:
-            block_priors = fusion.prior(prior.deviations)
-            zero = prior.titled if fusion.sees_title else prior.alone
-            if not fusion.sees_image:
-                zero = zero.without(widths.slices[0])
-        heads = [] if known is None else [known]
-        for block, block_prior in list(zip(blocks, block_priors, strict=True))[len(heads) :]:
-            heads.append(head.fit(Block(with_one(block), usable, block_prior), labelled))
+            zero, believed = prior.alone if picture is None else prior.titled, prior.deviations
+        if picture is None:
+            block = Block(with_one(parts.image), usable, believed[0])
+            heads = [self._head.fit(block, labelled)]
+        else:
+            usable = np.asarray(x[:, widths.image :].any(axis=1))
+            pairs = zip(parts[1:], believed[1:], strict=True)
+            blocks = [Block(with_one(part), usable, own) for part, own in pairs]
+            heads = [picture, *(self._head.fit(block, labelled) for block in blocks)]
+        side, scores = self._side(x, widths, labelled, usable, zero, heads)
+        return side, heads, scores
+
+    def _side(
+        self,
+        x: Floats,
+        widths: Widths,
+        labelled: Labelled,
+        usable: NDArray[np.bool_],
+        zero: ZeroLogits | None,
+        heads: list[FittedHead],
+    ) -> tuple[Side, list[Floats]]:
+        """Stack zero-shot's logits and fitted heads by left-out scores; return those, too."""
+        sample = self.sample_
         scores = [fitted.left_out for fitted in heads]
         truth = np.where(usable[sample][:, None], labelled.targets[sample], -1).astype(np.int8)
-        units = np.full(len(heads), head.unit, np.float32)
+        units = np.full(len(heads), self._head.unit, np.float32)
         weights = np.tile(units, (len(labelled.groups), 1))
         none = np.full(len(labelled.groups), -np.inf, np.float32)
         if zero is not None:
@@ -345,15 +350,13 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         default = Stack(labelled.groups, weights, np.zeros(truth.shape[1], np.float32), none)
         few = labelled.support < FEW
         stack = default.fit(scores, truth, units, labelled.rates, fixed=few)
-        chances = stack.probabilities(stack.logits(scores))
-        offered = candidates(chances, labelled.groups)
+        offered = candidates(stack.chances(scores), labelled.groups)
         promises = np.full(truth.shape[1], np.inf, np.float32)
         if self.precision is not None:
             kin = labelled.families[sample]
             groups = labelled.groups if self.together else None
             promises = promise_thresholds(offered, truth, kin, self.precision, groups)
         side = Side(
-            fusion,
             widths,
             None if zero is None else zero.coef,
             tuple(fitted.coef for fitted in heads),
@@ -361,7 +364,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             f1_thresholds(offered, truth, labelled.groups),
             promises,
         )
-        return side, heads, chances
+        return side, scores
 
     def _judge(self, x: Floats, judge: Callable[[Side, Floats], Floats]) -> Floats:
         out = judge(self.alone_, x)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fashiontag.heads.fusion import Widths
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import Moments, Statistics
 from fashiontag.heads.zeroshot import Evidence
@@ -28,6 +27,32 @@ if TYPE_CHECKING:
 
 MOST = 1024
 """Columns of the lexical head: taking apart twice as many costs ten times as long."""
+
+
+class Widths(NamedTuple):
+    """How many columns each modality has; 0 for one that isn't there."""
+
+    image: int
+    title: int = 0
+    words: int = 0
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """The columns of image, title and words."""
+        middle = self.image + self.title
+        return slice(0, self.image), slice(self.image, middle), slice(middle, sum(self))
+
+    def split(self, x: Floats) -> Parts:
+        """Part features of shape (n, p)."""
+        return Parts(*(x[:, columns] for columns in self.slices))
+
+
+class Parts(NamedTuple):
+    """One array per modality: features of shape (n, p_m), or a prior over them, (p_m + 1, t)."""
+
+    image: Floats
+    title: Floats
+    words: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,21 +104,6 @@ class FittedHead:
     setting: Setting
 
 
-class Head(Protocol):
-    """A kind of linear head.
-
-    Attributes
-    ----------
-    unit : float
-        What its score plausibly weighs in a logit.
-    """
-
-    unit: float
-
-    def fit(self, block: Block, labelled: Labelled) -> FittedHead:
-        """Fit, choosing a setting by macro average precision of left-out scores."""
-
-
 def with_one(x: Floats) -> Floats:
     """Append the column of ones that an intercept belongs to."""
     return np.hstack([x, np.ones((len(x), 1), np.float32)])
@@ -146,7 +131,8 @@ _DEFAULT = Setting(0.1, 1.0)
 class Ridge:
     """Ridge regression on targets of 0 and 1, in closed form, leaving out included."""
 
-    unit = 6.0  # its score runs from 0 to 1
+    unit = 6.0
+    """What its score, from 0 to 1, plausibly weighs in a logit."""
 
     def fit(self, block: Block, labelled: Labelled) -> FittedHead:
         """Fit, choosing a setting by macro average precision of left-out scores."""

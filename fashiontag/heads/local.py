@@ -25,6 +25,7 @@ from scipy.special import expit, logit
 from fashiontag.heads.calibration import candidates, promise_thresholds
 from fashiontag.heads.groups import GroupSpan
 from fashiontag.heads.statistics import unit
+from fashiontag.heads.thresholds import Decider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +91,8 @@ FAIR = 20.0
 """Products as whose word it is taken that labels were drawn as often as the catalogue has them."""
 TRUST = (4.0, 1.0)
 """Zero-shot's labels are right in four of five cases, as firmly as five products would say so."""
+LESS = 0.99
+"""Of a given label's share, what all others may have together."""
 _TINY = 1e-4
 
 
@@ -129,8 +132,9 @@ class Evidenced:
     at : Directions
     zero : ndarray of shape (n, k + 1), float32
         Its probabilities, the last column "none of these".
-    given : ndarray of shape (n,), bool
-        Whether it gives its best label.
+    given : ndarray of shape (n, k), bool
+        The lowest labels that its answer leaves open: one, those under the parent that it gives, or
+        none where it gives nothing.
     """
 
     at: Directions
@@ -158,15 +162,16 @@ class Verdict:
     cut: Floats
 
     def told(self, given: Bools) -> Bools:
-        """Mark the products of which it says more than zero-shot, which gave some a label.
+        """Mark the products of which it says more than zero-shot, whose answers are `given`.
 
-        Where neither gives one, nor "none of these" is likelier than all, zero-shot's scores stand
-        and what it makes of them: children that tie give their parent. Of 1,404 paths of val that
-        pictures alone get right, teaching lost 385 to 565 without this.
+        Where it gives no label instead of a parent, or of nothing, and "none of these" isn't
+        likelier than all, zero-shot's scores stand and what it makes of them: children that tie
+        give their parent. Of 1,404 paths of val that pictures alone get right, teaching lost 385 to
+        565 without this.
         """
         labels, nothing = self.chances[:, :-1], self.chances[:, -1]
-        gives = labels.max(axis=1) >= self.cut
-        return np.asarray(given | gives | (nothing > labels.sum(axis=1)))
+        gives, one = labels.max(axis=1) >= self.cut, given.sum(axis=1) == 1
+        return np.asarray(one | gives | (nothing > labels.sum(axis=1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,22 +207,56 @@ class LocalGroup:
     promises: Floats
 
     def judge(self, zero: Floats, given: Bools, moved: Floats) -> Verdict:
-        """Judge n products whose residuals are known; shapes (n, k + 1), (n,), (n, k + 1)."""
+        """Judge n products whose residuals are known; shapes (n, k + 1), (n, k), (n, k + 1)."""
         chances = _shares(zero + moved)
-        stays, replaced = _states(zero, given, chances, self.margin)
-        own = zero.argmax(axis=1)
-        best = np.where(stays, own, chances.argmax(axis=1))
+        stands = Standing.of(given, chances, self.margin)
+        stays, best = stands.stays, stands.best
         every = np.arange(len(zero))
         sure = chances[every, best]
         calm = np.where(stays, shifted(sure, self.shift), _on_line(sure, self.line))
-        calm = np.where(replaced | (best == zero.shape[1] - 1), sure, calm)
-        chances *= ((1 - calm) / np.maximum(1 - sure, _TINY))[:, None]
-        # What stays is not to be beaten by "none of these" because the group is little trusted.
-        firm = stays & (calm >= self.kept)
-        chances[firm] = np.minimum(chances[firm], calm[firm, None])
+        calm = np.where(stands.replaced | (best == zero.shape[1] - 1), sure, calm)
+        cut = np.where(stays, self.kept, np.where(stands.new, self.cut, 2.0))
+        cut = np.where(stands.replaced, 0.0, cut)
+        # What is given is not to be beaten by others together, as by a parent of theirs, or by
+        # "none of these", because the group is little trusted.
+        most = np.where(calm >= cut, np.minimum(1 - calm, LESS * calm), 1 - calm)
+        chances *= (most / np.maximum(1 - sure, _TINY))[:, None]
         chances[every, best] = calm
-        cut = np.where(stays, self.kept, np.where(replaced, 0.0, self.cut))
         return Verdict(chances, cut.astype(np.float32))
+
+
+class Standing(NamedTuple):
+    """What becomes of zero-shot's answers about n products, each of shape (n,).
+
+    Attributes
+    ----------
+    best : ndarray of int64
+        Its own label where that stays, else the likeliest; k for "none of these".
+    stays, replaced, new : ndarray of bool
+        It keeps its one label, gets another label for its answer, or gets one where there was none,
+        or the parent of this one. None of them: a parent stays, or nothing is likelier than all.
+    own : ndarray of float32
+        How likely its answer is.
+    """
+
+    best: Ints
+    stays: Bools
+    replaced: Bools
+    new: Bools
+    own: Floats
+
+    @classmethod
+    def of(cls, given: Bools, chances: Floats, margin: float) -> Standing:
+        """Let a label that is likelier by the margin take the place of zero-shot's answer."""
+        every, best = np.arange(len(given)), chances.argmax(axis=1)
+        several, none = given.sum(axis=1), given.shape[1]
+        own = np.where(given, chances[:, :-1], 0).sum(axis=1)
+        inside = given[every, np.minimum(best, none - 1)] & (best < none)
+        ahead = chances[every, best] > own + margin
+        replaced = (several > 0) & ~inside & (best < none) & ahead
+        stays = (several == 1) & ~replaced
+        new = (best < none) & ((several == 0) | ((several > 1) & inside))
+        return cls(np.where(stays, given.argmax(axis=1), best), stays, replaced, new, own)
 
 
 class Promise(NamedTuple):
@@ -262,7 +301,7 @@ def fit_group(
     constants : Constants
     """
     m = len(targets)
-    anchors = np.flatnonzero(catalogue.given)[:ANCHORS]
+    anchors = np.flatnonzero(catalogue.given.any(axis=1))[:ANCHORS]
     held = catalogue.of(anchors)
     keys = Directions(
         np.vstack([labelled.at.image, held.at.image]), np.vstack([labelled.at.title, held.at.title])
@@ -339,33 +378,30 @@ def _budgeted(
     Labelled products and the catalogue's come with their residuals.
     """
     (labelled, moved), (catalogue, all_moved) = taught, seen
-    none = targets.shape[1] - 1
     every = np.arange(len(targets))
+    # Of products that all have one label nobody can tell where it ends: nothing takes its place.
+    margin = constants.margin if len(np.unique(targets.argmax(axis=1))) > 1 else 1.0
     chances = _shares(labelled.zero + moved)
-    best = chances.argmax(axis=1)
-    fresh = ~labelled.given & (best < none)
-    line = _line(chances[every, best][fresh], targets[every, best][fresh])
+    stands = Standing.of(labelled.given, chances, margin)
+    fresh = np.flatnonzero(stands.new)
+    line = _line(*(of[every, stands.best][fresh] for of in (chances, targets)))
     zero, given = catalogue.zero, catalogue.given
     if not len(given):
         zero, given, all_moved = labelled.zero, labelled.given, moved
     chances, rows = _shares(zero + all_moved), np.arange(len(zero))
-    # Of products that all have one label nobody can tell where it ends: nothing takes its place.
-    margin = constants.margin if len(np.unique(targets.argmax(axis=1))) > 1 else 1.0
-    stays, replaced = _states(zero, given, chances, margin)
-    own, best = zero.argmax(axis=1), chances.argmax(axis=1)
-    shift = shift_to(chances[rows, own][stays], _trust(labelled, targets, catalogue))
-    kept = shifted(chances[rows, own], shift)
-    new = ~given & (best < none)
-    fresh_first = np.sort(_on_line(chances[rows, best][new], line))[::-1]
-    gain = chances[rows, best] - chances[rows, own]
+    stands = Standing.of(given, chances, margin)
+    sure, replaced = chances[rows, stands.best], stands.replaced
+    shift = shift_to(sure[stands.stays], _trust(labelled, targets, catalogue))
+    fresh_first = np.sort(_on_line(sure[stands.new], line))[::-1]
     fixed = Balance(
-        saved=float(gain[replaced].sum()),
-        lost=float(chances[rows, own][replaced].sum()),
-        mended=float(chances[rows, best][replaced].sum()),
+        saved=float((sure - stands.own)[replaced].sum()),
+        lost=float(stands.own[replaced].sum()),
+        mended=float(sure[replaced].sum()),
     )
-    silent = bool(given.mean() < SILENT)
+    silent = bool(given.any(axis=1).mean() < SILENT)
     spending = Spending(price, constants.lost, silent)
-    return shift, line, margin, *budgeted_cuts(kept[stays], fresh_first, fixed, spending)
+    kept = shifted(sure[stands.stays], shift)
+    return shift, line, margin, *budgeted_cuts(kept, fresh_first, fixed, spending)
 
 
 class Balance(NamedTuple):
@@ -435,36 +471,28 @@ def _trust(labelled: Evidenced, targets: Floats, catalogue: Evidenced) -> float:
     nothing of the rest. Else a label counts as often as the catalogue has it, not as often as it
     was labelled.
     """
-    own = labelled.zero.argmax(axis=1)
+    own, one = labelled.given.argmax(axis=1), labelled.given.sum(axis=1) == 1
     right = targets[np.arange(len(own)), own] > 0
-    if not (right & labelled.given).any():
+    if not (right & one).any():
         return believed(0, 0)
-    size = targets.shape[1]
-    seen = np.bincount(own[labelled.given], minlength=size)
-    there = np.bincount(catalogue.zero.argmax(axis=1)[catalogue.given], minlength=size)
+    size, alone = targets.shape[1], catalogue.given.sum(axis=1) == 1
+    seen = np.bincount(own[one], minlength=size)
+    there = np.bincount(catalogue.given.argmax(axis=1)[alone], minlength=size)
     weight = np.ones(size)
     if there.sum():
         weight = np.clip(
             there / there.sum() / np.maximum(seen / max(seen.sum(), 1), 1e-9), 0.1, 10.0
         )
-    counts = weight[own[labelled.given]]
+    counts = weight[own[one]]
     # Of labels that zero-shot gave none of these products, nothing was seen.
     covered = there[seen > 0].sum() / max(there.sum(), 1) if there.sum() else 1.0
     counts *= covered * len(counts) / counts.sum()
-    return believed(float(counts[right[labelled.given]].sum()), float(counts.sum()))
+    return believed(float(counts[right[one]].sum()), float(counts.sum()))
 
 
 def believed(right: float, given: float) -> float:
     """Return how often zero-shot's labels are right, after so many were seen: a Beta posterior."""
     return (TRUST[0] + right) / (sum(TRUST) + given)
-
-
-def _states(zero: Floats, given: Bools, chances: Floats, margin: float) -> tuple[Bools, Bools]:
-    """Mark the products that keep zero-shot's label, and those that get another for it."""
-    rows, own, best = np.arange(len(zero)), zero.argmax(axis=1), chances.argmax(axis=1)
-    ahead = chances[rows, best] > chances[rows, own] + margin
-    replaced = given & (best != own) & (best < zero.shape[1] - 1) & ahead
-    return given & ~replaced, replaced
 
 
 def _shares(values: Floats) -> Floats:
@@ -553,8 +581,9 @@ class LocalHead:
         at : Directions
         """
         assert out.label_cuts is not None
+        known = said(scores, space, at)
         for name in self.titled:
-            products, span = said(scores, space, name, at), space.span(name)
+            products, span = known[name], space.span(name)
             place = {tag: at for at, tag in enumerate(space.tags[span])}
             own = self.space.tags[self.space.span(name)]
             columns = np.array([*(place.get(tag, -1) for tag in own), len(place)])
@@ -564,10 +593,10 @@ class LocalHead:
             out.unknown[told, space.names.index(name)] = verdict.chances[told, -1]
             out.label_cuts[told, span] = verdict.cut[told, None]
             if out.promises is not None:
-                known = columns[:-1] >= 0
-                places = span.start + columns[:-1][known]
+                there = columns[:-1] >= 0
+                places = span.start + columns[:-1][there]
                 out.promises[:, span] = np.inf
-                out.promises[:, places] = self.promises(name, at.titled)[:, known]
+                out.promises[:, places] = self.promises(name, at.titled)[:, there]
 
     def judge(self, name: str, products: Evidenced, columns: Ints) -> Verdict:
         """Judge products in one group.
@@ -600,13 +629,15 @@ class LocalHead:
         return np.where(titled[:, None], *sides).astype(np.float32)
 
 
-def said(scores: Scores, space: LabelSpace, name: str, at: Directions) -> Evidenced:
-    """Return what zero-shot scores say of an exclusive group of their space."""
-    position = space.names.index(name)
-    labels, unknown = scores.labels[:, space.span(name)], scores.unknown[:, position]
-    best = labels.max(axis=1)
-    given = (best >= unknown) & (best >= scores.cuts[:, position])
-    return Evidenced(at, np.column_stack([labels, unknown]), given)
+def said(scores: Scores, space: LabelSpace, at: Directions) -> dict[str, Evidenced]:
+    """Return what zero-shot scores say of the exclusive groups of their space, by name."""
+    reached, found = Decider(space).reach(scores), {}
+    for group in space.groups:
+        if group.exclusive:
+            span, position = space.span(group.name), space.names.index(group.name)
+            zero = np.column_stack([scores.labels[:, span], scores.unknown[:, position]])
+            found[group.name] = Evidenced(at, zero, reached[:, span])
+    return found
 
 
 class LocalFit(NamedTuple):
@@ -652,6 +683,7 @@ def fit_local(
     chances, cuts, promises = (np.full(targets.shape, np.nan, np.float32) for _ in range(3))
     groups: dict[bool, dict[str, LocalGroup]] = {True: {}, False: {}}
     names = []
+    mine, rest = (said(scores, space, place) for place, scores in (labelled, catalogue))
     for group in space.groups:
         span = space.span(group.name)
         own = targets[:, span]
@@ -659,8 +691,7 @@ def fit_local(
         if not group.exclusive or not known.any():
             continue
         names.append(group.name)
-        mine, rest = (said(pair[1], space, group.name, pair[0]) for pair in (labelled, catalogue))
-        truth = known_shares(own, mine.zero)
+        truth = known_shares(own, mine[group.name].zero)
         for fuses in (False, True):
             rows = np.flatnonzero(known & (at.titled | (not fuses)))
             others = np.flatnonzero(there.titled | (not fuses))
@@ -668,10 +699,10 @@ def fit_local(
                 groups[True][group.name] = groups[False][group.name]
                 continue
             fitted = fit_group(
-                mine.of(rows),
+                mine[group.name].of(rows),
                 truth[rows],
                 families[rows],
-                rest.of(others),
+                rest[group.name].of(others),
                 fuses=fuses,
                 promise=promise,
                 constants=constants,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fashiontag.heads.features import typical_length
-from fashiontag.heads.fusion import Parts
+from fashiontag.heads.features import Parts, typical_length
 
 if TYPE_CHECKING:
     from fashiontag.heads.features import Features
@@ -36,12 +35,6 @@ class ZeroLogits:
 
     coef: Floats
     none: Floats
-
-    def without(self, image: slice) -> ZeroLogits:
-        """Return what is left where the picture, in these columns, is not to be seen."""
-        coef = self.coef.copy()
-        coef[image] = coef[-2] = 0
-        return ZeroLogits(coef, np.full_like(self.none, -np.inf))  # it was weighed against both
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,11 @@ class Probe:
         """
         model = self.classifier
         titled = model.titled(x)[:, None]
-        chances, (by_image, by_title) = model.predict_proba(x), model.by_part(x)
-        thresholds, promises = model.cuts(x)
+        local = set() if self.local is None else {*self.local.titled}
+        linear = [group for group in self.space.groups if group.name not in local]
+        if linear:
+            chances, (by_image, by_title) = model.predict_proba(x), model.by_part(x)
+            thresholds, promises = model.cuts(x)
         shape = scores.labels.shape
         cuts = np.full(shape, np.nan, np.float32)
         promised = np.full(shape, np.inf, np.float32)
@@ -116,12 +119,12 @@ class Probe:
             label_cuts=cuts,
             promises=promised if self.promised else None,
         )
-        for group in self.space.groups:
+        probed[[space.column(tag) for tag in self.space.tags]] = True
+        for group in linear:
             own = self.space.span(group.name)
             columns = np.array([space.column(tag) for tag in self.space.tags[own]])
             given = chances[:, own]
-            local = self.local is not None and group.name in self.local.titled
-            if group.exclusive and not local:
+            if group.exclusive:
                 given = self._share(out, space, group.name, columns, given)
             own_cuts = thresholds[:, own]
             if group.name in self.spared:
@@ -129,15 +132,13 @@ class Probe:
                 stays = scores.labels[:, columns] >= scores.cuts[:, [position]]
                 given = np.where(stays, shifted(given, mine.shift), given)
                 own_cuts = np.where(stays, mine.kept, own_cuts)
-            probed[columns] = True
             seen, read = (
                 _speaks_for(side[:, own], exclusive=group.exclusive)
                 for side in (by_image, by_title)
             )
             out.by_image[:, columns], out.by_title[:, columns] = seen, read & titled
-            if not local:
-                out.labels[:, columns] = given
-                cuts[:, columns], promised[:, columns] = own_cuts, promises[:, own]
+            out.labels[:, columns] = given
+            cuts[:, columns], promised[:, columns] = own_cuts, promises[:, own]
         if self.local is not None:
             self.local.overlay(out, scores, space, directions(x, self.features.widths))
         out.by_image[:] |= probed & ~titled

@@ -61,6 +61,17 @@ class Decider:
         pairs = zip(reached, self._seconds(scores).tolist(), strict=True)
         return [self._applying(self._row(scores, row, *pair)) for row, pair in enumerate(pairs)]
 
+    def reach(self, scores: Scores) -> NDArray[np.bool_]:
+        """Mark the lowest labels that each group's answer leaves open, shape (n, t).
+
+        All that reach their cut in an open group; in an exclusive one the label that is given, or
+        where that is a parent those under it.
+        """
+        found = self._reach(self._added_up(scores))
+        for child, parent, _ in reversed(self._links):
+            found[:, child] |= found[:, parent]
+        return np.asarray(found & self._lowest)
+
     def _applying(self, tags: tuple[TagScore, ...]) -> tuple[TagScore, ...]:
         given = {tag.tag for tag in tags if tag.decision != "abstain"}
         out = self._space.out_of_question(given)

@@ -235,9 +235,15 @@ class ZeroShot:
         -------
         ndarray of shape (n,), bool
         """
-        if not self.statistics.fitted or not self._visible.any():
+        if not self.fitted or not self._visible.any():
             return np.zeros(len(images), np.bool_)
         return np.asarray(self.lead(images) > 0)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether labelled products stand behind the model's constants, or titles that name."""
+        groups = (self._constants(group) for group in self.space.groups if group.visible)
+        return self.statistics.fitted or any(one.fitted_on for one in groups)
 
     def lead(self, images: Floats) -> Floats:
         """Return how far "unknown" is ahead of the main group's labels together, titles aside.
@@ -293,7 +299,7 @@ class ZeroShot:
             cuts=np.zeros((count, groups), np.float32),
         )
         titled = evidence.titled
-        away = self._away(evidence) & ~blank
+        away = self.away(evidence) & ~blank
         at = 0
         for position, group in enumerate(self.space.groups):
             span = slice(at, at + len(group.labels))
@@ -350,7 +356,7 @@ class ZeroShot:
         out.by_image[~titled] |= self._visible
         return out
 
-    def _away(self, evidence: Evidence) -> NDArray[np.bool_]:
+    def away(self, evidence: Evidence) -> NDArray[np.bool_]:
         """Tell which photos no studio made: a tower knows the colours of those it learned from."""
         if evidence.colours is None or not self.statistics.fitted:
             return np.zeros(len(evidence.titled), np.bool_)

@@ -27,7 +27,7 @@ from fashiontag.index.database import (
     Placement,
     SourceStatus,
 )
-from fashiontag.index.nearest import FEW_SCORES, Part, alike, centred, nearest
+from fashiontag.index.nearest import FEW_SCORES, Part, alike, centred, nearest, pairs
 from fashiontag.index.words import Titles, closeness
 
 __all__ = [
@@ -54,5 +54,6 @@ __all__ = [
     "engine",
     "made_of",
     "nearest",
+    "pairs",
     "refresh",
 ]

@@ -413,6 +413,13 @@ class Index:
                 )
             }
 
+    def rename(self, root: str, new: str) -> None:
+        """Call a source otherwise, as a folder that was moved."""
+        with self._database.turn("written", "IMMEDIATE"):
+            self._database.execute(
+                "UPDATE sources SET root = ? WHERE root = ?", (as_utf8(new), as_utf8(root))
+            )
+
     def columns(self) -> tuple[str, ...]:
         """Return what `matching` can be asked for: tag groups, then ``table.NAME`` of fields."""
         with self._database.turn():
@@ -434,6 +441,22 @@ class Index:
         kept = self._kept("column " + column, 4, lambda: Column.read(self._database, column))
         with self._database.turn():
             return Column(*kept).matching(self._database, column, operator, value)
+
+    def facet(self, column: str) -> list[tuple[str, float | None, NDArray[np.int64]]]:
+        """Return each value of one of `columns`, as a number if it is one, and its items."""
+        kept = Column(
+            *self._kept(f"column {column}", 4, lambda: Column.read(self._database, column))
+        )
+        with self._database.turn():
+            texts = dict(
+                self._database.execute("SELECT val, value FROM vals WHERE name = ?", (column,))
+            )
+        numerics = [*kept.numerics.tolist(), *[None] * (len(kept.values) - len(kept.numerics))]
+        parts = np.split(kept.numbers, kept.starts[1:-1])
+        return [
+            (texts[val], numeric, part)
+            for val, numeric, part in zip(kept.values.tolist(), numerics, parts, strict=True)
+        ]
 
     def lacking(self, texts: Sequence[str], numbers: Sequence[int]) -> list[str]:
         """Return the tags ``group=label`` that texts name, and that none of these items has.
@@ -534,12 +557,12 @@ class Index:
                 part = np.empty((5, len(rows)), dtype=np.int64)
                 part[0] = [row[0] for row in rows]
                 part[1] = [row[1] or -row[0] for row in rows]  # no style: a family of its own
-                part[2] = [_short(row[2]) if row[2] else -row[0] for row in rows]
+                part[2] = [short_hash(row[2]) if row[2] else -row[0] for row in rows]
                 part[3] = find("image", [row[2] or "" for row in rows])
                 part[4] = find("text", [row[3] or "" for row in rows])
                 parts.append(part)
             placed = np.concatenate(parts, axis=1)
-            placed[2] = _without_placeholders(placed)
+            placed[2] = without_placeholders(placed)
             return [placed]
 
         return Placement(*self._kept("placement " + fingerprint, 1, read)[0])
@@ -589,7 +612,7 @@ def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Itera
         yield row[1] if row is not None and row[0] == number else b""
 
 
-def _without_placeholders(placed: NDArray[np.int64]) -> NDArray[np.int64]:
+def without_placeholders(placed: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the pictures, a number of its own for each item that shows a shop's placeholder.
 
     That is a picture of `_MOST_STYLES` styles or more: it says nothing of what is alike. A title
@@ -606,13 +629,13 @@ def _without_placeholders(placed: NDArray[np.int64]) -> NDArray[np.int64]:
     return own
 
 
-def _family(text: str) -> int:
+def family_of(text: str) -> int:
     """Return a number that a style's colourways have in common; 0 for a title without a style."""
     words = style(text)
-    return _short(" ".join(words)) if words else 0
+    return short_hash(" ".join(words)) if words else 0
 
 
-def _short(text: str) -> int:
+def short_hash(text: str) -> int:
     """Return 62 bits of a text's hash, never negative and never 0."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 2) | 1
@@ -628,7 +651,7 @@ def _as_row(entry: Entry) -> tuple[str | int | None, ...]:
         _json(dict(item.fields)),
         entry.image_key,
         entry.text_key,
-        _family(item.text),
+        family_of(item.text),
         as_utf8(" ".join(split(item.text))),
     )
 

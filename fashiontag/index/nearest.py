@@ -23,6 +23,7 @@ FETCHED = 200
 FEW_SCORES = 200
 """Scores below which there is no telling a good one from chance: a spread that rests on 32."""
 
+_SAMPLE = 2_000
 _BLOCK = 1024  # rows compared at once: 1024 x 512 float32 are 2 MB, about a core's cache
 
 
@@ -131,9 +132,10 @@ def nearest(
     scores = np.full(len(placement.numbers), np.nan, dtype=np.float32)
     if len(allowed) > max(FEW, 50 * k) and all(part.proposer for part in parts):
         allowed = _proposed(placement, parts, words, k, among)
-    # The query's own distribution is that over everything, or a filter would move the cut; 20,000
-    # items show it as well as all.
-    some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // 20_000))
+    # The query's own distribution is that over everything, or a filter would move the cut. A cut
+    # wants 20,000 items, which show it as well as all; to say that nothing answers, 2,000 do.
+    enough = FEW if floor == "auto" else _SAMPLE
+    some = np.arange(0, len(placement.numbers), max(1, len(placement.numbers) // enough))
     scores[some] = _fused(parts, words, some)
     having = scores[~np.isnan(scores)]
     chance = chance_level(having, len(having) * len(scores) // max(1, len(some)))
@@ -144,7 +146,7 @@ def nearest(
     with np.errstate(invalid="ignore"):
         kept = scores[allowed] >= (-np.inf if floor is None else floor)
     allowed = allowed[kept]  # comparing with nan is false: what has no vector is no hit
-    chosen = _best(scores, allowed, placement, k, fold=fold)
+    chosen = best(scores, allowed, placement, k, fold=fold)
     folded = np.zeros(len(chosen), dtype=np.int64)
     if fold:
         families, pictures = placement.families[allowed], placement.pictures[allowed]
@@ -237,6 +239,37 @@ def alike(
     return leaders, scores
 
 
+def pairs(
+    matrix: NDArray[np.float16],
+    rows: NDArray[np.int64],
+    mean: NDArray[np.float32] | None,
+    floor: float,
+    most: int = 5,
+) -> NDArray[np.int64]:
+    """Return the vectors that are near one another: of each its ``most`` nearest from ``floor``.
+
+    Parameters
+    ----------
+    matrix, rows, mean, floor
+        As in `alike`.
+    most : int
+
+    Returns
+    -------
+    ndarray of shape (m, 2), int64
+        Places in ``rows``, the lower one first, in order, each pair once.
+    """
+    vectors = centred(matrix[rows], mean)
+    found = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(rows), _BLOCK):
+        block = vectors[start : start + _BLOCK] @ vectors.T
+        block[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
+        best = np.argpartition(-block, min(most, len(rows)) - 1)[:, :most]
+        near, rank = np.nonzero(np.take_along_axis(block, best, axis=1) >= floor)
+        found.append(np.sort(np.stack([start + near, best[near, rank]], axis=1), axis=1))
+    return np.unique(np.concatenate(found), axis=0)
+
+
 def chance_level(scores: NDArray[np.float32], among: int | None = None) -> float:
     """Return the score that the best of n unrelated items would be expected to reach.
 
@@ -254,17 +287,40 @@ def chance_level(scores: NDArray[np.float32], among: int | None = None) -> float
 def _fused(
     parts: Sequence[Part], words: NDArray[np.float32] | None, positions: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    total = np.zeros(len(positions), dtype=np.float32)
-    weights = np.zeros(len(positions), dtype=np.float32)
-    for part in parts:
+    cosines = np.full((len(parts), len(positions)), np.nan, dtype=np.float32)
+    for row, part in zip(cosines, parts, strict=True):
         rows = part.rows[positions]
         there = np.flatnonzero(rows >= 0)
-        total[there] += part.weight * _cosines(part, rows[there])
-        weights[there] += part.weight
+        row[there] = _cosines(part, rows[there])
+    return fused(
+        cosines, [part.weight for part in parts], None if words is None else words[positions]
+    )
+
+
+def fused(
+    cosines: NDArray[np.float32], weights: Sequence[float], words: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Return the scores of n items by the rule of `nearest`, shape (n,).
+
+    Parameters
+    ----------
+    cosines : ndarray of shape (parts, n), float32
+        nan where an item lacks a part.
+    weights : sequence of float
+        Each part's say.
+    words : ndarray of shape (n,), float32, or None
+        From `closeness`.
+    """
+    total = np.zeros(cosines.shape[1], dtype=np.float32)
+    says = np.zeros(cosines.shape[1], dtype=np.float32)
+    for row, weight in zip(cosines, weights, strict=True):
+        there = np.flatnonzero(~np.isnan(row))
+        total[there] += weight * row[there]
+        says[there] += weight
     with np.errstate(invalid="ignore", divide="ignore"):
-        total /= weights
+        total /= says
     if words is not None:
-        total += (1 - total) * words[positions]
+        total += (1 - total) * words
     return total
 
 
@@ -309,7 +365,7 @@ def _widen(block: NDArray[np.float16]) -> NDArray[np.float32]:
     return wide
 
 
-def _best(
+def best(
     scores: NDArray[np.float32],
     allowed: NDArray[np.int64],
     placement: Placement,

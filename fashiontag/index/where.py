@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -36,15 +37,45 @@ if TYPE_CHECKING:
     from fashiontag.index.database import Index
 
     Mask = NDArray[np.bool_]
-    Holds = Callable[[str, Operator, str | float], Mask]
-    """Which items have a value in this column that is so related to this one; a text compares as
-    text, a number as a number."""
-
-    Filter = Callable[[Holds], Mask]
-    """Which items satisfy a filter, by what holds of its comparisons."""
 
 DEEPEST = 50
 """Levels of brackets and ``not``; a person uses three, and the parser calls itself for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Holds for items that have a value in a column that is so related to this one.
+
+    A text compares as text, a number as a number.
+    """
+
+    column: str
+    operator: Operator
+    value: str | float
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Holds for what doesn't satisfy the inner filter, items without that column included."""
+
+    inner: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Holds where one of its parts does."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Holds where all of its parts do."""
+
+    parts: tuple[Filter, ...]
+
+
+Filter = Comparison | Not | Either | Both
 
 # A name goes on over an apostrophe (Levi's), and over the vowel signs of Hindi, which are no \w.
 _TOKEN = re.compile(
@@ -89,13 +120,23 @@ def select(filter_: Filter, index: Index, numbers: NDArray[np.int64]) -> NDArray
     """
     columns = index.columns()
 
-    def holds(name: str, operator: Operator, value: str | float) -> Mask:
-        return members(numbers, index.matching(_column(name, columns), operator, value))
+    def mask(part: Filter) -> Mask:
+        match part:
+            case Comparison(name, operator, value):
+                found = index.matching(column_named(name, columns), operator, value)
+                return members(numbers, found)
+            case Not(inner):
+                return ~mask(inner)
+            case Either(parts):
+                return np.asarray(np.any([mask(one) for one in parts], axis=0))
+            case Both(parts):
+                return np.asarray(np.all([mask(one) for one in parts], axis=0))
 
-    return np.flatnonzero(filter_(holds))
+    return np.flatnonzero(mask(filter_))
 
 
-def _column(name: str, columns: tuple[str, ...]) -> str:
+def column_named(name: str, columns: Sequence[str]) -> str:
+    """Return the column of this name, however it was typed; `QueryError` names those there are."""
     if name in columns:
         return name
     forgiving = {fold(column): column for column in reversed(columns)}
@@ -131,11 +172,10 @@ class _Parser:
         return parsed
 
     def _filter(self) -> Filter:
-        return _any(self._parted_by("or", self._either))
+        return _one_or(Either, self._parted_by("or", self._either))
 
     def _either(self) -> Filter:
-        parts = self._parted_by("and", self._factor)
-        return lambda holds: np.asarray(np.all([part(holds) for part in parts], axis=0))
+        return _one_or(Both, self._parted_by("and", self._factor))
 
     def _parted_by(self, sign: str, part: Callable[[], Filter]) -> list[Filter]:
         parts = [part()]
@@ -150,7 +190,7 @@ class _Parser:
                 f"--where is nested more than {DEEPEST} levels deep; write it flatter."
             )
         if self._take("not"):
-            parsed = _not(self._factor())
+            parsed: Filter = Not(self._factor())
         elif self._take("("):
             parsed = self._filter()
             self._expect(")")
@@ -164,9 +204,10 @@ class _Parser:
         negated = self._take("not")
         if self._take("in"):
             self._expect("(")
-            found = _any(self._parted_by(",", lambda: _comparing(column, "=", self._value())))
+            values = self._parted_by(",", lambda: Comparison(column, "=", self._value()))
+            found = _one_or(Either, values)
             self._expect(")")
-            return _not(found) if negated else found
+            return Not(found) if negated else found
         if negated:
             raise self._wrong("'in'")
         sign = _SAME_SIGN.get(self._token.group(), self._token.group())
@@ -175,12 +216,12 @@ class _Parser:
         self._next += 1
         value = self._value()
         if sign == "!=":
-            return _not(_comparing(column, "=", value))
+            return Not(Comparison(column, "=", value))
         if sign != "=" and isinstance(value, str):
             # '50' in quotes is a number where order is asked for: '9' > '50' helps nobody
             as_number = number(value)
             value = value if as_number is None else as_number
-        return _comparing(column, cast("Operator", sign), value)
+        return Comparison(column, cast("Operator", sign), value)
 
     def _column_name(self) -> str:
         name = self._taken({"name"}, "a column").group()
@@ -227,17 +268,8 @@ class _Parser:
         )
 
 
-def _any(parts: Sequence[Filter]) -> Filter:
-    return lambda holds: np.asarray(np.any([part(holds) for part in parts], axis=0))
-
-
-def _not(inner: Filter) -> Filter:
-    """Hold what doesn't satisfy the inner filter, items without that column included."""
-    return lambda holds: ~inner(holds)
-
-
-def _comparing(column: str, operator: Operator, value: str | float) -> Filter:
-    return lambda holds: holds(column, operator, value)
+def _one_or(kind: type[Either | Both], parts: Sequence[Filter]) -> Filter:
+    return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
 def _unquoted(token: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,7 +48,13 @@ class Titles:
         return cls(np.frombuffer(words, dtype="<i4"), np.frombuffer(starts, dtype=np.int64))
 
 
-def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDArray[np.float32]:
+def closeness(
+    asked: Sequence[int],
+    titles: Titles,
+    weight: float = 1.0,
+    among: Mapping[int, int] | None = None,
+    titled: int | None = None,
+) -> NDArray[np.float32]:
     """Return how far its words take each title to a query: 0 has none of them, below 1.
 
     A title has a share of the query's words, each counted once and by its rarity (the inverse
@@ -64,6 +70,10 @@ def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDAr
     titles : Titles
     weight : float
         0 or more; 0 makes words count for nothing.
+    among : Mapping of int to int, optional
+        How many titles have each word, where these are some of many.
+    titled : int, optional
+        How many titles there are; with ``among``.
 
     Returns
     -------
@@ -77,12 +87,14 @@ def closeness(asked: Sequence[int], titles: Titles, weight: float = 1.0) -> NDAr
     words = titles.words[places]
     lengths = np.diff(titles.starts)
     owners = np.repeat(np.arange(len(near), dtype=np.int32), lengths)[places]
-    titled = np.count_nonzero(lengths)
+    if titled is None:
+        titled = int(np.count_nonzero(lengths))
     possible = 0.0
     for word in asked:
         having = owners[words == word]
         having = having[firsts(having)]
-        rarity = np.log1p((titled - len(having) + 0.5) / (len(having) + 0.5))
+        count = len(having) if among is None else among.get(word, 0)
+        rarity = np.log1p(max(titled - count + 0.5, 0.0) / (count + 0.5))
         near[having] += rarity
         possible += rarity
     first = np.flatnonzero(firsts(owners))

@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ from fashiontag.index import where as filters
 from fashiontag.names import fold
 from fashiontag.server.queue import Queue, conflicts
 from fashiontag.workflows.learn import SEEN, gather, train_probe, unlabelled
-from fashiontag.workflows.search import Query, search
 from fashiontag.workflows.tag import APPLIED, Judge, applied_probe, tag
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.decisions import Choice, Decisions, Standing
@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.index.database import IndexedItem
+    from fashiontag.index.qdrant import Collection
     from fashiontag.labels import LabelSpace
     from fashiontag.server.queue import Sort
+    from fashiontag.server.searching import Search
     from fashiontag.workflows.learn import Trained
     from fashiontag.workflows.search import SearchResult
     from fashiontag.workspace.decisions import Event
@@ -177,6 +179,10 @@ class Desk:
     probe : Path or None
         Judges from the start, and what is learned is added to it. None is what was applied in the
         workspace, if anything was.
+    collection : Collection or None
+        Of Qdrant, which is searched in the place of what is indexed here.
+    calibrated : bool
+        As in `Workspace`.
 
     Raises
     ------
@@ -185,9 +191,18 @@ class Desk:
     """
 
     def __init__(
-        self, path: Path, encoder: Encoder, space: LabelSpace, probe: Path | None = None
+        self,
+        path: Path,
+        encoder: Encoder,
+        space: LabelSpace,
+        probe: Path | None = None,
+        collection: Collection | None = None,
+        *,
+        calibrated: bool = True,
     ) -> None:
-        self.workspace = Workspace.indexed(path, encoder)
+        self._collection = collection
+        self._open = partial(Workspace.indexed, path, encoder, calibrated=calibrated)
+        self.workspace = self._open()
         self.workspace.left_out()  # refuses a workspace of another model
         self.decisions = Decisions.open(path)
         self._space = space
@@ -372,7 +387,7 @@ class Desk:
         return self._lesson_of(trained, sum(map(len, decided.values())), applied=apply)
 
     def _train(self, decided: Mapping[int, Mapping[str, Event]]) -> Trained:
-        with Workspace.indexed(self.workspace.path, self.workspace.encoder) as workspace:
+        with self._open() as workspace:
             numbers = workspace.placement().numbers
             rest = np.setdiff1d(numbers, np.fromiter(decided, np.int64))
             drawn = np.random.default_rng(0).permutation(rest)[:SEEN]
@@ -397,7 +412,6 @@ class Desk:
                 training,
                 catalogue=unlabelled(workspace, catalog, annotations),
                 promise=promise,
-                report=False,
             )
 
     def _apply(self, probe: Probe) -> None:
@@ -424,8 +438,7 @@ class Desk:
 
     def _retag(self) -> None:
         """Tag what is indexed again, from stored vectors, so that search and filters follow."""
-        encoder = self.workspace.encoder
-        with Workspace.indexed(self.workspace.path, encoder) as workspace:
+        with self._open() as workspace:
             probe = applied_probe(workspace)
             numbers = workspace.placement().numbers.tolist()
             by_source: dict[str, list[Item]] = defaultdict(list)
@@ -438,10 +451,10 @@ class Desk:
 
     # -- search, one picture, figures ---------------------------------------------------------
 
-    def search(self, query: Query, *, where: str | None = None, k: int = 10) -> SearchResult:
-        """Search as `workflows.search` does."""
+    def search(self, asked: Search) -> SearchResult:
+        """Search, as `fashiontag search` does."""
         with self._lock:
-            return search(self.workspace, query, where=where or None, k=k)
+            return asked.run(self.workspace, self._collection)
 
     def numbers_of(self, result: SearchResult) -> list[int | None]:
         """Return the numbers of a search's hits, by which their photos are asked for."""

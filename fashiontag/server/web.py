@@ -26,9 +26,9 @@ from fashiontag.catalog.images import load_image
 from fashiontag.errors import FashiontagError, ImageError, OutputError, StoreError, UsageError
 from fashiontag.server.desk import AmbiguousError, BusyError, Decided, Desk, NotFoundError
 from fashiontag.server.guard import Guard
+from fashiontag.server.searching import Search
 from fashiontag.sinks.pages import thumbnail
-from fashiontag.sinks.tables import nested_row
-from fashiontag.workflows import search
+from fashiontag.sinks.tables import Layout
 
 WAITING = 128
 """Requests that may wait for the desk; more are answered 503 at once."""
@@ -208,12 +208,12 @@ def _products(app: FastAPI, desk: Desk) -> None:
         sent = [(one.filename or str(place), one.file.read()) for place, one in enumerate(image)]
         with turns.one():
             rows, judge = desk.tag(sent, title), desk.judge
-        promised = judge.probe is not None and judge.probe.promised
-        return Json([nested_row(row, judge.space.names, promised=promised) for row in rows])
+        layout = Layout(judge.space.names, promised=judge.promised)
+        return Json([*map(layout.nested_row, rows)])
 
-    def answer(query: search.Query, where: str, k: int) -> Json:
+    def answer(asked: Search) -> Json:
         with turns.one():
-            result = desk.search(query, where=where, k=k)
+            result = desk.search(asked)
             numbers = desk.numbers_of(result)
         hits = [_plain(hit) for hit in result.hits]
         named = [hit | {"number": n} for hit, n in zip(hits, numbers, strict=True)]
@@ -230,7 +230,7 @@ def _products(app: FastAPI, desk: Desk) -> None:
     ) -> Any:  # noqa: ANN401
         """Search by words, by what a product looks like, or by both."""
         image = desk.like(like, source) if like else None
-        return answer(search.Query(q, image, minus), where, k)
+        return answer(Search(q, image, minus, where or None, k))
 
     @app.post("/v1/search")
     def search_picture(
@@ -241,7 +241,7 @@ def _products(app: FastAPI, desk: Desk) -> None:
         minus: Annotated[str, Form(max_length=2_000)] = "",
     ) -> Any:  # noqa: ANN401
         """Search by a picture, with words or without."""
-        return answer(search.Query(q, image.file.read(), minus), where, k)
+        return answer(Search(q, image.file.read(), minus, where or None, k))
 
 
 def _decisions(app: FastAPI, desk: Desk) -> None:

@@ -9,7 +9,7 @@ import shutil
 import weakref
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from fashiontag.errors import OutputError, UsageError
+from fashiontag.errors import FashiontagError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,10 +101,27 @@ class PartFile:
 def part_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder that takes a folder's place when the block has ended well.
 
-    Killed runs leave as little behind as those of a `PartFile`; what an error of the system means
-    is for the caller to say.
+    Killed runs leave as little behind as those of a `PartFile`.
+
+    Raises
+    ------
+    OutputError
+        It can't be written.
     """
-    target = target.resolve()
+    try:
+        with _replacing(target.resolve()) as part:
+            yield part
+    except OSError as error:
+        if isinstance(error, FashiontagError):
+            raise
+        raise OutputError(
+            f"can't write {str(target)!r}: {error.strerror or error}; name a folder that can be "
+            "written"
+        ) from error
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
     part = _part_beside(target)
     old = part.with_name(part.name.replace(".part", ".old"))
     part.mkdir()
@@ -136,16 +153,15 @@ def new_folder(target: Path) -> Iterator[Path]:
     OutputError
         It can't be written.
     """
-    try:
-        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-            raise UsageError(f"{target} is there already; remove it, or give --out a new folder.")
-        with part_folder(target) as folder:
-            yield folder
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"can't write {str(target)!r}: {reason}; name a folder that can be written"
-        ) from error
+    if target.exists() and not is_empty(target):
+        raise UsageError(f"{target} is there already; remove it, or give --out a new folder.")
+    with part_folder(target) as folder:
+        yield folder
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether it is a folder that holds nothing."""
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _part_beside(target: Path) -> Path:

@@ -16,8 +16,9 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from itertools import count
 from types import SimpleNamespace
@@ -45,11 +46,8 @@ _ROW_GROUP = 4096  # rows that Parquet holds back: about 10 MB, 30 MB with score
 
 def open_table(
     out: Path | None,
-    groups: Sequence[str],
+    layout: Layout,
     *,
-    scores: bool = False,
-    promised: bool = False,
-    units: bool = False,
     stream: TextIO | BinaryIO | None = None,
     before: Callable[[Path], None] | None = None,
 ) -> AbstractContextManager[TableSink]:
@@ -59,19 +57,7 @@ def open_table(
     ----------
     out : Path or None
         The suffix decides the format. None is CSV on `stream`, row by row.
-    groups : sequence of str
-        The attribute groups, one column each, in this order.
-    scores : bool
-        Whether ``.jsonl`` and ``.parquet`` get the column ``scores``: in JSON lines
-        ``{group: {label: score}}``, in Parquet the same as a JSON string.
-    promised : bool
-        Whether a precision was promised: then ``tags`` (as text) and the group columns hold only
-        what may be published, and ``.csv`` and ``.tsv`` have a last column ``review``. The list
-        of tags in ``.jsonl`` and ``.parquet`` holds all of them, each with its decision.
-    units : bool
-        Whether rows are of products or variants (`TaggedUnit`): then a column ``photos`` after the
-        groups has how many they have, and ``.jsonl`` and ``.parquet`` have ``evidence`` and
-        ``conflicts``.
+    layout : Layout
     stream : TextIO or BinaryIO, optional
         Where CSV goes without `out`; standard output by default. What was written stays there.
     before : callable, optional
@@ -89,7 +75,6 @@ def open_table(
     OutputError
         Nothing can be written there; later also from the sink, when the disk is full.
     """
-    layout = _Layout(tuple(groups), scores, promised, units)
     if out is None:
         return nullcontext(_delimited(_stream_writer(stream or sys.stdout), layout, ","))
     suffix = out.suffix.lower()
@@ -102,61 +87,52 @@ def open_table(
 
 
 @contextmanager
-def _whole(part: PartFile, suffix: str, layout: _Layout) -> Iterator[TableSink]:
+def _whole(part: PartFile, suffix: str, layout: Layout) -> Iterator[TableSink]:
     with part:
         if suffix == ".parquet":
             yield from _parquet(part, layout)
         elif suffix == ".xlsx":
             yield from _workbook(part, layout)
         elif suffix == ".jsonl":
-            yield TableSink(lambda tagged: part.write(_json(layout.nested_row(tagged)) + "\n"))
+            yield TableSink(lambda *row: part.write(_json(layout.nested_row(*row)) + "\n"))
         else:
             yield _delimited(part.write, layout, "," if suffix == ".csv" else "\t")
-
-
-class Cells:
-    """The rows of a table as text, before any format's own ways: what a reader finds in its cells.
-
-    Parameters
-    ----------
-    groups, promised, units
-        As in `open_table`.
-    """
-
-    def __init__(
-        self, groups: Sequence[str], *, promised: bool = False, units: bool = False
-    ) -> None:
-        self._layout = _Layout(tuple(groups), scores=False, promised=promised, units=units)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The header."""
-        return self._layout.columns
-
-    def of(self, tagged: Tagged) -> list[str]:
-        """Return one row."""
-        return self._layout.text_row(tagged)
 
 
 class TableSink:
     """One open table, made by `open_table`."""
 
-    def __init__(self, add: Callable[[Tagged], None]) -> None:
+    def __init__(self, add: Callable[[Tagged, Item], object]) -> None:
         self._add = add
 
     def write(self, tagged: Tagged, item: Item) -> None:
         """Add one row."""
-        del item
-        self._add(tagged)
+        self._add(tagged, item)
 
 
-def nested_row(tagged: Tagged, groups: tuple[str, ...], *, promised: bool) -> dict[str, Any]:
-    """Return a row as ``.jsonl`` has it."""
-    return _Layout(groups, scores=False, promised=promised, units=False).nested_row(tagged)
-
-
-def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> None:
+def write_suggestions(
+    out: Path,
+    rows: Iterable[tuple[str, str, str, str]],
+    before: Callable[[Path], None] | None = None,
+) -> None:
     """Write products to label as CSV: id, title, purpose and remark, and ``tags`` to fill in.
+
+    ``before`` is called with the finished file before it takes its name.
+
+    Raises
+    ------
+    OutputError
+        Nothing can be written there.
+    """
+    with PartFile(out, before) as part:
+        put = _row_writer(part.write, ",")
+        put(("image", "title", "status", "message", "tags"))
+        for image, title, purpose, remark in rows:
+            put((image, _inert(title), purpose, remark, ""))
+
+
+def write_findings(out: Path, rows: Iterable[tuple[int, str, str, str, str, float]]) -> None:
+    """Write what an audit found as CSV.
 
     Raises
     ------
@@ -165,27 +141,52 @@ def write_suggestions(out: Path, rows: Iterable[tuple[str, str, str, str]]) -> N
     """
     with PartFile(out) as part:
         put = _row_writer(part.write, ",")
-        put(("image", "title", "status", "message", "tags"))
-        for image, title, purpose, remark in rows:
-            put((image, _inert(title), purpose, remark, ""))
+        put(("rank", "check", "id", "evidence", "suggestion", "score"))
+        for rank, check, key, evidence, suggestion, score in rows:
+            put((str(rank), check, key, _inert(evidence), _inert(suggestion), f"{score:.4f}"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    """Which cells a row has."""
+class Layout:
+    """Which cells a row has.
+
+    Attributes
+    ----------
+    groups : tuple of str
+        The attribute groups, one column each, in this order.
+    scores : bool
+        Whether ``.jsonl`` and ``.parquet`` get the column ``scores``: in JSON lines
+        ``{group: {label: score}}``, in Parquet the same as a JSON string.
+    promised : bool
+        Whether a precision was promised: then ``tags`` (as text) and the group columns hold only
+        what may be published, and the text formats have a column ``review``. The list of tags in
+        ``.jsonl`` and ``.parquet`` holds all of them, each with its decision.
+    units : bool
+        Whether rows are of products or variants (`TaggedUnit`): then a column ``photos`` after the
+        groups has how many they have, and ``.jsonl`` and ``.parquet`` have ``evidence`` and
+        ``conflicts``.
+    keys : tuple of str
+        The columns of `Catalog.keys`: each comes last, as ``table.NAME``.
+    """
 
     groups: tuple[str, ...]
-    scores: bool
-    promised: bool
-    units: bool
+    scores: bool = False
+    promised: bool = False
+    units: bool = False
+    keys: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The header of the text formats."""
         last = ("photos",) * self.units + ("review",) * self.promised
-        return (*_COLUMNS, "tags", *self.groups, *last)
+        return (*_COLUMNS, "tags", *self.groups, *last, *self.own)
 
-    def text_row(self, tagged: Tagged) -> list[str]:
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The columns of the table's own names."""
+        return tuple(f"table.{name}" for name in self.keys)
+
+    def text_row(self, tagged: Tagged, item: Item | None = None) -> list[str]:
         """Return the row as CSV has it, before its guard against formulas."""
         chosen = self._chosen(tagged)
         cells = [getattr(tagged, column) for column in _COLUMNS]
@@ -195,48 +196,22 @@ class _Layout:
         if self.promised:
             rest = [tag for tag in tagged.tags if tag.decision not in ("publish", "abstain")]
             cells.append(_joined(rest))
-        return cells
+        return [*cells, *item.keys] if self.keys and item is not None else cells
 
-    def nested_row(self, tagged: Tagged) -> dict[str, Any]:
+    def nested_row(self, tagged: Tagged, item: Item | None = None) -> dict[str, Any]:
         """Return the row with ``tags`` as a list."""
         cells: dict[str, Any] = {column: _text(getattr(tagged, column)) for column in _COLUMNS}
-        cells["tags"] = [
-            {
-                "group": _text(tag.group),
-                "label": _text(tag.label),
-                "score": _rounded(tag.score),
-                "source": tag.source,
-                "method": tag.method,
-                "decision": tag.decision,
-            }
-            for tag in tagged.tags
-        ]
+        cells["tags"] = _plain(tagged.tags)
         labels = self._labels(self._chosen(tagged))
         cells |= {_text(group): _text(joined) for group, joined in labels.items()}
         if isinstance(tagged, TaggedUnit):
             cells["photos"] = len(tagged.photos)
-            cells["evidence"] = [
-                {
-                    "photo": _text(said.photo),
-                    "group": _text(said.group),
-                    "label": _text(said.label),
-                    "score": _rounded(said.score),
-                }
-                for said in tagged.evidence
-            ]
-            cells["conflicts"] = [
-                {
-                    "group": _text(one.group),
-                    "between": [*map(_text, one.between)],
-                    "values": [*map(_text, one.values)],
-                }
-                for one in tagged.conflicts
-            ]
+            cells["evidence"] = _plain(tagged.evidence)
+            cells["conflicts"] = _plain(tagged.conflicts)
+        if self.keys and item is not None:
+            cells |= dict(zip(map(_text, self.own), map(_text, item.keys), strict=True))
         if self.scores:
-            cells["scores"] = {
-                _text(group): {_text(label): _rounded(score) for label, score in scores.items()}
-                for group, scores in (tagged.scores or {}).items()
-            }
+            cells["scores"] = _plain(tagged.scores or {})
         return cells
 
     def _chosen(self, tagged: Tagged) -> list[TagScore]:
@@ -258,8 +233,17 @@ def _text(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _rounded(score: float) -> float:
-    return round(float(score), 4) + 0.0  # + 0.0 makes -0.0 into 0.0
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return what JSON can hold: scores rounded, results of dataclasses by name."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, tuple):
+        return [*map(_plain, value)]
+    if isinstance(value, Mapping):
+        return {_text(name): _plain(inner) for name, inner in value.items()}
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return value if value is None else round(float(value), 4) + 0.0  # + 0.0 makes -0.0 into 0.0
 
 
 def _json(value: object) -> str:
@@ -281,20 +265,20 @@ def _row_writer(
     return csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerow
 
 
-def _delimited(write: Callable[[str], object], layout: _Layout, delimiter: str) -> TableSink:
+def _delimited(write: Callable[[str], object], layout: Layout, delimiter: str) -> TableSink:
     put = _row_writer(write, delimiter)
     put(layout.columns)
 
-    def add(tagged: Tagged) -> None:
-        key, path, *texts = layout.text_row(tagged)
+    def add(tagged: Tagged, item: Item) -> None:
+        key, path, *texts = layout.text_row(tagged, item)
         put((key, path, *map(_inert, texts)))  # id and path stay what they are
 
     return TableSink(add)
 
 
-def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
+def types(layout: Layout) -> dict[str, Any]:
+    """Return the columns of Parquet, with pyarrow's types."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     tag = dict.fromkeys(("group", "label", "source", "method", "decision"), pa.string())
     fields = dict.fromkeys(_COLUMNS, pa.string())
@@ -308,9 +292,17 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
         fields["conflicts"] = pa.list_(
             pa.struct({"group": pa.string(), "between": texts, "values": texts})
         )
+    fields |= dict.fromkeys(map(_text, layout.own), pa.string())
     if layout.scores:
         fields["scores"] = pa.string()
-    schema = pa.schema(fields)
+    return fields
+
+
+def _parquet(part: PartFile, layout: Layout) -> Iterator[TableSink]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = pa.schema(types(layout))
     writer = parquet.ParquetWriter(part.file, schema, compression="zstd")
     held: list[dict[str, Any]] = []
 
@@ -319,8 +311,8 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
             writer.write_table(pa.Table.from_pylist(held, schema=schema))
         held.clear()
 
-    def add(tagged: Tagged) -> None:
-        row = layout.nested_row(tagged)
+    def add(tagged: Tagged, item: Item) -> None:
+        row = layout.nested_row(tagged, item)
         if layout.scores:
             row["scores"] = _json(row["scores"])
         held.append(row)
@@ -337,7 +329,7 @@ def _parquet(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
         writer.is_open = False  # or its destructor tries again, after the file is gone
 
 
-def _workbook(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
+def _workbook(part: PartFile, layout: Layout) -> Iterator[TableSink]:
     import xlsxwriter
 
     with part.errors():  # rows go to a temporary file, so memory stays flat
@@ -364,7 +356,7 @@ def _workbook(part: PartFile, layout: _Layout) -> Iterator[TableSink]:
                 sheet.write_string(row, column, text, style)
 
     put(layout.columns)
-    yield TableSink(lambda tagged: put(layout.text_row(tagged)))
+    yield TableSink(lambda *row: put(layout.text_row(*row)))
     with part.errors():
         book.close()
 

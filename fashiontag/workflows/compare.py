@@ -55,7 +55,8 @@ def compare_table(
     table = read_tag_table(str(tags))
     by_id = {row.id: row for row in table.rows}
     ids = list(by_id)
-    notes = read_annotations(labels, ids, id_column=id_column)
+    shown = {key: row.cells.get("path", "") for key, row in by_id.items()}
+    notes = read_annotations(labels, shown, id_column=id_column)
     rows = [by_id[ids[place]] for place in notes.rows]
     copies = Written(workspace, tags).copies()
     columns = {fold(name) for name in table.columns} - {TAGS}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog import read_catalog
+from fashiontag.catalog.downloads import ending_of
 from fashiontag.catalog.items import FileRef
 from fashiontag.catalog.tagtables import REVIEW, TAGS, read_tag_table
 from fashiontag.catalog.titles import first_few
@@ -183,7 +184,4 @@ def _pictures(root: str) -> Mapping[str, ImageRef]:
 def _ending(path: str, content: bytes) -> str:
     """Return the ending of a picture's file, from its bytes where its name has none."""
     ending = Path(path).suffix.lower()
-    if ending[1:].isalnum():
-        return ending
-    known = {b"\x89PNG": ".png", b"GIF8": ".gif", b"RIFF": ".webp"}
-    return known.get(content[:4], ".jpg")
+    return ending if ending[1:].isalnum() else ending_of(content[:64]) or ".jpg"

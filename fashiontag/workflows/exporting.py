@@ -12,7 +12,7 @@ from fashiontag.catalog.delimited import open_feed
 from fashiontag.catalog.feeds import Findings
 from fashiontag.catalog.feeds.edits import Cells, FeedPatch
 from fashiontag.catalog.feeds.woocommerce_csv import escaped_term, split_terms
-from fashiontag.catalog.imported import CATALOG, is_imported, report_of, unescaped
+from fashiontag.catalog.imported import is_imported, list_imported, report_of, unescaped
 from fashiontag.catalog.tagtables import read_tag_table
 from fashiontag.catalog.titles import first_few
 from fashiontag.catalog.units import VARIANTS_OWN
@@ -121,7 +121,7 @@ def export_feed(
     if format not in FORMATS:
         raise UsageError(f"--as {format}: give one of {', '.join(FORMATS)}.")
     source, shown = into, into.name
-    claims: dict[str, list[str]] = {}
+    claims: dict[str, tuple[str, ...]] = {}
     if into.is_dir():
         if not is_imported(str(into)):
             raise UsageError(
@@ -130,7 +130,8 @@ def export_feed(
             )
         report = report_of(str(into))
         source, shown = into / report["original"], report["source"]
-        claims = _claims(into)
+        if tags is not None:
+            claims = {item.id: item.variants for item in list_imported(str(into)).items}
     taxonomy = Taxonomy.load(options.taxonomy) if options.taxonomy is not None else None
     entries = Entries(load_labels(options.labels), taxonomy)
     columns = feed_columns(format)
@@ -239,8 +240,9 @@ class Given:
         unknown = [key for key in self.products if key not in self.used]
         if not unknown:
             return ()
-        shown = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
-        return (f"{len(unknown):,} products of the tags are not in the file: {shown}.",)
+        return (
+            f"{len(unknown):,} products of the tags are not in the file: {first_few(unknown)}.",
+        )
 
 
 def _agreed(rows: list[Labels]) -> Labels:
@@ -395,22 +397,6 @@ def _check_replaced(replace: Sequence[str], columns: Sequence[FeedColumn]) -> No
                 f"--replace {name}: that is no column that tags fill; give one of "
                 f"{', '.join(column.name for column in columns)}."
             )
-
-
-def _claims(folder: Path) -> dict[str, list[str]]:
-    """Return the variants of each photo that one claims, by the photo's id."""
-    found: dict[str, list[str]] = {}
-    try:
-        with (folder / CATALOG).open(encoding="utf-8") as lines:
-            for line in lines:
-                photo = json.loads(line)
-                if photo["variant"] is not None:
-                    found[photo["id"]] = photo.get("variants") or [photo["variant"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CatalogError(
-            f"{folder / CATALOG} is damaged ({error}); import the feed again."
-        ) from error
-    return found
 
 
 def _named_after(name: str) -> str:

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,8 @@ from fashiontag.catalog.imported import CATALOG, ORIGINAL, REPORT, is_imported, 
 from fashiontag.catalog.read import walk_pictures
 from fashiontag.catalog.shop import save_pages, save_products_json
 from fashiontag.catalog.web import without_password
-from fashiontag.errors import CatalogError, OutputError, UsageError
-from fashiontag.sinks.partfile import part_folder
+from fashiontag.errors import CatalogError, UsageError
+from fashiontag.sinks.partfile import is_empty, part_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -133,8 +133,12 @@ def import_feed(
         raise UsageError(f"{source} is an address, and nothing may be fetched; give a file.")
     findings = Findings()
     place = Path(_stem(source)) if out is None else out
+    if place.exists() and not is_empty(place) and not is_imported(str(place)):
+        raise UsageError(
+            f"{place} is there and is no imported catalogue; give --out another folder."
+        )
     with ExitStack() as stack:
-        folder = stack.enter_context(_folder(place))
+        folder = stack.enter_context(part_folder(place))
         net = _Net(place, stack, fetching, findings)
         given = net.original(source, format, folder) if remote else Path(source)
         try:
@@ -352,26 +356,3 @@ def _keep_original(source: Path, folder: Path) -> str:
     name = f"{ORIGINAL}{''.join(_suffixes(source.name))}"
     shutil.copyfile(source, folder / name)
     return name
-
-
-@contextmanager
-def _folder(place: Path) -> Iterator[Path]:
-    """Yield a new folder that takes `place` when the block has ended well, and goes otherwise."""
-    if (
-        place.exists()
-        and not is_imported(str(place))
-        and (not place.is_dir() or any(place.iterdir()))
-    ):
-        raise UsageError(
-            f"{place} is there and is no imported catalogue; give --out another folder."
-        )
-    try:
-        with part_folder(place) as part:
-            yield part
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(
-            f"can't write {str(place)!r}: {error.strerror or error}; name a folder that can be "
-            "written"
-        ) from error

@@ -35,6 +35,8 @@ class IndexSummary(Changes):
         items with a title.
     reasons : Mapping of str to int
         Why pictures couldn't be read.
+    moved : str
+        Where the source was before, in a sentence.
     seconds : float
     """
 
@@ -44,6 +46,7 @@ class IndexSummary(Changes):
     encoded: int
     titled: int
     reasons: Mapping[str, int] = field(default_factory=dict)
+    moved: str = ""
     seconds: float = 0.0
 
 
@@ -71,6 +74,7 @@ def index_source(
     index = workspace.index
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    moved_here = workspace.follow(catalog)
     known = index.titles(catalog.root) if keep_titles else {}
     items = [_titled(item, known.get(item.id)) for item in catalog.items]
     there = {item.id for item in items} if catalog.complete else known.keys()
@@ -107,6 +111,7 @@ def index_source(
         encoded=counts["encoded"],
         titled=counts["titled"],
         reasons=dict(reasons.most_common()),
+        moved=moved_here,
         seconds=time.monotonic() - started,
     )
 

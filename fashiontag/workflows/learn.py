@@ -16,7 +16,6 @@ from fashiontag.errors import CatalogError
 from fashiontag.heads.artefact import KIND
 from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, moments
-from fashiontag.heads.fusion import TITLE_ONLY
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.local import (
     FITTED,
@@ -192,7 +191,6 @@ def train_probe(
     head: HeadName = "local",
     promise: Promise | None = None,
     families: NDArray[np.int64] | None = None,
-    report: bool = True,
 ) -> Trained:
     """Fit a probe and report on it by scores that leave each product's family out.
 
@@ -210,8 +208,6 @@ def train_probe(
         The precision to promise, per group or per label.
     families : ndarray of shape (n,) or None
         Near-duplicates share a number; None finds them by picture and title.
-    report : bool
-        False saves the extra fit on titles alone that the report shows.
 
     Raises
     ------
@@ -243,10 +239,7 @@ def train_probe(
             everything.space, labelled.pair, everything.targets, families, rest.pair, promise
         )
     seconds = time.monotonic() - started
-    by_title = np.full_like(model.left_out_, np.nan)
-    if report and model.fuses_:
-        by_title = ProbeClassifier(TITLE_ONLY, **shape).fit(x, training.targets, **fit).left_out_
-    judged = _left_out(model, x, training, families, by_title)
+    judged = _left_out(model, x, training, families)
     if near is not None:
         judged = _beside(judged, near, everything.space)
     together = promise.precision if promise is not None and promise.together else None
@@ -267,7 +260,6 @@ def _left_out(
     x: Floats,
     training: Training,
     families: NDArray[np.int64],
-    by_title: Floats,
 ) -> Judged:
     """Return what the linear head says of its own products, their families left out."""
     rows = model.sample_
@@ -275,7 +267,7 @@ def _left_out(
         training.select(rows),
         families[rows],
         model.left_out_alone_,
-        by_title,
+        model.left_out_title_,
         model.left_out_,
         *model.cuts(x[rows]),
     )
@@ -446,15 +438,15 @@ def _learnable(training: Training, warnings: list[str], *, local: bool) -> Train
     refused = [f"{tag} (0)" for tag in tags[positives == 0]]
     if refused:
         warnings.append(
-            f"{len(refused)} labels have no positive product and stay zero-shot: "
+            f"{len(refused)} labels have no positive product, so nothing is learnt of them: "
             f"{first_few(refused)}."
         )
     always = (positives > 0) & (negatives == 0)
     everywhere = [f"{tag} ({n})" for tag, n in zip(tags[always], positives[always], strict=True)]
     if everywhere:
         warnings.append(
-            f"{len(everywhere)} labels hold for every annotated product, which teaches nothing, "
-            f"and stay zero-shot: {first_few(everywhere)}."
+            f"{len(everywhere)} labels hold for every annotated product, so nothing is learnt of "
+            f"them; label products that haven't them, too: {first_few(everywhere)}."
         )
     kept = set(tags[(positives > 0) & (negatives > 0)].tolist())
     if not kept:
@@ -465,8 +457,8 @@ def _learnable(training: Training, warnings: list[str], *, local: bool) -> Train
     single = tags[(positives == 1) & (negatives > 0)].tolist()
     if single:
         warnings.append(
-            f"{len(single)} labels have one positive product, which moves them little beyond "
-            f"zero-shot and gives them no threshold of their own: {first_few(single)}."
+            f"{len(single)} labels rest on one product each, and what is like it; label a few more "
+            f"of {first_few(single)}."
         )
     space = training.space.only(kept)
     return training if space.tags == training.space.tags else training.on_space(space)

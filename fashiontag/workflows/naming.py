@@ -84,7 +84,7 @@ def name_titles(space: LabelSpace, path: Path, title_column: str | None = None) 
     if not rows:
         raise CatalogError(f"{path}: no title has a word; name the column with --title-column.")
     texts = [clean_title(row.cells[place]) for row in rows]
-    brands = [brand_among(other_cells(table, row, {place})) for row in rows]
+    brands = [*map(brand_among, map(other_cells(table, {place}), rows))]
     named = TitleMatcher(space).score(texts, brands) > 0
     for child, parent in space.links:
         named[:, parent] |= named[:, child]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fashiontag.catalog import Catalog
+from fashiontag.catalog.items import NoPicture
 from fashiontag.catalog.units import VARIANTS_OWN, units_of
 from fashiontag.datamodels import Conflict, Item, PhotoSays, TaggedUnit
-from fashiontag.errors import ImageError
 from fashiontag.heads.photos import (
     STRANGE,
     fuse_scores,
@@ -38,21 +38,9 @@ if TYPE_CHECKING:
 UNITS_AT_ONCE = 256
 """Rows judged together: the scores of their photos take some megabytes."""
 
+_NO_PICTURE = "a product is no picture; its photos are"
+
 Decided = dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class UnitRef:
-    """What stands for a unit in decisions: an `ImageRef` of no picture."""
-
-    locator: str
-
-    def stamp(self) -> None:
-        """Return None: it is no file."""
-
-    def read(self) -> bytes:
-        """Raise `ImageError`."""
-        raise ImageError("a product is no picture; its photos are")
 
 
 class _Seen(NamedTuple):
@@ -90,7 +78,7 @@ class UnitJudge:
         self._units = units_of(catalog)
         root = f"{catalog.root}#{catalog.by}"
         items = [
-            replace(self._main(unit), id=unit.id, image=UnitRef(f"{root}/{unit.id}"))
+            replace(self._main(unit), id=unit.id, image=NoPicture(f"{root}/{unit.id}", _NO_PICTURE))
             for unit in self._units
         ]
         self.catalog = Catalog(root, root, items)
@@ -305,7 +293,7 @@ class UnitJudge:
             return [], []
         shares = seen.looks.labels[rows][:, space.span(space.main.name)]
         looks = self._judge.head.statistics.centred(seen.evidence.images[rows])
-        strange = strangeness(shares, looks, seen.whole[rows])
+        strange = strangeness(shares, looks, seen.whole[rows], self._goes_with(rows, seen))
         # of two that are strange to each other the later one: the main photo comes first
         odd = len(rows) - 1 - int(strange[::-1].argmax())
         if strange[odd] < STRANGE:
@@ -318,6 +306,23 @@ class UnitJudge:
         ids = (items[rows[other]].id, items[rows[odd]].id)
         said = f"{ids[1]} may show another product ({values[1]}; {ids[0]}: {values[0]})"
         return [Conflict(space.main.name, ids, values)], [said]
+
+    def _goes_with(self, rows: Sequence[int], seen: _Seen) -> NDArray[np.bool_]:
+        """Return which labels of the main group go with the titles: named, above or below them."""
+        space = self._judge.space
+        assert space.main is not None
+        span = space.span(space.main.name)
+        columns = range(span.start, span.stop)
+        words = seen.evidence.words[rows][:, span].max(axis=0)
+        named = {column for column, said in zip(columns, words, strict=True) if said == 1}
+        above = [space.above.get(column, frozenset()) for column in columns]
+        named_above = frozenset().union(*(space.above.get(column, ()) for column in named))
+        return np.array(
+            [
+                column in named | named_above or not named.isdisjoint(upper)
+                for column, upper in zip(columns, above, strict=True)
+            ]
+        )
 
     def _conflicts(self, unit: Unit, seen: _Seen) -> Iterator[Conflict]:
         """Yield what photos, title and fields say against each other, in exclusive groups."""

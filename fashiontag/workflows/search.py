@@ -1,7 +1,11 @@
 """Words, a picture or both in; the nearest products of the whole catalogue out."""
 
+# ids are strings, and a search mustn't wait for what it doesn't need
+# ruff: noqa: PTH117
+
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +18,17 @@ from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.index import where as filters
 from fashiontag.names import fold
+from fashiontag.workspace import is_gone
 from fashiontag.workspace.embed import content_key, query_vectors
 from fashiontag.workspace.neighbours import open_neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Vectors
-    from fashiontag.index import Placement
+    from fashiontag.index import Index, IndexedItem, Placement
     from fashiontag.vectors import Kind
     from fashiontag.workspace import Workspace
 
@@ -172,10 +177,7 @@ def search(
     ForeignEncoderError
         If what is indexed was encoded by another model.
     """
-    if k < 1:
-        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
-    if image_weight is not None and not 0 <= image_weight <= 1:
-        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
+    check(k, image_weight)
     condition = None if where is None else filters.parse(where)
     asked, query = query, query.heard()
     notes = [workspace.left_out()]
@@ -209,13 +211,71 @@ def search(
         )
     elif not hits:
         notes.insert(0, "No good match: nothing scores as high as --min-score asks.")
-    elif lacking := index.lacking(_phrases(query.words), numbers):
-        notes.insert(0, f"None of these is tagged {' or '.join(lacking)}; the nearest are shown.")
+    elif lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False))):
+        notes.insert(0, f"None of these is tagged {lacking}; the nearest are shown.")
     elif hits[0].score < max(found.chance, 0.0):
         notes.insert(0, "No good match: none of these scores better than chance would.")
+    if image_weight is not None and not query.words:
+        notes.append("--image-weight changed nothing: there are no words beside the picture.")
+    notes.append(_gone(there.values()))
     if query is not asked:
         notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
     return SearchResult(str(query), hits, " ".join(filter(None, notes)))
+
+
+def _lacking(query: Query, index: Index, hits: Mapping[int, Hit]) -> str:
+    """Return the tags that a query's words name and no hit has, "" for none.
+
+    Beside a picture, a hit has to be of its kind, too: of a bag, "but in red" is no red shirt. The
+    nearest hit shows the kind, by its first tag of a group that no word is about.
+    """
+    known = [tag.split("=", 1)[1] for tag in index.lacking(_phrases(query.words), [])]
+    # of "light red" and the "red" in it the first is meant
+    named = [
+        label
+        for label in known
+        if not any(f" {label} " in f" {other} " for other in known if other != label)
+    ]
+    if missing := index.lacking(named, [*hits]):
+        return " or ".join(missing)
+    if query.image is None or not hits:
+        return ""
+    asked = {tag.split("=")[0] for tag in index.lacking(named, [])}
+    nearest_one = next(iter(hits.values()))
+    kind = next((tag for tag in nearest_one.tags if tag.split("=")[0] not in asked), "")
+    missing = index.lacking(named, [number for number, hit in hits.items() if kind in hit.tags])
+    return f"{' or '.join(missing)} and {kind}" if missing and kind else ""
+
+
+def _gone(items: Iterable[IndexedItem]) -> str:
+    """Say which of the hits are of files that aren't there any more, "" if all are."""
+    gone = [item for item in items if not _is_there(item.path)]
+    if not gone:
+        return ""
+    root = next((item.source for item in gone if is_gone(item.source)), "")
+    way = (
+        f"fashiontag index on what {root} is now, or fashiontag store --prune"
+        if root
+        else f"fashiontag index {gone[0].source}"
+    )
+    return f"{len(gone)} of these files aren't there any more; to mend that run: {way}"
+
+
+def _is_there(path: str) -> bool:
+    """Tell whether a file is there, or the table whose row a picture is; addresses are."""
+    if not os.path.isabs(path) or os.path.lexists(path) or Path(path).parent.is_file():
+        return True
+    from fashiontag.catalog.items import as_on_disk  # words alone must not wait for it
+
+    return os.path.lexists(as_on_disk(path))
+
+
+def check(k: int, image_weight: float | None) -> None:
+    """Raise `UsageError` for numbers that mean nothing."""
+    if k < 1:
+        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
+    if image_weight is not None and not 0 <= image_weight <= 1:
+        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
 
 
 def _phrases(words: str) -> list[str]:
@@ -228,7 +288,11 @@ def _phrases(words: str) -> list[str]:
     ]
 
 
-def _parts(workspace: Workspace, query: Query, placement: Placement, weight: float) -> list[Part]:
+def directions(workspace: Workspace, query: Query) -> list[NDArray[np.float32]]:
+    """Return where a query looks among centred vectors, shape (d,), unit length each.
+
+    Of pictures, and of titles where it has words.
+    """
     dim = workspace.encoder.dim
     image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
     texts = [text for text in (query.words, query.minus) if text]
@@ -244,6 +308,12 @@ def _parts(workspace: Workspace, query: Query, placement: Placement, weight: flo
     to_titles = direction if query.words else None
     if query.image is not None:
         direction = direction + _centre(_picture(workspace, query.image), image_mean)[0]
+    return [_unit(direction)] + ([] if to_titles is None else [_unit(to_titles)])
+
+
+def _parts(workspace: Workspace, query: Query, placement: Placement, weight: float) -> list[Part]:
+    asked = directions(workspace, query)
+    image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
     pictures, titles = workspace.images.matrix(), workspace.texts.matrix()
     if placement.images.max(initial=-1) not in range(len(pictures)) or (
         placement.texts.max(initial=-1) >= len(titles)
@@ -252,9 +322,9 @@ def _parts(workspace: Workspace, query: Query, placement: Placement, weight: flo
             "The vectors that the index counts on were pruned; run fashiontag index on the source "
             "again."
         )
-    parts = [Part(pictures, placement.images, _unit(direction), image_mean, weight)]
-    if to_titles is not None:
-        parts.append(Part(titles, placement.texts, _unit(to_titles), title_mean, 1 - weight))
+    parts = [Part(pictures, placement.images, asked[0], image_mean, weight)]
+    if len(asked) > 1:
+        parts.append(Part(titles, placement.texts, asked[1], title_mean, 1 - weight))
     return parts
 
 

@@ -15,9 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from fashiontag.catalog import brand_of
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import UsageError
+from fashiontag.heads.doubt import CONFLICT, evidence_against, judged_groups
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.zeroshot import Evidence, ZeroShot
@@ -38,10 +41,10 @@ from fashiontag.workspace.receipts import Run, judge_digest
 from fashiontag.workspace.written import About, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fashiontag.catalog import Catalog
-    from fashiontag.datamodels import Item
+    from fashiontag.datamodels import Encoder, Item
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.statistics import Statistics
     from fashiontag.heads.zeroshot import Scores
@@ -115,8 +118,9 @@ class TagSummary:
     ----------
     source, model, labels : str
         As typed, the encoder's name, the label space's name.
-    out, html : Path or None
-        The files that were written; None for standard output, and where none was wanted.
+    out, html : Path, str or None
+        The files that were written (a str is an address); None for standard output, and where
+        none was wanted.
     items, ok, errors : int
         Rows in all, those with a picture that was read, those without.
     reasons : Mapping of str to int
@@ -140,7 +144,7 @@ class TagSummary:
     source: str
     model: str
     labels: str
-    out: Path | None = None
+    out: Path | str | None = None
     html: Path | None = None
     items: int = 0
     ok: int = 0
@@ -170,7 +174,7 @@ class Judge:
     probe : Probe or None
         Judges the labels that it knows, which are added to the space.
     statistics : Statistics or None
-        None takes those that ship with the model.
+        None takes those of the workspace: the model's own, or fitted there.
     standing : Standing or None
         What people decided, which takes the place of what is found here; None judges alone.
     """
@@ -187,8 +191,13 @@ class Judge:
         self.space = space if probe is None else space.with_(probe.space)
         self.probe = probe
         self.standing = standing
-        self._statistics = statistics
+        self._statistics = statistics or workspace.statistics_for(space)
         self.decider = Decider(self.space)
+
+    @property
+    def promised(self) -> bool:
+        """Whether a precision was promised."""
+        return self.probe is not None and self.probe.promised
 
     @cached_property
     def head(self) -> ZeroShot:
@@ -225,8 +234,48 @@ class Judge:
 
         With ``scores`` rows carry the score of every label.
         """
-        scored = self.score(self.evidence(embedded), embedded.read)
-        return self.decide(embedded, scored, scores=scores)
+        evidence = self.evidence(embedded)
+        rows = self.decide(embedded, self.score(evidence, embedded.read), scores=scores)
+        said = self._disagreements(evidence, embedded)
+        return [
+            row if row.message or place not in said else replace(row, message=said[place])
+            for place, row in enumerate(rows)
+        ]
+
+    @cached_property
+    def _looker(self) -> ZeroShot | None:
+        """The head of the groups in which a picture may contradict a title; None without any."""
+        groups = judged_groups(self.space)
+        kept = {tag for tag in self.space.tags if tag.split("=")[0] in groups}
+        return zero_shot(self.workspace, self.space.only(kept), self._statistics) if kept else None
+
+    def _disagreements(self, evidence: Evidence, embedded: Embedded) -> dict[int, str]:
+        """Return what photos and titles say against each other, by row, if it is likely enough."""
+        if self._looker is None or not self._looker.statistics.fitted:
+            return {}
+        space = self._looker.space
+        columns = [self.space.column(tag) for tag in space.tags]
+        words = evidence.words[:, columns]
+        silent = np.zeros_like(evidence.titled)
+        looks = self._looker.score(replace(evidence, titled=silent, words=words * 0))
+        blank = self._looker.blank(evidence.images)
+        found: dict[int, str] = {}
+        for group in space.names:
+            against = evidence_against(space, group, words, looks, looks)
+            main = space.main is not None and group == space.main.name
+            for at in np.flatnonzero(against.chance("alone", main=main) >= CONFLICT):
+                row = int(against.rows[at])
+                item = embedded.items[row]
+                decided = self.standing is not None and group in self.standing.labels(item)
+                if row not in found and not blank[row] and not decided:
+                    said, seen = (
+                        space.labels[int(c[at])].name for c in (against.said, against.seen)
+                    )
+                    found[row] = (
+                        f"photo and title may disagree: {group} {said} in the title, {seen} in the"
+                        " photo"
+                    )
+        return found
 
     def decide(self, embedded: Embedded, scored: Scores, *, scores: bool = False) -> list[Tagged]:
         """Return the rows of `tag` for items that were scored."""
@@ -252,13 +301,18 @@ class Judge:
 
 def applied_probe(workspace: Workspace) -> Path | None:
     """Return the probe that was applied in a workspace; None without one of its model."""
-    folder = workspace.path / APPLIED
+    return found_probe(workspace.path, workspace.encoder)
+
+
+def found_probe(workspace: Path, encoder: Encoder) -> Path | None:
+    """Return the probe that was applied in the workspace of a folder, if it is of this model."""
+    folder = workspace / APPLIED
     if not (folder / FILE_NAME).is_file():
         return None
     from fashiontag.heads.artefact import KIND  # and scikit-learn with it
 
     made_with = Manifest.load(folder, KIND).fingerprint
-    return folder if made_with == workspace.encoder.fingerprint else None
+    return folder if made_with == encoder.fingerprint else None
 
 
 def index_entries(embedded: Embedded, rows: Sequence[Tagged], space: LabelSpace) -> Iterator[Entry]:
@@ -337,7 +391,13 @@ def tag(
     standing = Standing.of(workspace.store, catalog, space)
     judge = Judge(workspace, space, loaded, standing=standing)
     units = None if catalog.by == "photo" else UnitJudge(judge, catalog)
-    said = (*catalog.warnings, *standing.notes, *(units.standing.notes if units else ()))
+    moved = workspace.follow(catalog)
+    said = (
+        *catalog.warnings,
+        *[moved] * bool(moved),
+        *standing.notes,
+        *(units.standing.notes if units else ()),
+    )
     if table is not None:
         kept = Run.of(workspace, table, catalog, judged_by).done()
         if kept is not None:
@@ -367,31 +427,30 @@ def _open_outputs(
     scores: bool,
 ) -> list[Sink]:
     """Open the files of a run, having made sure that they can be written."""
-    from fashiontag.sinks.tables import Cells, open_table
+    from fashiontag.sinks.tables import Layout, open_table
 
     if outputs is None:
         return []
     rows = catalog if units is None else units.catalog
-    groups, promised = judge.space.names, judge.probe is not None and judge.probe.promised
+    layout = Layout(
+        judge.space.names,
+        scores,
+        promised=judge.promised,
+        units=units is not None,
+        keys=catalog.keys if units is None else (),
+    )
     sinks: list[Sink] = []
     before = None
     if outputs.table is not None:
         recording = Written(judge.workspace.path, outputs.table).record(
             About.of(outputs.table, rows.root, judge.space),
-            Cells(groups, promised=promised, units=units is not None),
+            layout,
             {item.id for item in rows.items},
             overwrite=outputs.overwrite,
         )
         sinks.append(recorder := stack.enter_context(recording))
         before = recorder.before
-    table = open_table(
-        outputs.table,
-        groups,
-        scores=scores,
-        promised=promised,
-        units=units is not None,
-        before=before,
-    )
+    table = open_table(outputs.table, layout, before=before)
     sinks.append(stack.enter_context(table))
     if outputs.html is not None:
         from fashiontag.catalog.images import load_image
@@ -410,6 +469,91 @@ def _open_outputs(
     return sinks
 
 
+@dataclass
+class Tally:
+    """What is counted while a catalogue is judged; tallies of its parts add up."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Tally) -> Tally:
+        # not Counter's own sum, which drops what is 0
+        summed = Tally(Counter(self.counts), Counter(self.reasons), Counter(self.groups))
+        summed.counts.update(other.counts)
+        summed.reasons.update(other.reasons)
+        summed.groups.update(other.groups)
+        return summed
+
+    def window(self, embedded: Embedded) -> None:
+        """Count what embedding met."""
+        self.counts["encoded"] += embedded.encoded
+        self.counts["chunked"] += embedded.chunked
+        for item, title in zip(embedded.items, embedded.read, strict=True):
+            self.counts["titled"] += bool(title)
+            self.counts["silent"] += bool(item.title.strip()) and not title
+
+    def row(self, row: Tagged) -> None:
+        """Count one row."""
+        self.counts[row.status] += 1
+        if row.status == "error":
+            self.reasons[row.message] += 1
+        self.groups.update({tag.group for tag in row.given})
+
+    def summary(self, catalog: Catalog, model: str, labels: str, *, fitted: bool) -> TagSummary:
+        """Return it as a run says it."""
+        counts = self.counts
+        return TagSummary(
+            source=catalog.source,
+            model=model,
+            labels=labels,
+            items=counts["ok"] + counts["error"],
+            ok=counts["ok"],
+            errors=counts["error"],
+            reasons=dict(self.reasons.most_common()),
+            encoded=counts["encoded"],
+            titled=counts["titled"],
+            chunked_titles=counts["chunked"],
+            silent_titles=counts["silent"],
+            tagged=dict(self.groups),
+            probabilities=fitted,
+            warnings=catalog.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A window of photos, a row for each, and the rows of the table that came with it."""
+
+    embedded: Embedded
+    photos: Sequence[Tagged]
+    rows: Sequence[tuple[Tagged, Item]]
+
+
+def judged(
+    judge: Judge,
+    units: UnitJudge | None,
+    items: Sequence[Item],
+    tally: Tally,
+    *,
+    scores: bool = False,
+    options: EmbedOptions = DEFAULTS,
+) -> Iterator[Judged]:
+    """Embed and judge items window by window, counting; the one way to a row of tags."""
+    tally.groups.update(dict.fromkeys(judge.space.names, 0))
+    for embedded in embed(judge.workspace, items, options):
+        photos = judge.tag(embedded, scores=scores and units is None)
+        tally.window(embedded)
+        rows: list[tuple[Tagged, Item]] = (
+            list(zip(photos, embedded.items, strict=True))
+            if units is None
+            else [(row, row.photos[0]) for row in units.add(embedded, scores=scores)]
+        )
+        for row, _ in rows:
+            tally.row(row)
+        yield Judged(embedded, photos, rows)
+
+
 def _run(
     judge: Judge,
     units: UnitJudge | None,
@@ -419,32 +563,14 @@ def _run(
     scores: bool,
     options: EmbedOptions,
 ) -> TagSummary:
-    workspace = judge.workspace
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    groups = Counter(dict.fromkeys(judge.space.names, 0))
+    workspace, tally = judge.workspace, Tally()
 
     def entries() -> Iterator[Entry]:
-        for embedded in embed(workspace, catalog.items, options):
-            rows = judge.tag(embedded, scores=scores and units is None)
-            counts["encoded"] += embedded.encoded
-            counts["chunked"] += embedded.chunked
-            for item, title in zip(embedded.items, embedded.read, strict=True):
-                counts["titled"] += bool(title)
-                counts["silent"] += bool(item.title.strip()) and not title
-            pairs: Iterable[tuple[Tagged, Item]] = (
-                zip(rows, embedded.items, strict=True)
-                if units is None
-                else ((row, row.photos[0]) for row in units.add(embedded, scores=scores))
-            )
-            for row, item in pairs:
-                counts[row.status] += 1
-                if row.status == "error":
-                    reasons[row.message] += 1
-                groups.update({tag.group for tag in row.given})
+        for window in judged(judge, units, catalog.items, tally, scores=scores, options=options):
+            for row, item in window.rows:
                 for sink in sinks:
                     sink.write(row, item)
-            yield from index_entries(embedded, rows, judge.space)
+            yield from index_entries(window.embedded, window.photos, judge.space)
 
     workspace.index.replace_source(
         catalog.root,
@@ -454,19 +580,5 @@ def _run(
         labels=judge.space.name,
         complete=catalog.complete,
     )
-    return TagSummary(
-        source=catalog.source,
-        model=workspace.encoder.name,
-        labels=judge.space.name,
-        items=counts["ok"] + counts["error"],
-        ok=counts["ok"],
-        errors=counts["error"],
-        reasons=dict(reasons.most_common()),
-        encoded=counts["encoded"],
-        titled=counts["titled"],
-        chunked_titles=counts["chunked"],
-        silent_titles=counts["silent"],
-        tagged=dict(groups),
-        probabilities=judge.head.statistics.fitted,
-        warnings=catalog.warnings,
-    )
+    fitted = judge.head.fitted
+    return tally.summary(catalog, workspace.encoder.name, judge.space.name, fitted=fitted)

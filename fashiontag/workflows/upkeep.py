@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashiontag import colours
-from fashiontag.catalog.items import as_on_disk
 from fashiontag.index import DATABASE, DERIVED, Index, Manifest
 from fashiontag.vectors import Pruned, VectorStore
-from fashiontag.workspace import decisions, indexed_sources
+from fashiontag.workspace import decisions, indexed_sources, is_gone
 from fashiontag.workspace.neighbours import NEIGHBOURS
 from fashiontag.workspace.written import find_copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from fashiontag.vectors import ShardStatus
 
@@ -76,11 +74,6 @@ class Swept(Pruned):
     """What `prune` took out: vectors, and the sources that are no longer there."""
 
     gone: tuple[str, ...] = ()
-
-
-def is_gone(root: str) -> bool:
-    """Tell whether a source was a file or folder that isn't there any more."""
-    return Path(root).is_absolute() and not os.path.lexists(as_on_disk(root))
 
 
 def prune(workspace: Path) -> Swept:

@@ -5,6 +5,6 @@ label space's vectors in it, `neighbours` is what FAISS knows of it, `decisions`
 people said, `written` tells the program's tables from theirs, and `receipts` are of earlier runs.
 """
 
-from fashiontag.workspace.workspace import Workspace, indexed_model, indexed_sources
+from fashiontag.workspace.workspace import Workspace, indexed_model, indexed_sources, is_gone
 
-__all__ = ["Workspace", "indexed_model", "indexed_sources"]
+__all__ = ["Workspace", "indexed_model", "indexed_sources", "is_gone"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def zero_shot(
     workspace: Workspace, space: LabelSpace, statistics: Statistics | None = None
 ) -> ZeroShot:
-    """Return the zero-shot head of a label space, with the model's constants unless others come.
+    """Return the zero-shot head of a label space, with the workspace's constants unless told.
 
     Of its prompts, only sentences new to the store are encoded.
     """
@@ -33,7 +33,7 @@ def zero_shot(
     ends = np.cumsum([len(texts) for texts in said])
     vectors = np.split(workspace.texts.padded(rows, workspace.encoder.dim), ends[:-1])
     labels, backgrounds = ensemble(vectors[: space.size]), vectors[space.size :]
-    constants = statistics or workspace.statistics
+    constants = statistics or workspace.statistics_for(space)
     standard = any(
         group.visible and constants.of(space.name, group.name, exclusive=False).standard
         for group in space.groups

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fashiontag
+from fashiontag.errors import ImageError
 from fashiontag.manifest import LIBRARIES, versions
+from fashiontag.vectors import Known
 from fashiontag.workspace.decisions import revision
 from fashiontag.workspace.embed import WINDOW, content_key
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Item
     from fashiontag.labels import LabelSpace
-    from fashiontag.vectors import Known
     from fashiontag.workspace import Workspace
 
 FOLDER = "runs"
@@ -66,10 +67,12 @@ class Run:
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
             refs = [(item.image.locator, item.image.stamp() or "") for item in window]
-            known = workspace.store.contents(refs)
-            if not all(known):
-                return cls(workspace, out, "")
-            lines = [_line(item, found) for item, found in zip(window, known, strict=True) if found]
+            lines = []
+            for item, ref, known in zip(window, refs, workspace.store.contents(refs), strict=True):
+                found = known or (None if ref[1] else _why_none(item))
+                if found is None:
+                    return cls(workspace, out, "")
+                lines.append(_line(item, found))
             digest.update("\0".join(lines).encode("utf-8", "surrogatepass"))
         return cls(workspace, out, digest.hexdigest())
 
@@ -121,6 +124,7 @@ def judge_digest(
         encoder.fingerprint,
         "" if statistics is None or not statistics.is_file() else _file(statistics),
         repr(space),
+        repr(workspace.statistics_for(space).groups),
         *(_file(path) for path in sorted(probe.rglob("*") if probe else ()) if path.is_file()),
         str(scores),
         str(revision(workspace.path)),
@@ -128,8 +132,17 @@ def judge_digest(
     return content_key("\0".join(parts).encode("utf-8", "surrogatepass"))
 
 
+def _why_none(item: Item) -> Known | None:
+    """Return why there is no picture, asked anew each time; None if there is one."""
+    try:
+        item.image.read()
+    except ImageError as error:
+        return Known(None, str(error))
+    return None
+
+
 def _line(item: Item, known: Known) -> str:
-    of = (item.product, item.variants)
+    of = (item.product, item.variants, item.keys)
     return repr(
         (item.id, item.path, item.title, item.text, item.fields, *of, known.hash, known.error)
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from fashiontag import colours
@@ -10,16 +13,18 @@ from fashiontag.errors import CatalogError, ForeignEncoderError
 from fashiontag.heads.statistics import Statistics
 from fashiontag.index import DATABASE, Index
 from fashiontag.vectors import VectorStore
+from fashiontag.workspace.calibration import load_constants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder
     from fashiontag.index import Placement, SourceStatus
+    from fashiontag.labels import LabelSpace
     from fashiontag.vectors import Kind, Shard
 
 
@@ -33,6 +38,8 @@ class Workspace:
     encoder : Encoder
     store : VectorStore
         Of the folder, open; closed with the workspace.
+    calibrated : bool
+        Whether constants that were fitted on the user's own catalogue are used.
 
     Attributes
     ----------
@@ -44,7 +51,8 @@ class Workspace:
         What pictures' own pixels say of each colour, whatever the model.
     """
 
-    def __init__(self, encoder: Encoder, store: VectorStore) -> None:
+    def __init__(self, encoder: Encoder, store: VectorStore, *, calibrated: bool = True) -> None:
+        self.calibrated = calibrated
         self.path = store.workspace
         self.encoder = encoder
         self.store = store
@@ -53,7 +61,7 @@ class Workspace:
         self.colours = store.shard("colour", colours.fingerprint())
 
     @classmethod
-    def open(cls, path: Path, encoder: Encoder) -> Self:
+    def open(cls, path: Path, encoder: Encoder, *, calibrated: bool = True) -> Self:
         """Open a workspace, creating it if need be.
 
         Raises
@@ -61,10 +69,10 @@ class Workspace:
         StoreError
             If the folder can't be written, or holds something else.
         """
-        return cls(encoder, VectorStore.open(path))
+        return cls(encoder, VectorStore.open(path), calibrated=calibrated)
 
     @classmethod
-    def indexed(cls, path: Path, encoder: Encoder) -> Self:
+    def indexed(cls, path: Path, encoder: Encoder, *, calibrated: bool = True) -> Self:
         """Open a workspace in which something is indexed; it is not created.
 
         Raises
@@ -74,7 +82,7 @@ class Workspace:
         """
         if not (path / DATABASE).is_file():
             raise _nothing_indexed(path)
-        return cls.open(path, encoder)
+        return cls.open(path, encoder, calibrated=calibrated)
 
     @cached_property
     def index(self) -> Index:
@@ -85,6 +93,13 @@ class Workspace:
     def statistics(self) -> Statistics:
         """The constants that ship with the model."""
         return Statistics.load(self.encoder.folder, self.encoder.dim)
+
+    def statistics_for(self, space: LabelSpace) -> Statistics:
+        """Return the same, with what was fitted here for groups of a label file in its place."""
+        if not self.calibrated:
+            return self.statistics
+        own = load_constants(self.path, self.encoder.fingerprint, space)
+        return replace(self.statistics, groups={**self.statistics.groups, **own})
 
     def vectors(self, kind: Kind) -> Shard:
         """Return the model's vectors of a kind."""
@@ -104,6 +119,27 @@ class Workspace:
         return self.index.placement(
             self.encoder.fingerprint, lambda kind, keys: self.vectors(kind).find(keys)
         )
+
+    def follow(self, catalog: Catalog) -> str:
+        """Let a folder that was moved keep what is known of it; return a sentence if one was.
+
+        That is a source that is gone, and whose ids are all among those of one that is new.
+        """
+        sources = self.index.sources()
+        if not any(s.items and is_gone(s.root) for s in sources) or not catalog.complete:
+            return ""
+        if any(s.items for s in sources if s.root == catalog.root):
+            return ""
+        ids = {item.id for item in catalog.items}
+        for source in sources:
+            if (
+                source.items
+                and is_gone(source.root)
+                and ids >= self.index.titles(source.root).keys()
+            ):
+                self.index.rename(source.root, catalog.root)
+                return f"{catalog.source} is what {source.root} was, which is gone."
+        return ""
 
     def left_out(self) -> str:
         """Return a sentence on the sources that another model indexed, "" where there are none.
@@ -149,6 +185,13 @@ class Workspace:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def is_gone(root: str) -> bool:
+    """Tell whether a source was a file or folder that isn't there any more."""
+    from fashiontag.catalog.items import as_on_disk  # a search mustn't wait for it
+
+    return Path(root).is_absolute() and not os.path.lexists(as_on_disk(root))
 
 
 def indexed_sources(path: Path) -> tuple[SourceStatus, ...]:

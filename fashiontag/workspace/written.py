@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Item, Tagged
     from fashiontag.labels import LabelSpace
-    from fashiontag.sinks.tables import Cells
+    from fashiontag.sinks.tables import Layout
 
 FOLDER = "written"
 
@@ -167,6 +167,26 @@ class Written:
             "give --overwrite to lose it."
         )
 
+    def refuse_if_touched(self) -> None:
+        """Raise unless a table without tags is as `mark` saw it, or isn't there; `OutputError`."""
+        if self._target.is_file() and not self._mark_of(self._target).is_file():
+            raise OutputError(
+                f"{self.out} was filled in or changed since fashiontag wrote it, or isn't of this "
+                "workspace; name another --out, or give --overwrite to lose it."
+            )
+
+    def mark(self, part: Path) -> None:
+        """Remember the bytes of a table without tags, before it takes its name."""
+        mark = self._mark_of(part)
+        with _errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for old in self._folder.glob(f"{self._key}-*{mark.suffix}"):
+                old.unlink(missing_ok=True)
+            mark.touch()
+
+    def _mark_of(self, file: Path) -> Path:
+        return self._copy_of(file_digest(file)).with_suffix(".seen")
+
     def adopt(self, table: TagTable, digest: str, about: About) -> None:
         """Count a table that was imported as the program's: its bytes have this digest."""
         names = [fold(name) for name in table.columns]
@@ -180,7 +200,7 @@ class Written:
     def record(
         self,
         about: About,
-        cells: Cells,
+        layout: Layout,
         ids: Collection[str],
         *,
         overwrite: bool = False,
@@ -190,8 +210,8 @@ class Written:
         Parameters
         ----------
         about : About
-        cells : Cells
-            The rows as text.
+        layout : Layout
+            Of the rows as text.
         ids : collection of str
             Of the rows that will come.
         overwrite : bool
@@ -205,11 +225,11 @@ class Written:
         """
 
         def check() -> bool:
-            return not overwrite and self.refuse_if_changed(cells.columns, ids)
+            return not overwrite and self.refuse_if_changed(layout.columns, ids)
 
         check()
-        with self._copying(about, cells.columns) as copy:
-            recorder = Recorder(copy, cells, lambda part: self._keep(copy, part, check))
+        with self._copying(about, layout.columns) as copy:
+            recorder = Recorder(copy, layout, lambda part: self._keep(copy, part, check))
             yield recorder
         if recorder.digest:
             self._keep_only(recorder.digest)
@@ -254,16 +274,15 @@ class Recorder:
         Of the table's bytes, once they are known.
     """
 
-    def __init__(self, copy: _CopyFile, cells: Cells, keep: Callable[[Path], str]) -> None:
+    def __init__(self, copy: _CopyFile, layout: Layout, keep: Callable[[Path], str]) -> None:
         self.digest = ""
         self._copy = copy
-        self._cells = cells
+        self._layout = layout
         self._keep = keep
 
     def write(self, tagged: Tagged, item: Item) -> None:
         """Add one row."""
-        del item
-        self._copy.put(self._cells.of(tagged))
+        self._copy.put(self._layout.text_row(tagged, item))
 
     def before(self, part: Path) -> None:
         """Record the finished table before it takes its name; give this to `open_table`."""

@@ -1,0 +1,150 @@
+"""What can be measured of a picture without knowing what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageFilter
+from scipy import ndimage
+
+from fashiontag.catalog.images import load_image, size_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PRINT = 16
+"""The side of a print in pixels: enough to tell two black wallets apart."""
+
+_SIDE = (
+    300  # pixels of the longer side at which pictures are compared: photos of a list of products
+)
+_TEXT_SIDE = 224
+_INK = 22  # levels of 255 by which a letter differs from what is around it
+_CONTENT = 20  # levels by which a product differs from the middle of the frame's edge
+_LEAST_LETTERS = 4
+_BAR = 0.04  # of a side, the least that is a bar
+_LIGHT = 235  # a bar as light is a margin
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One picture.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Width and height in pixels, as stored.
+    bytes : int
+    blur : float, in [0, 1]
+        How little changes if it is blurred again (Crété-Roffet et al., SPIE 2007), at 300 pixels.
+    light : float, in [0, 255]
+        The level that a twentieth of its pixels exceeds.
+    bars : float, in [0, 1]
+        The share of its height or width that bars of one colour take, light ones aside.
+    text : float, at least 0
+        Letters on the longest line of text, less where the line is short or the whole picture is
+        of such shapes, as a pattern is.
+    print : ndarray of shape (16, 16, 3), uint8
+        The content without its margins, small.
+    """
+
+    size: tuple[int, int]
+    bytes: int
+    blur: float
+    light: float
+    bars: float
+    text: float
+    print: NDArray[np.uint8]
+
+
+def look_at(data: bytes) -> Quality:
+    """Measure a picture; `ImageError` if it can't be read."""
+    size = size_of(data)
+    picture = load_image(data, at_least=_SIDE // 2)
+    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    grey = picture.convert("L")
+    pixels = np.asarray(grey, np.float32)
+    return Quality(
+        size=size,
+        bytes=len(data),
+        blur=_blur(grey, pixels),
+        light=float(np.percentile(pixels, 95)),
+        bars=max(_bars(pixels), _bars(pixels.T)),
+        text=_text(grey),
+        print=_print(picture, pixels),
+    )
+
+
+def _blur(grey: Image.Image, pixels: NDArray[np.float32]) -> float:
+    again = np.asarray(grey.filter(ImageFilter.BoxBlur(4)), np.float32)
+    found = []
+    for axis in (0, 1):
+        steps = np.abs(np.diff(pixels, axis=axis))
+        lost = np.maximum(0, steps - np.abs(np.diff(again, axis=axis)))
+        found.append(1 - lost.sum() / max(float(steps.sum()), 1e-6))
+    return float(max(found))
+
+
+def _bars(pixels: NDArray[np.float32]) -> float:
+    """Return the share of rows in bars at top and bottom, cut off by straight lines."""
+    even = np.ptp(pixels, axis=1) < _CONTENT
+    rows = np.flatnonzero(~even)
+    if not len(rows):
+        return 0.0
+    first, last, height = int(rows[0]), int(rows[-1]), len(pixels)
+    share = 0.0
+    for count, edge, inner in ((first, 0, first), (height - 1 - last, height - 1, last)):
+        colour = float(pixels[edge].mean())
+        if count >= _BAR * height and colour < _LIGHT:
+            share += count / height * (np.abs(pixels[inner] - colour) > _CONTENT).mean().round()
+    return share
+
+
+def _text(grey: Image.Image) -> float:
+    """Find components of even height that stand in a row, dark on light or light on dark."""
+    if max(grey.size) > _TEXT_SIDE:
+        scale = _TEXT_SIDE / max(grey.size)
+        sides = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
+        grey = grey.resize(sides, Image.Resampling.BILINEAR)
+    width, height = grey.size
+    around = grey.filter(ImageFilter.BoxBlur(max(4, height // 18)))
+    differs = np.asarray(grey, np.int16) - np.asarray(around, np.int16)
+    best = 0.0
+    for ink in (differs > _INK, differs < -_INK):
+        found, count = ndimage.label(ink)
+        if not _LEAST_LETTERS <= count <= 1500:
+            continue
+        area = np.bincount(found.ravel(), minlength=count + 1)[1:]
+        places = ndimage.find_objects(found)
+        box = np.array([(x.start, x.stop, y.start, y.stop) for y, x in places])
+        wide, high = box[:, 1] - box[:, 0], box[:, 3] - box[:, 2]
+        letter = (high >= 0.03 * height) & (high <= 0.16 * height) & (wide <= 1.6 * high)
+        letter &= (wide >= 0.08 * high) & (area >= 0.18 * wide * high)
+        box = box[letter]
+        box = box[np.argsort(box[:, 0], kind="stable")]
+        high, total = box[:, 3] - box[:, 2], len(box)
+        near = 0.12 * high[:, None] + 1
+        line = (np.abs(box[:, 2] - box[:, 2, None]) <= near) & (
+            np.abs(box[:, 3] - box[:, 3, None]) <= near
+        )
+        for start in np.flatnonzero(line.sum(axis=1) >= _LEAST_LETTERS):
+            letters, right = 0, box[start, 0]
+            for left, end in box[line[start]][:, :2].tolist():
+                if right - 1 <= left <= right + 1.2 * high[start]:
+                    letters, right = letters + 1, end
+            if letters >= _LEAST_LETTERS:
+                span = min(1.0, (right - box[start, 0]) / (0.5 * width))
+                best = max(best, letters * span * (letters / total) ** 0.5)
+    return float(best)
+
+
+def _print(picture: Image.Image, pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    content = np.abs(pixels - np.median(edge)) > _CONTENT
+    rows, columns = np.flatnonzero(content.any(axis=1)), np.flatnonzero(content.any(axis=0))
+    if len(rows) >= 8 and len(columns) >= 8:
+        box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        picture = picture.crop(box)
+    return np.asarray(picture.resize((PRINT, PRINT), Image.Resampling.BOX), np.uint8)

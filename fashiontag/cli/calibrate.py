@@ -1,0 +1,78 @@
+"""``fashiontag calibrate``: a model's constants, fitted on the user's own catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fashiontag.cli import options, output
+
+if TYPE_CHECKING:
+    from fashiontag.workflows.calibrate import Calibration
+
+
+@options.command
+def calibrate(
+    source: options.SourceArgument,
+    *,
+    labels: options.LabelsOption = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="A table of labelled products, as probe-train takes it; optional."
+        ),
+    ] = None,
+    columns: options.Columns,
+    model: options.Model,
+    effort: options.Effort,
+) -> None:
+    """Fit a model's scale, "unknown" and cuts to your catalogue, from titles that name labels.
+
+    Nothing has to be labelled. What is fitted is kept in the workspace: tag and serve use it from
+    then on, unless they are given --no-calibration.
+    """
+    from fashiontag.catalog.annotations import read_annotations
+    from fashiontag.labels import load_labels
+    from fashiontag.workflows import calibrate as workflow
+
+    space, catalog = load_labels(labels), columns.read(source)
+    ids = [item.id for item in catalog.items]
+    known = read_annotations(truth, ids, like=space) if truth else None
+    with model.open() as workspace, output.progress("Looking", len(catalog.items)) as advance:
+        done = workflow.calibrate(workspace, catalog, space, known, effort.embed_options(advance))
+    output.warn(*done.warnings[len(catalog.warnings) :])  # the catalogue's own were said
+    output.show(done, lambda: _draw(done), report=True)
+
+
+def _draw(done: Calibration) -> None:
+    from rich.text import Text
+
+    say = output.results.print
+    table = output.table("group", "fitted on", ">given to pictures alone", ">of those right")
+    kept: dict[str, list[str]] = {}
+    for group in done.groups:
+        if group.kept:
+            kept.setdefault(group.kept, []).append(group.group)
+            continue
+        what = "true labels" if group.source == "truth" else "titles"
+        table.add_row(
+            Text(group.group),
+            f"{group.labelled:,} {what}",
+            f"{group.given:.0%}",
+            f"{group.right:.0%} ({group.least:.0%} to {group.most:.0%})",
+        )
+    if table.row_count:
+        say(table)
+        by = {group.source for group in done.groups} - {""}
+        judge = "by their titles" if by == {"titles"} else "by what it was fitted on"
+        say(f"Right {judge}, on other products than were fitted on; 95 % sure.", style="dim")
+    for why, groups in kept.items():
+        say(f"As before: {', '.join(groups)} ({why}).", markup=False, soft_wrap=True)
+    end = f"→ {done.file}; tag and serve use it" if done.file else "nothing was changed"
+    say(
+        f"{done.products:,} products, {done.titled:,} with a title, {done.model}, "
+        f"{done.seconds:.1f} s, {end}",
+        markup=False,
+        soft_wrap=True,
+    )

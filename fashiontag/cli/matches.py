@@ -1,0 +1,44 @@
+"""``fashiontag matches``: what goes with a product, and by which rule."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fashiontag.cli import options, output
+
+
+@options.command
+def matches(
+    key: Annotated[str, typer.Argument(metavar="ID", help="A product that was tagged.")],
+    *,
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="The most hits.")] = 10,
+    html: options.HtmlOption = None,
+    model: options.Model,
+) -> None:
+    """Show what goes with a product: other things for the same people, in colours that agree.
+
+    The rules are fixed and said with every hit; nothing of it is learned.
+    """
+    from rich.text import Text
+
+    from fashiontag.datamodels import Hit
+    from fashiontag.workflows import matches as workflow
+
+    with model.open_indexed() as workspace:
+        found = workflow.matches(workspace, key, k)
+    if html is not None:
+        hits = [
+            Hit(m.rank, m.score, m.id, m.path, m.title, tuple(m.why.split("; "))) for m in found
+        ]
+        output.gallery(html, title=f"Goes with {key}", note="By fixed rules.", hits=hits)
+
+    def draw() -> None:
+        table = output.table(">", ">score", "picture", "title", "why")
+        for one in found:
+            texts = (Text(one.id), Text(one.title), Text(one.why))
+            table.add_row(str(one.rank), f"{one.score:.2f}", *texts)
+        output.results.print(table if found else "Nothing goes with it by these rules.")
+
+    output.show(found, draw)
