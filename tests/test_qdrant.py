@@ -86,7 +86,7 @@ def standin():
     server.server_close()
 
 
-@pytest.fixture(params=["client", "engine"])
+@pytest.fixture(params=["client", pytest.param("engine", marks=pytest.mark.slow)])
 def filled(request, shop, standin, tmp_path):
     """A collection over HTTP, and one in Qdrant's own engine."""
     if request.param == "client":
