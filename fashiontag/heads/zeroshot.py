@@ -157,7 +157,10 @@ class ZeroShot:
         self.prompts = prompts
         self.reference = prompts if reference is None else reference
         self._backgrounds = list(backgrounds)
-        self._hues = [colours.columns(group) if group.exclusive else None for group in space.groups]
+        self._hues = {
+            group.name: colours.columns(group) if group.exclusive else None
+            for group in space.groups
+        }
         self._visible = space.visible
         self._lowest = space.lowest
         self._below = np.eye(space.size, dtype=np.bool_)
@@ -191,9 +194,9 @@ class ZeroShot:
         found = self.cosines(images)
         if measured is not None:
             studio = np.maximum(measured[:, -1:], 0)
-            for group, hues in zip(self.space.groups, self._hues, strict=True):
+            for name, hues in self._hues.items():
                 if hues is not None:
-                    found[:, self.space.span(group.name)] += PIXELS * studio * _of(measured, hues)
+                    found[:, self.space.span(name)] += PIXELS * studio * _of(measured, hues)
         return found
 
     def deviations(self, vectors: Floats) -> Floats:
@@ -375,11 +378,12 @@ class ZeroShot:
 
         Return which of its k lowest labels they can't show, shape (n, k).
         """
-        hues = self._hues[position]
+        name = self.space.names[position]
+        hues = self._hues[name]
         if hues is None or evidence.colours is None:
             cuts[away, position] = np.maximum(cuts[away, position], SURE)
             return np.zeros_like(seen, np.bool_)
-        hues = hues[self._lowest[self.space.span(self.space.groups[position].name)]]
+        hues = hues[self._lowest[self.space.span(name)]]
         seen[away] = _of(evidence.colours[away], hues)
         nothing[away], cuts[away, position] = _NOTHING, ELSEWHERE
         return away[:, None] & (hues < 0)
@@ -388,7 +392,7 @@ class ZeroShot:
         if not group.visible:
             return WORDS_ONLY
         own = f"{self.space.name}/{group.name}" in self.statistics.groups
-        if group.exclusive and not own and colours.columns(group) is not None:
+        if not own and self._hues[group.name] is not None:
             return self.statistics.groups.get(COLOURS, self.statistics.exclusive)
         return self.statistics.of(self.space.name, group.name, exclusive=group.exclusive)
 
