@@ -409,7 +409,7 @@ def search_collection(
             f"with {encoder.name} ({encoder.fingerprint[:12]}); search with --model {about.model}."
         )
     asked, query = query, query.heard()
-    weight = query.image_weight if image_weight is None or not query.words else image_weight
+    weight = query.weight(image_weight)
     asked_for = Asked(
         directions(workspace, query),
         [weight, 1 - weight],

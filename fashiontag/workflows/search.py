@@ -123,6 +123,10 @@ class Query:
             return 1.0
         return IMAGE_WEIGHT if self.image is None else JOINT_IMAGE_WEIGHT
 
+    def weight(self, wanted: float | None) -> float:
+        """Return the pictures' say: the one that was wanted, if any, where there are words."""
+        return self.image_weight if wanted is None or not self.words else wanted
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
@@ -185,7 +189,7 @@ def search(
     among = None
     if condition is not None:
         among = filters.select(condition, index, placement.numbers)
-    weight = query.image_weight if image_weight is None or not query.words else image_weight
+    weight = query.weight(image_weight)
     parts = _parts(workspace, query, placement, weight)
     near = None
     if weight < 1:
