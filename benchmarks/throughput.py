@@ -417,7 +417,6 @@ def main() -> None:
             folder = weights(model, Path(name))
             for size, photos in inputs(scratch, count, options.sizes).items():
                 systems = Bench(model, folder, photos, Path(name)).systems()
-                rows += rows_of(model, size, count, timed(systems, options.rounds))
                 print(
                     "\n".join(" | ".join(row) for row in rows if row[:2] == [model, size]),
                     flush=True,
