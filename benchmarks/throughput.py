@@ -417,10 +417,9 @@ def main() -> None:
             folder = weights(model, Path(name))
             for size, photos in inputs(scratch, count, options.sizes).items():
                 systems = Bench(model, folder, photos, Path(name)).systems()
-                print(
-                    "\n".join(" | ".join(row) for row in rows if row[:2] == [model, size]),
-                    flush=True,
-                )
+                found = rows_of(model, size, count, timed(systems, options.rounds))
+                print("\n".join(" | ".join(row) for row in found), flush=True)
+                rows += found
     lines = [
         "# Throughput", "",
         f"`python -m benchmarks.throughput --photos {options.photos} --rounds {options.rounds}`: "
