@@ -40,12 +40,10 @@ def uncertainty(chances: Floats, groups: Sequence[GroupSpan]) -> Floats:
     return np.asarray(np.mean(each, axis=0), np.float32)
 
 
-def pick(
-    x: Floats, count: int, worth: Floats | None = None, known: Floats | None = None
-) -> NDArray[np.int64]:
+def pick(x: Floats, count: int, worth: Floats | None = None) -> NDArray[np.int64]:
     """Pick products one by one, each the best of what is left.
 
-    The value of a product is its distance from all picked and known ones, times its density (the
+    The value of a product is its distance from all picked ones, times its density (the
     mean cosine to its ten nearest among a sample), times what it is worth by itself.
 
     Parameters
@@ -55,8 +53,6 @@ def pick(
     count : int
     worth : ndarray of shape (n,), or None
         Such as `uncertainty`.
-    known : ndarray of shape (m, d), float32, or None
-        What is labelled already.
 
     Returns
     -------
@@ -65,9 +61,6 @@ def pick(
     """
     value = _density(x) * (1.0 if worth is None else worth)
     nearest = np.full(len(x), -1.0, np.float32)
-    if known is not None:
-        for start in range(0, len(known), 1024):
-            nearest = np.maximum(nearest, (x @ known[start : start + 1024].T).max(axis=1))
     free = np.ones(len(x), bool)
     chosen: list[int] = []
     for _ in range(min(count, len(x))):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
         titled = _side("titled", features, arrays) if content["fuses"] else alone
         model.restore(alone, titled)
         local = _local(content, arrays)
-        spared = {name: Spared(*numbers) for name, numbers in content["spared"].items()}
+        spared = {name: Spared(**numbers) for name, numbers in content["spared"].items()}
         guards = tuple(content["guards"])
         return Probe(manifest, features, model, _training(folder), local, spared, guards)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -148,7 +149,7 @@ def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
         "precision": model.precision,
         "fuses": model.fuses_,
         "guards": probe.guards,
-        "spared": {name: [one.shift, one.kept] for name, one in probe.spared.items()},
+        "spared": {name: asdict(one) for name, one in probe.spared.items()},
         "local": None,
     }
     arrays = {
@@ -164,6 +165,17 @@ def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
     return content, arrays
 
 
+_LOCAL = ("shift", "line", "margin", "kept", "cut")
+"""The numbers of a `LocalGroup`."""
+
+
+def _under(place: str, arrays: Arrays) -> Arrays:
+    """Return the arrays whose names begin so, by what follows."""
+    return {
+        name.removeprefix(place): array for name, array in arrays.items() if name.startswith(place)
+    }
+
+
 def _local_content(head: LocalHead) -> tuple[Json, Arrays]:
     """Keep the keys that some group uses, as stored vectors are: half precision."""
     sides = {"titled": head.titled, "alone": head.alone}
@@ -176,10 +188,10 @@ def _local_content(head: LocalHead) -> tuple[Json, Arrays]:
     numbers: dict[str, dict[str, Any]] = {"titled": {}, "alone": {}}
     for side, groups in sides.items():
         for number, (name, group) in enumerate(groups.items()):
-            arrays[f"local.{side}.{number}.keys"] = np.searchsorted(used, group.keys)
-            arrays[f"local.{side}.{number}.alpha"] = group.alpha
-            arrays[f"local.{side}.{number}.promises"] = group.promises
-            numbers[side][name] = [group.shift, *group.line, group.margin, group.kept, group.cut]
+            place = f"local.{side}.{number}."
+            arrays |= {place + array: getattr(group, array) for array in ("alpha", "promises")}
+            arrays[place + "keys"] = np.searchsorted(used, group.keys)
+            numbers[side][name] = {key: getattr(group, key) for key in _LOCAL}
     content = {"content": head.space.content(), "labels": head.space.name, **numbers}
     return content | {"sharpness": head.sharpness}, arrays
 
@@ -191,19 +203,8 @@ def _local(content: Json, arrays: Arrays) -> LocalHead | None:
 
     def groups(side: str) -> dict[str, LocalGroup]:
         return {
-            name: LocalGroup(
-                arrays[f"local.{side}.{number}.keys"],
-                arrays[f"local.{side}.{number}.alpha"],
-                shift,
-                (intercept, slope),
-                margin,
-                kept_from,
-                cut,
-                arrays[f"local.{side}.{number}.promises"],
-            )
-            for number, (name, (shift, intercept, slope, margin, kept_from, cut)) in enumerate(
-                kept[side].items()
-            )
+            name: LocalGroup(**_under(f"local.{side}.{number}.", arrays), **numbers)
+            for number, (name, numbers) in enumerate(kept[side].items())
         }
 
     space = parse_labels(kept["content"], kept["labels"], "the local head")
@@ -219,17 +220,14 @@ def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:
         "none": side.stack.none,
         "thresholds": side.thresholds,
         "promises": side.promises,
+        "rates": side.rates,
         **{f"coef{number}": coef for number, coef in enumerate(side.coefs)},
     }
     return {f"{name}.{key}": value for key, value in arrays.items() if value is not None}
 
 
 def _side(name: str, features: Features, arrays: Arrays) -> Side:
-    own = {
-        key.removeprefix(f"{name}."): value
-        for key, value in arrays.items()
-        if key.startswith(f"{name}.")
-    }
+    own = _under(f"{name}.", arrays)
     return Side(
         features.widths,
         zero=own.get("zero"),
@@ -237,6 +235,7 @@ def _side(name: str, features: Features, arrays: Arrays) -> Side:
         stack=Stack(group_spans(features.space), own["weights"], own["offsets"], own["none"]),
         thresholds=own["thresholds"],
         promises=own["promises"],
+        rates=own.get("rates"),
     )
 
 

@@ -10,11 +10,10 @@ import numpy as np
 
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import Moments, Statistics
-from fashiontag.heads.zeroshot import Evidence
 from fashiontag.words import split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -83,7 +82,9 @@ class Vocabulary:
             return np.zeros((len(texts), 0), np.float32)
         vectorizer = _vectorizer(vocabulary=self.words)
         vectorizer.idf_ = self.idf
-        return np.asarray(vectorizer.transform(texts).toarray(), np.float32)
+        # Two titles in five are another's.
+        unique, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
+        return np.asarray(vectorizer.transform(unique).toarray()[place], np.float32)
 
 
 class Features:
@@ -121,30 +122,19 @@ class Features:
         words = len(self.vocabulary.words) + self.space.size
         return Widths(len(self.image), len(self.title), words)
 
-    def evidence(
-        self, images: NDArray[Any], titles: NDArray[Any], texts: Sequence[str]
-    ) -> Evidence:
-        """Return the same for the zero-shot head."""
-        return Evidence(
-            images.astype(np.float32), titles.astype(np.float32), titled(texts), self._named(texts)
-        )
-
     def transform(self, images: NDArray[Any], titles: NDArray[Any], texts: Sequence[str]) -> Floats:
         """Return features of n products, shape (n, p), float32; "" is no title."""
         columns = [
             _spread(images, self.image),
             _spread(titles, self.title) * titled(texts)[:, None],
-            _each_once(self.vocabulary.transform, texts),
-            self._named(texts),
+            self.vocabulary.transform(texts),
+            self._matcher.score(texts),
         ]
         return np.hstack(columns).astype(np.float32)
 
     def of(self, training: Training) -> Floats:
         """Return the features of a training set's products."""
         return self.transform(training.images, training.titles, training.texts)
-
-    def _named(self, texts: Sequence[str]) -> Floats:
-        return _each_once(self._matcher.score, texts)
 
 
 def titled(texts: Sequence[str]) -> NDArray[np.bool_]:
@@ -169,12 +159,6 @@ def moments(training: Training, statistics: Statistics) -> tuple[Moments, Moment
 def typical_length(mean: Floats) -> float:
     """Return the root mean square distance of unit vectors from their mean."""
     return math.sqrt(max(1.0 - float(mean @ mean), 1e-6))
-
-
-def _each_once(read: Callable[[Sequence[str]], Floats], texts: Sequence[str]) -> Floats:
-    """Read equal texts once: two titles in five are another's."""
-    unique, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
-    return read(unique.tolist())[place]
 
 
 def _spread(vectors: NDArray[Any], mean: Floats) -> Floats:

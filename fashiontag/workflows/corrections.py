@@ -1,6 +1,6 @@
 """A table of tags corrected by hand, or answers from another tool → decisions.
 
-`corrections_in` is what knows of tables: which cells somebody changed, and what they mean.
+`_Comparison` is what knows of tables: which cells somebody changed, and what they mean.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fashiontag.errors import CatalogError, UsageError
 from fashiontag.index import DATABASE, Index
 from fashiontag.labels import UNKNOWN
 from fashiontag.names import NONE, fold
+from fashiontag.sinks.tools import Answer
 from fashiontag.sinks.tools import read as read_answers
 from fashiontag.workspace.decisions import Choice, Decisions
 from fashiontag.workspace.written import Written, file_digest, find_copies
@@ -28,31 +29,20 @@ if TYPE_CHECKING:
     from fashiontag.workspace.written import Copy
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """One answer that a person changed in a table; ``labels`` is () for none of these."""
-
-    line: int
-    item: str
-    group: str
-    labels: tuple[str, ...]
-    was: tuple[str, ...]
-
-
 @dataclass(slots=True)
 class Corrections:
     """What a person changed in a table.
 
     Attributes
     ----------
-    found : list of Correction
+    found : list of Answer
     notes : list of str
         What there is to say of it.
     left : list of str
         Changes that are no decisions, and would be lost if the table were written again.
     """
 
-    found: list[Correction] = field(default_factory=list)
+    found: list[Answer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -127,14 +117,8 @@ def import_table(
         )
     copy = written_as(workspace, path, of, table)
     about = copy.about
-    changes = corrections_in(table, copy, new_labels=new_labels)
-    pictures = _picture_keys(workspace, about.root)
-    choices = [
-        Choice(about.root, one.item, one.group, one.labels, one.was, pictures.get(one.item))
-        for one in changes.found
-    ]
-    with Decisions.open(workspace) as decisions:
-        decided = decisions.record(choices, by=by, via=f"decisions import {path.name}")
+    changes = _Comparison(table, copy, new_labels=new_labels).run()
+    decided = _record(workspace, path, changes.found, by)
     if not changes.left:
         Written(workspace, path).adopt(table, digest, about)
     return Imported(
@@ -142,7 +126,7 @@ def import_table(
         about.out,
         about.at,
         decided,
-        len(choices),
+        len(changes.found),
         (*changes.notes, *changes.left),
         taken_over=not changes.left,
     )
@@ -195,22 +179,23 @@ def import_answers(
             raise CatalogError(
                 f"{shown}, and a product has one. Nothing was imported: keep one, and import again."
             )
+    decided = _record(workspace, path, answers.found, by)
+    return Imported(path, None, None, decided, len(answers.found), answers.notes, taken_over=True)
+
+
+def _record(
+    workspace: Path, path: Path, answers: Sequence[Answer], by: str | None
+) -> tuple[Event, ...]:
+    """Record answers as decisions, each with its product's picture."""
     pictures = {
-        source: _picture_keys(workspace, source)
-        for source in {answer.source for answer in answers.found}
+        source: _picture_keys(workspace, source) for source in {answer.source for answer in answers}
     }
     choices = [
         Choice(a.source, a.item, a.group, a.labels, a.was, pictures[a.source].get(a.item))
-        for a in answers.found
+        for a in answers
     ]
     with Decisions.open(workspace) as decisions:
-        decided = decisions.record(choices, by=by, via=f"decisions import {path.name}")
-    return Imported(path, None, None, decided, len(choices), answers.notes, taken_over=True)
-
-
-def corrections_in(table: TagTable, copy: Copy, *, new_labels: bool = False) -> Corrections:
-    """Compare a table with the copy of what was written; `CatalogError` as of `import_table`."""
-    return _Comparison(table, copy, new_labels=new_labels).run()
+        return decisions.record(choices, by=by, via=f"decisions import {path.name}")
 
 
 class _Comparison:
@@ -219,6 +204,7 @@ class _Comparison:
     def __init__(self, table: TagTable, copy: Copy, *, new_labels: bool) -> None:
         self._table = table
         self._before = copy.table
+        self._root = copy.about.root
         self._new_labels = new_labels
         self._exclusive = set(copy.about.exclusive)
         self._names = {fold(name): name for name in copy.about.labels}
@@ -325,7 +311,7 @@ class _Comparison:
                 f"line {line}: {group} holds one label, and {_shown(tuple(spelled))} are two"
             )
             return
-        self._changes.found.append(Correction(line, item, group, tuple(spelled), was))
+        self._changes.found.append(Answer(self._root, item, group, tuple(spelled), was))
 
     def _say(self, strange: Sequence[str], gone: int) -> None:
         notes, left, path = self._changes.notes, self._changes.left, self._table.path

@@ -220,8 +220,7 @@ def train_probe(
         families = find_families([key or None for key in training.image_keys], training.texts)
     everything, few = training, len(training.ids) <= MOST
     training = _learnable(training, warnings, local=head == "local" and few)
-    zero = zero_shot(workspace, training.space)
-    features, prior = fit_features(zero, training)
+    features, prior = fit_features(zero_shot(workspace, training.space), training)
     x = features.of(training)
     fit: dict[str, Any] = {"families": families, "prior": prior, "rates": training.rates}
     shape: dict[str, Any] = {"widths": features.widths, "groups": group_spans(training.space)}
@@ -248,7 +247,7 @@ def train_probe(
     blocks = [[setting.prior, setting.penalty] for setting in model.settings_]
     settings = {"head": head, "precision": None, **wanted, "blocks": blocks}
     manifest = _manifest(workspace, training, families, found, settings)
-    guards = _guards(zero, features, training)
+    guards = _guards(labelled)
     local = near.head if near is not None and near.head.titled else None
     probe = Probe(manifest, features, model, training, local, spared, guards)
     verdict = left_out_verdict(judged, promised=promise is not None)
@@ -390,15 +389,14 @@ def _spare_open_groups(
     return found
 
 
-def _guards(zero: ZeroShot, features: Features, training: Training) -> tuple[str, ...]:
+def _guards(seen: Observed) -> tuple[str, ...]:
     """Return the exclusive groups in which "unknown" wins on few products that have a label."""
-    scores = zero.score(features.evidence(training.images, training.titles, training.texts))
-    found = []
-    for position, group in enumerate(training.space.groups):
-        span = training.space.span(group.name)
-        labelled = (training.targets[:, span] == 1).any(axis=1)
-        wins = scores.unknown[:, position] > scores.labels[:, span].max(axis=1)
-        if group.exclusive and wins[labelled].mean() <= BELIEVED:
+    found, space = [], seen.rows.space
+    for position, group in enumerate(space.groups):
+        span = space.span(group.name)
+        labelled = (seen.rows.targets[:, span] == 1).any(axis=1)
+        wins = seen.scores.unknown[:, position] > seen.scores.labels[:, span].max(axis=1)
+        if group.exclusive and labelled.any() and wins[labelled].mean() <= BELIEVED:
             found.append(group.name)
     return tuple(found)
 
