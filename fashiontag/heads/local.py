@@ -87,9 +87,12 @@ OPEN_PRICE = 3.5
 a buyer's styles rose by up to 1 % of val after four examples per label."""
 SILENT, ALLOWED = 0.05, 0.05
 """Share of products below which zero-shot counts as silent, and of errors that are then allowed."""
-UNHEARD, BELIEVED = 0.002, 0.5
-"""Share of products below which zero-shot counts as silent on one label, and the least that a
-product of such a label weighs: with 1 120 corrections of val lost a fifth of what they mended."""
+UNHEARD, RARELY = 0.002, 0.125
+"""Share of the catalogue, and of the labelled products of a label, below which zero-shot counts as
+silent on it: one wrong T-shirt in 300 products is no knowledge of what smocks are."""
+BELIEVED = 0.5
+"""The least that a product of such a label weighs: with 1 120 corrections of val lost a fifth of
+what they mended."""
 LEAST = 0.35
 FAIR = 20.0
 """Products as whose word it is taken that labels were drawn as often as the catalogue has them."""
@@ -346,9 +349,11 @@ def fit_group(
     return Fitted(group, left_out)
 
 
-def _unheard(catalogue: Evidenced) -> Bools:
+def _unheard(targets: Floats, catalogue: Evidenced) -> Bools:
     """Mark the k labels that zero-shot gives to next to no product; "none of these" isn't one."""
-    return np.append(catalogue.given.sum(axis=0) < UNHEARD * len(catalogue.given), False)
+    given, taught = catalogue.given.sum(axis=0), targets[:, :-1].sum(axis=0)
+    least = np.maximum(UNHEARD * len(catalogue.given), RARELY * taught)
+    return np.append(given < least, False)
 
 
 def _fairness(targets: Floats, catalogue: Evidenced) -> Floats:
@@ -365,7 +370,8 @@ def _fairness(targets: Floats, catalogue: Evidenced) -> Floats:
     share = labels / labels.sum()
     labelled = (targets[:, :-1].sum(axis=0) + FAIR * share) / (len(targets) + FAIR)
     weight = np.append(np.clip(share / np.maximum(labelled, _TINY), 0.05, 1.0), 1.0)
-    weight[_unheard(catalogue)] = np.maximum(weight[_unheard(catalogue)], BELIEVED)
+    unheard = _unheard(targets, catalogue)
+    weight[unheard] = np.maximum(weight[unheard], BELIEVED)
     return np.asarray(weight[targets.argmax(axis=1)], np.float32)
 
 
@@ -392,7 +398,7 @@ def _budgeted(
     """
     (labelled, moved), (catalogue, all_moved) = taught, seen
     every, price = np.arange(len(targets)), 1 + constants.doubt / taught_by
-    unheard, taught_ = _unheard(catalogue), np.unique(targets.argmax(axis=1))
+    unheard, taught_ = _unheard(targets, catalogue), np.unique(targets.argmax(axis=1))
     # Of products that all have one label nobody can tell where it ends: nothing takes its place.
     margin = constants.margin if len(taught_) > 1 or unheard[taught_].all() else 1.0
     chances = _shares(labelled.zero + moved)
