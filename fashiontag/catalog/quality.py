@@ -22,6 +22,9 @@ SHARP_FROM = 150
 
 _SIDE = 224  # pixels of the longer side at which pictures are compared
 _INK = 22  # levels of 255 by which a letter differs from what is around it
+_SPECKS = 0.01  # of a column's pixels: dust between two things
+_THING = 0.03  # of a picture, the least that is a thing of its own
+_TWIN = 0.6  # correlation of pixels of the two of a pair
 _DARK_INK = 40  # as dark as this letters are black, whatever is around them
 _CONTENT = 20  # levels by which a product differs from the middle of the frame's edge
 _LEAST_LETTERS = 4
@@ -41,6 +44,8 @@ class Quality:
     bytes : int
     print : ndarray of shape (16, 16, 3), uint8
         The content without its margins, small.
+    things : int
+        Those that stand side by side and look unlike: one shoe beside the other isn't counted.
     blur : float, in [0, 1]
         How little changes if it is blurred again (Crété-Roffet et al., SPIE 2007), at 224 pixels.
     light : float, in [0, 255]
@@ -51,12 +56,13 @@ class Quality:
         Letters on the longest line of text, less where the line is short or the whole picture is
         of such shapes, as a pattern is.
 
-    Those below the print are as of a faultless picture where its shorter side is below `SHARP_FROM`.
+    From blur on, all are a faultless picture's where the shorter side is below `SHARP_FROM`.
     """
 
     size: tuple[int, int]
     bytes: int
     print: NDArray[np.uint8]
+    things: int = 1
     blur: float = 0.0
     light: float = 255.0
     bars: float = 0.0
@@ -70,13 +76,16 @@ def look_at(data: bytes) -> Quality:
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     grey = picture.convert("L")
     pixels = np.asarray(grey, np.float32)
-    print_ = _print(picture, pixels)
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    content = np.abs(pixels - np.median(edge)) > _CONTENT
+    print_ = _print(picture, content)
     if min(size) < SHARP_FROM:
         return Quality(size, len(data), print_)
     return Quality(
         size,
         len(data),
         print_,
+        things=_things(picture, content),
         blur=_blur(grey, pixels),
         light=float(np.percentile(pixels, 95)),
         bars=max(_bars(pixels), _bars(pixels.T)),
@@ -160,9 +169,29 @@ def _longest_line(ink: NDArray[np.bool_]) -> float:
     return float(best)
 
 
-def _print(picture: Image.Image, pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    content = np.abs(pixels - np.median(edge)) > _CONTENT
+def _things(picture: Image.Image, content: NDArray[np.bool_]) -> int:
+    """Count what stands side by side with nothing between, twins of another left out.
+
+    What is above another isn't counted: a white shirt on white parts a head from trousers.
+    """
+    filled = np.concatenate([[False], content.mean(axis=0) > _SPECKS, [False]])
+    edges = np.flatnonzero(np.diff(filled)).reshape(-1, 2)
+    prints: list[NDArray[np.float32]] = []
+    for left, right in edges.tolist():
+        rows = np.flatnonzero(content[:, left:right].any(axis=1))
+        if content[:, left:right].sum() < _THING * content.size:
+            continue
+        part = picture.crop((left, rows[0], right, rows[-1] + 1)).resize((PRINT, PRINT))
+        pixels = np.asarray(part, np.float32)
+        pixels -= pixels.mean(axis=(0, 1))
+        pixels /= max(1.0, float(np.linalg.norm(pixels)))
+        known = (turned for one in prints for turned in (one, one[:, ::-1]))
+        if all(float((pixels * one).sum()) < _TWIN for one in known):
+            prints.append(pixels)
+    return max(1, len(prints))
+
+
+def _print(picture: Image.Image, content: NDArray[np.bool_]) -> NDArray[np.uint8]:
     rows, columns = np.flatnonzero(content.any(axis=1)), np.flatnonzero(content.any(axis=0))
     if len(rows) >= 8 and len(columns) >= 8:
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
