@@ -498,8 +498,8 @@ def duplicates(seen: Seen) -> Iterator[Finding]:
         rows = np.flatnonzero(member == one).tolist()
         evidence = f"one photo in {len(rows)} listings{_differences([items[row] for row in rows])}"
         ids = "|".join(items[row].id for row in reversed(rows))
-        chance = float(sure[member[pair[:, 0]] == one].min())
-        yield Finding(0, "duplicate", ids, evidence, "keep one listing", chance)
+        least = float(sure[member[pair[:, 0]] == one].min())
+        yield Finding(0, "duplicate", ids, evidence, "keep one listing", least)
 
 
 def apart(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -516,7 +516,7 @@ def apart(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float
         unlike = 1 - (a * b).sum(axis=(1, 2, 3)) / np.maximum(norm, 1e-6)
         found.append(np.log(np.stack([away + 0.3, np.maximum(unlike, 0) + 0.001], axis=1)))
     nearer = found[0].sum(axis=1) <= found[1].sum(axis=1)
-    return np.where(nearer[:, None], *found).astype(np.float64)
+    return np.asarray(np.where(nearer[:, None], *found), np.float64)
 
 
 def same_photo(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -584,6 +584,9 @@ def faults_of_pictures(seen: Seen, min_side: int) -> Iterator[Finding]:
         if seen.blank[row]:
             score = float(1 / (1 + np.exp(-max(lead[row], 0))))
             yield Finding(0, "no product", item.id, "no product is seen", "take a photo", score)
+        if quality.things > 1:
+            evidence = f"{quality.things} unlike things side by side"
+            yield Finding(0, "several products", item.id, evidence, "show one", 0.8)
         if side < min_side:
             evidence = f"{width} × {height} pixels, {min_side} × {min_side} are wanted"
             score = round(1 - side / min_side, 4)
@@ -593,9 +596,6 @@ def faults_of_pictures(seen: Seen, min_side: int) -> Iterator[Finding]:
             yield Finding(0, "large", item.id, evidence, "save it smaller", 1.0)
         if seen.blank[row]:
             continue
-        if quality.things > 1:
-            evidence = f"{quality.things} unlike things side by side"
-            yield Finding(0, "several products", item.id, evidence, "show one", 0.8)
         for check, value, least, most, evidence, advice in (
             ("blurred", quality.blur, BLURRED, 1.0, "soft all over", "upload a sharp one"),
             ("dark", 255 - quality.light, 255 - DARK, 255.0, "dark all over", "brighten it"),
