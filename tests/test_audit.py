@@ -238,6 +238,50 @@ def test_a_planted_shift_is_called_and_nothing_else(tmp_path):
     assert {c.label for c in drift(old, new).changes if c.drifts} == {"red", "blue"}
 
 
+def test_new_styles_and_answers_that_stood_are_known_from_the_workspace(tmp_path, capsys):
+    folder, labels, old = tmp_path / "shop", tmp_path / "kinds.toml", tmp_path / "old.csv"
+    folder.mkdir()
+    labels.write_text('[groups.kind]\nlabels = ["dress", "shirt"]\n')
+    titles = ["id,title"]
+    for seed in range(12):
+        kind = "dress" if seed < 6 else "bag"
+        draw_garment(kind, "red", seed=1, size=200 + 4 * seed).save(folder / f"{seed}.jpg")
+        titles.append(f"{seed}.jpg,Red {kind if kind == 'dress' else 'Kelpit'} {seed}")
+    (tmp_path / "t.csv").write_text("\n".join(titles))
+    place = ["--workspace", str(tmp_path / "w")]
+    assert run(["tag", str(folder), "--titles", str(tmp_path / "t.csv"), "--labels", str(labels),
+                *place, "--out", str(tmp_path / "new.csv"), "-q"], debug=True) == 0  # fmt: skip
+    with (tmp_path / "new.csv").open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    kinds = {row[0]: row[-1] for row in rows[1:]}
+    assert [kinds[f"{seed}.jpg"] for seed in range(6, 12)] == [""] * 6
+    with old.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([rows[0], *(row for row in rows[1:] if row[-1])])
+    changed = tmp_path / "changed.csv"
+    first = next(row for row in rows[1:] if row[-1])
+    with changed.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([rows[0], [*first[:5], "kind=shirt", "shirt"]])
+    assert run(["decisions", "import", str(changed), *place, "-q"], debug=True) == 0
+    capsys.readouterr()
+    assert run(["drift", str(old), *place, "--json"], debug=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    (style,) = found["styles"]
+    assert style["words"] == ["red", "kelpit"] or style["words"] == ["kelpit", "red"]
+    assert len(style["ids"]) == 6
+    assert found["new"] == 12
+    assert "1 answers and left 0.0%" in found["promise"]
+
+
+def test_how_scores_moved_is_said_where_nobody_corrected(tmp_path):
+    paths = []
+    for name, score in (("old", 0.9), ("new", 0.8)):
+        tags = [{"group": "kind", "label": "dress", "score": score, "decision": "publish"}]
+        row = {"id": "1", "path": "", "title": "", "status": "ok", "message": "", "tags": tags}
+        paths.append(tmp_path / f"{name}.jsonl")
+        paths[-1].write_text(json.dumps({**row, "kind": "dress"}) + "\n")
+    assert "90.0% and are in 80.0%" in drift(*map(str, paths)).promise
+
+
 def test_counts_and_matches_from_the_index(shop, capsys):
     folder, _ = shop
     place = ["--workspace", str(folder / "w"), "--json"]
