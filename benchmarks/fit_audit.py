@@ -48,13 +48,12 @@ def doubts(seen: Seen, planted: Planted) -> Iterator[tuple[tuple[str, bool], Sam
 
     words = seen.evidence.words
     for group in judged_groups(seen.space):
-        main = seen.space.main is not None and group == seen.space.main.name
         titles = evidence_against(
             seen.space, group, words, seen.looks, seen.looks, witness_of(seen, group)
         )
         cells = evidence_against(seen.space, group, seen.columns[group][1], seen.scores, seen.looks)
         every = np.column_stack([titles.odds, titles.look, titles.witness])
-        wrong = at_fault(titles, TITLES)
+        wrong, main = at_fault(titles, TITLES), titles.main
         yield ("title", main), (every, wrong)
         yield ("alone", main), (every[:, :1], wrong)
         yield ("column", main), (np.column_stack([cells.odds, cells.look]), at_fault(cells, CELLS))

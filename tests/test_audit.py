@@ -117,7 +117,7 @@ def test_usual_mix_ups_weigh_less_than_rare_ones():
     labels[41, brown], labels[41, pink] = 0.05, 0.9
     seen = scores(space, labels)
     found = evidence_against(space, "color", named, seen, seen)
-    chance = dict(zip(found.rows.tolist(), found.chance("title", main=False), strict=True))
+    chance = dict(zip(found.rows.tolist(), found.chance("title"), strict=True))
     assert span.start <= found.said.min()
     assert chance[41] > 2 * chance[40]
     assert 0 not in chance

@@ -59,15 +59,17 @@ WEIGHTS = {
     ("alone", False): Weights(-5.05, 0.85, 0.0, 0.0),
 }
 """By what gave the label (the title; a column; a title of which nothing else is known than its own
-picture), and whether the group says what a product is, or its colour and the like."""
+picture), and whether the group says what a product is, or is of colours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """The evidence against n labels of one group, all arrays of shape (n,).
+    """The evidence against n labels of one group, arrays of shape (n,).
 
     Attributes
     ----------
+    main : bool
+        Whether the group says what a product is.
     rows : ndarray, int64
         Which products: those with one label given, and another that the picture prefers.
     said, seen : ndarray, int64
@@ -77,6 +79,7 @@ class Against:
         seen, -1 where it names what is said, else 0.
     """
 
+    main: bool
     rows: NDArray[np.int64]
     said: NDArray[np.int64]
     seen: NDArray[np.int64]
@@ -84,9 +87,9 @@ class Against:
     look: Doubles
     witness: Doubles
 
-    def chance(self, source: str, *, main: bool) -> Doubles:
+    def chance(self, source: str) -> Doubles:
         """Return the chance that each label doesn't fit, shape (n,), in [0, 1]."""
-        w = WEIGHTS[source, main]
+        w = WEIGHTS[source, self.main]
         logits = w.offset + w.odds * self.odds + w.look * self.look + w.witness * self.witness
         return np.asarray(1 / (1 + np.exp(-logits)))
 
@@ -160,6 +163,7 @@ def evidence_against(
         at = np.where(known, says, 0)
         other = np.where(kin[at, said[rows]], -1.0, np.where(kin[at, seen[rows]], 1.0, 0.0)) * known
     return Against(
+        space.main is not None and group == space.main.name,
         rows,
         span.start + said[rows],
         span.start + seen[rows],

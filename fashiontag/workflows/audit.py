@@ -18,7 +18,6 @@ from fashiontag.errors import ImageError, UsageError
 from fashiontag.heads.doubt import evidence_against, is_of_colours, judged_groups
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.photos import together
-from fashiontag.heads.zeroshot import Evidence
 from fashiontag.index import pairs
 from fashiontag.names import fold
 from fashiontag.sinks.feedcolumns import FeedColumn, feed_columns
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from fashiontag.catalog.quality import Quality
     from fashiontag.datamodels import Conflict, Item, TagScore
     from fashiontag.heads.doubt import Against
-    from fashiontag.heads.zeroshot import Scores
+    from fashiontag.heads.zeroshot import Evidence, Scores
     from fashiontag.labels import LabelSpace
     from fashiontag.workspace import Workspace
     from fashiontag.workspace.embed import EmbedOptions
@@ -64,6 +63,10 @@ SAME_FROM = 0.3
 ALIKE, NEIGHBOURS = 0.9, 10
 """Cosine and number of the pictures that a picture's print is compared with."""
 
+FITTING = 0.6
+"""The share of a column's cells that name one label of a group, from which it speaks of it."""
+
+_LONGEST = 200  # characters of a cell; a column with longer ones is of texts
 _LISTINGS = 20  # one photo on more listings than this is a shop's placeholder
 
 BELIEFS = {
@@ -236,10 +239,7 @@ class Seen:
         conflicts: list[tuple[str, Conflict]] = []
         for window in embed(judge.workspace, catalog.items, options):
             evidence = judge.evidence(window)
-            silent = np.zeros_like(evidence.titled)
-            looks = judge.score(
-                replace(evidence, titled=silent, words=evidence.words * 0), [""] * len(silent)
-            )
+            looks = judge.score(evidence.untitled(), [""] * len(window.items))
             scores = judge.score(evidence, window.read)
             parts.append((scores, looks, evidence))
             tags += [row.given for row in judge.decide(window, scores)]
@@ -247,13 +247,19 @@ class Seen:
             errors += window.errors
             for row in units.add(window, scores=False) if units else ():
                 conflicts += [(row.message, conflict) for conflict in row.conflicts]
-        scores, looks = together([p[0] for p in parts]), together([p[1] for p in parts])
-        names = ("images", "titles", "titled", "words")
-        evidence = Evidence(
-            *(np.concatenate([getattr(p[2], name) for p in parts]) for name in names)
+        scores, looks, evidence = zip(*parts, strict=True)
+        return cls(
+            judge,
+            catalog,
+            together(scores),
+            together(looks),
+            together(evidence),
+            tags,
+            keys,
+            errors,
+            conflicts,
+            find_columns(catalog.items, judge.space, said),
         )
-        found = find_columns(catalog.items, judge.space, said)
-        return cls(judge, catalog, scores, looks, evidence, tags, keys, errors, conflicts, found)
 
     @property
     def space(self) -> LabelSpace:
@@ -307,46 +313,37 @@ def find_columns(
     in ten of its cells name one label of the group.
     """
     names = list(dict.fromkeys(n for item in items for n in item.fields))
-    by_fold = {fold(name): name for name in names}
-    groups = judged_groups(space)
     for group, name in said.items():
         space.group(group)
-        if fold(name) not in by_fold:
+        if fold(name) not in map(fold, names):
             there = ", ".join(names) or "none"
             raise UsageError(f"--column {group}={name}: no such column; there are {there}.")
-        groups = (*groups, group) if group not in groups else groups
     matcher = TitleMatcher(space)
-    cells = {name: [item.fields.get(name, "").strip() for item in items] for name in names}
-    named = {}
+    found: dict[str, tuple[str, NDArray[np.float32]]] = {}
+    best: dict[str, float] = defaultdict(float)
     for name in names:
-        known = dict.fromkeys(cells[name])
-        if max(map(len, known), default=0) <= 200 and len(known) > 1:
-            scores = matcher.score(list(known))
-            place = {cell: row for row, cell in enumerate(known)}
-            named[name] = scores, np.array([place[cell] for cell in cells[name]])
-    found = {}
-    for group in groups:
-        span = space.span(group)
-        exact = {fold(n): at for at, n in enumerate(space.group(group).names)}
-        shares = {}
-        for name, (scores, rows) in named.items():
-            own = scores[:, span].copy()
-            for at, cell in enumerate(dict.fromkeys(cells[name])):
+        cells = [item.fields.get(name, "").strip() for item in items]
+        known = {cell: row for row, cell in enumerate(dict.fromkeys(cells))}
+        if len(known) < 2 or max(map(len, known)) > _LONGEST:
+            continue
+        scores, rows = matcher.score(list(known)), [known[cell] for cell in cells]
+        for group in dict.fromkeys((*judged_groups(space), *said)):
+            named = np.zeros_like(scores)
+            named[:, space.span(group)] = scores[:, space.span(group)]
+            exact = {
+                fold(label): space.column(f"{group}={label}") for label in space.group(group).names
+            }
+            for cell, row in known.items():  # a label's very name is no other label's
                 if fold(cell) in exact:
-                    own[at] = 0
-                    own[at, exact[fold(cell)]] = 1
-            filled = np.array([bool(cell) for cell in cells[name]])
-            single = ((own == 1).sum(axis=1) == 1)[rows]
-            share = single[filled].mean() if filled.any() else 0.0
-            bonus = 1.0 if share > 0.3 and _is_called(name, group, space) else 0.0
-            chosen = 2.0 if fold(name) == fold(said.get(group, "")) else bonus
-            if chosen == 2 or (group not in said and share + bonus >= 0.6):
-                whole = np.zeros((len(items), space.size), np.float32)
-                whole[:, span] = own[rows]
-                shares[name] = share + chosen, whole
-        if shares:
-            best = max(shares, key=lambda name: shares[name][0])
-            found[group] = best, shares[best][1]
+                    named[row] = 0
+                    named[row, exact[fold(cell)]] = 1
+            single = ((named == 1).sum(axis=1) == 1)[rows]
+            share = single[[bool(cell) for cell in cells]].mean()
+            fit = share + (share > 0.3 and _is_called(name, group, space))
+            if group in said:
+                fit = 2.0 * (fold(name) == fold(said[group]))
+            if fit >= FITTING and fit > best[group]:
+                best[group], found[group] = fit, (name, named[rows])
     return found
 
 
@@ -390,9 +387,8 @@ def photo_against_title(seen: Seen) -> Iterator[Finding]:
 def columns_against_all(seen: Seen) -> Iterator[Finding]:
     """Find cells with another label than picture and title together support."""
     for group, (column, named) in seen.columns.items():
-        main = seen.space.main is not None and group == seen.space.main.name
-        check = "wrong category" if main else "wrong column"
         found = evidence_against(seen.space, group, named, seen.scores, seen.looks)
+        check = "wrong category" if found.main else "wrong column"
         for row, chance, said, looks in _told(seen, group, found, "column"):
             cell = seen.items[row].fields[column].strip()
             evidence = f"{column} says {cell}, picture and title {looks} (not {said})"
@@ -413,8 +409,7 @@ def _told(
     seen: Seen, group: str, found: Against, source: str
 ) -> Iterator[tuple[int, float, str, str]]:
     """Yield row, chance, label said and label seen of what is worth a finding."""
-    main = seen.space.main is not None and group == seen.space.main.name
-    chances = found.chance(source, main=main)
+    chances = found.chance(source)
     for at in np.flatnonzero(chances >= LEAST):
         row = int(found.rows[at])
         if not seen.blank[row] and group not in seen.decided[row]:
@@ -560,15 +555,8 @@ def missing_attributes(seen: Seen) -> Iterator[Finding]:
         for column, feed in wanted.items():
             if not says_something(item.fields.get(column, "")) and (found := feed.labels(given)):
                 score = min((scores.get(label, 0.5) for label in found), default=0.5)
-                value = "/".join(found)
-                yield Finding(
-                    0,
-                    "missing attribute",
-                    item.id,
-                    f"{column} is empty",
-                    f"{column}: {value}",
-                    score,
-                )
+                advice = f"{column}: {'/'.join(found)}"
+                yield Finding(0, "missing attribute", item.id, f"{column} is empty", advice, score)
 
 
 def faults_of_pictures(seen: Seen, min_side: int) -> Iterator[Finding]:
