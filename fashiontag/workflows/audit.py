@@ -247,13 +247,12 @@ class Seen:
             errors += window.errors
             for row in units.add(window, scores=False) if units else ():
                 conflicts += [(row.message, conflict) for conflict in row.conflicts]
-        scores, looks, evidence = zip(*parts, strict=True)
         return cls(
             judge,
             catalog,
-            together(scores),
-            together(looks),
-            together(evidence),
+            together([part[0] for part in parts]),
+            together([part[1] for part in parts]),
+            together([part[2] for part in parts]),
             tags,
             keys,
             errors,

@@ -113,9 +113,12 @@ def drift(old: str, new: str | None = None, workspace: Workspace | None = None) 
         A table can't be read, or they have no group in common.
     """
     before = read_tag_table(old)
-    if new is None and workspace is None:
+    if new is not None:
+        after = read_tag_table(new)
+    elif workspace is not None:
+        after = _indexed(workspace)
+    else:
         raise UsageError(f"{old} has nothing to be compared with; give a later table too.")
-    after = read_tag_table(new) if new or workspace is None else _indexed(workspace)
     groups = [g for g in before.groups if fold(g) in map(fold, after.groups)]
     if not groups:
         raise UsageError(
