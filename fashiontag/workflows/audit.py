@@ -11,8 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fashiontag.errors import ImageError, UsageError
 from fashiontag.heads.doubt import evidence_against, is_of_colours, judged_groups
@@ -486,8 +484,10 @@ def duplicates(seen: Seen) -> Iterator[Finding]:
     product = np.array([item.product or f"/{row}" for row, item in enumerate(items)])
     differ = product[pair[:, 0]] != product[pair[:, 1]]
     pair, sure = pair[differ], sure[differ]
-    graph = coo_array((np.ones(len(pair)), pair.T), shape=(len(items), len(items)))
-    member = connected_components(graph, directed=False)[1]
+    member = np.arange(len(items))
+    for first, second in pair.tolist():
+        low, high = sorted((member[first], member[second]))
+        member[member == high] = low
     for one in np.unique(member[pair[:, 0]]):
         rows = np.flatnonzero(member == one).tolist()
         evidence = f"one photo in {len(rows)} listings{_differences([items[row] for row in rows])}"
