@@ -1,6 +1,7 @@
 """The audit, counts, changes and matches on a small drawn catalogue with planted faults."""
 
 import csv
+import io
 import json
 import random
 import shutil
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
+from examples.drawing import draw_garment
 from fashiontag.catalog.quality import look_at
 from fashiontag.cli import run
 from fashiontag.heads.doubt import evidence_against, judged_groups
 from fashiontag.heads.zeroshot import Scores
 from fashiontag.labels import load_labels
-from fashiontag.workflows.audit import _near, same_photo
+from fashiontag.workflows.audit import same_photo
 from fashiontag.workflows.drift import drift
 from fashiontag.workflows.matches import harmony
 from fashiontag.workflows.stats import prevalence
@@ -115,7 +117,7 @@ def test_usual_mix_ups_weigh_less_than_rare_ones():
     labels[41, brown], labels[41, pink] = 0.05, 0.9
     seen = scores(space, labels)
     found = evidence_against(space, "color", named, seen, seen)
-    chance = dict(zip(found.rows.tolist(), found.chance("title", main=False), strict=True))
+    chance = dict(zip(found.rows.tolist(), found.chance("title"), strict=True))
     assert span.start <= found.said.min()
     assert chance[41] > 2 * chance[40]
     assert 0 not in chance
@@ -143,13 +145,54 @@ def test_prints_tell_one_photo_from_another():
     assert same_photo(left[:3], left[3:]).max() < 0.3
 
 
-def test_a_picture_is_near_its_like_whatever_the_order():
-    rng = np.random.default_rng(3)
-    vectors = rng.normal(size=(30, 16)).astype(np.float32)
-    vectors[17] = vectors[4] + 0.01
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert [4, 17] in _near(vectors).tolist()
-    assert len(_near(vectors[:1])) == 0
+def pasted(*photos):
+    """The bytes of photos side by side on white."""
+    wide = Image.new(
+        "RGB", (sum(p.width for p in photos) + 40, max(p.height for p in photos)), "white"
+    )
+    at = 0
+    for photo in photos:
+        wide.paste(photo, (at, 0))
+        at += photo.width + 40
+    data = io.BytesIO()
+    wide.save(data, "PNG")
+    return data.getvalue()
+
+
+def test_unlike_things_are_counted_and_pairs_are_one():
+    red, blue = (Image.new("RGB", (150, 300), "white") for _ in range(2))
+    red.paste((200, 30, 30), (20, 20, 130, 280))
+    red.paste((20, 20, 20), (20, 20, 130, 90))
+    blue.paste((30, 30, 200), (20, 120, 130, 200))
+    blue.paste((250, 200, 20), (40, 140, 60, 190))
+    assert look_at(pasted(red)).things == 1
+    assert look_at(pasted(red, ImageOps.mirror(red))).things == 1
+    assert look_at(pasted(red, blue)).things == 2
+
+
+def test_variants_with_one_photo_or_a_wrong_one(tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for name, colour in (("a", "red"), ("b", "green"), ("c", "green")):
+        draw_garment("t-shirt", colour, seed=3).save(folder / f"{name}.jpg", quality=95)
+    shutil.copy(folder / "a.jpg", folder / "d.jpg")
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "image,title,style,shade\na.jpg,Tee,s1,red\nd.jpg,Tee,s1,blue\n"
+        "b.jpg,Tee,s2,green\nc.jpg,Tee,s2,pink\n"
+    )
+    out = tmp_path / "audit.csv"
+    arguments = [
+        *("audit", str(folder), "--titles", str(table), "--workspace", str(tmp_path / "w")),
+        *("--product-column", "style", "--variant-column", "shade", "--out", str(out), "-q"),
+    ]
+    assert run(arguments, debug=True) == 0
+    with out.open(encoding="utf-8") as file:
+        rows = [(row["check"], row["id"], row["evidence"]) for row in csv.DictReader(file)]
+    assert ("shared photo", "a.jpg|d.jpg", "color: one photo for blue, red") in rows
+    wrong = {key for check, key, _ in rows if check == "wrong variant"}
+    assert "c.jpg" in wrong
+    assert not wrong & {"a.jpg", "b.jpg"}
 
 
 def test_a_share_is_corrected_by_what_tags_are_worth():
@@ -193,6 +236,50 @@ def test_a_planted_shift_is_called_and_nothing_else(tmp_path):
     new = write_tags(tmp_path / "new.csv", rng.choice(names, 2000, p=[0.35, 0.15, 0.25, 0.25]))
     assert not any(change.drifts for change in drift(old, same).changes)
     assert {c.label for c in drift(old, new).changes if c.drifts} == {"red", "blue"}
+
+
+def test_new_styles_and_answers_that_stood_are_known_from_the_workspace(tmp_path, capsys):
+    folder, labels, old = tmp_path / "shop", tmp_path / "kinds.toml", tmp_path / "old.csv"
+    folder.mkdir()
+    labels.write_text('[groups.kind]\nlabels = ["dress", "shirt"]\n')
+    titles = ["id,title"]
+    for seed in range(12):
+        kind = "dress" if seed < 6 else "bag"
+        draw_garment(kind, "red", seed=1, size=200 + 4 * seed).save(folder / f"{seed}.jpg")
+        titles.append(f"{seed}.jpg,Red {kind if kind == 'dress' else 'Kelpit'} {seed}")
+    (tmp_path / "t.csv").write_text("\n".join(titles))
+    place = ["--workspace", str(tmp_path / "w")]
+    assert run(["tag", str(folder), "--titles", str(tmp_path / "t.csv"), "--labels", str(labels),
+                *place, "--out", str(tmp_path / "new.csv"), "-q"], debug=True) == 0  # fmt: skip
+    with (tmp_path / "new.csv").open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    kinds = {row[0]: row[-1] for row in rows[1:]}
+    assert [kinds[f"{seed}.jpg"] for seed in range(6, 12)] == [""] * 6
+    with old.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([rows[0], *(row for row in rows[1:] if row[-1])])
+    changed = tmp_path / "changed.csv"
+    first = next(row for row in rows[1:] if row[-1])
+    with changed.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([rows[0], [*first[:5], "kind=shirt", "shirt"]])
+    assert run(["decisions", "import", str(changed), *place, "-q"], debug=True) == 0
+    capsys.readouterr()
+    assert run(["drift", str(old), *place, "--json"], debug=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    (style,) = found["styles"]
+    assert style["words"] == ["red", "kelpit"] or style["words"] == ["kelpit", "red"]
+    assert len(style["ids"]) == 6
+    assert found["new"] == 12
+    assert "1 answers and left 0.0%" in found["promise"]
+
+
+def test_how_scores_moved_is_said_where_nobody_corrected(tmp_path):
+    paths = []
+    for name, score in (("old", 0.9), ("new", 0.8)):
+        tags = [{"group": "kind", "label": "dress", "score": score, "decision": "publish"}]
+        row = {"id": "1", "path": "", "title": "", "status": "ok", "message": "", "tags": tags}
+        paths.append(tmp_path / f"{name}.jsonl")
+        paths[-1].write_text(json.dumps({**row, "kind": "dress"}) + "\n")
+    assert "90.0% and are in 80.0%" in drift(*map(str, paths)).promise
 
 
 def test_counts_and_matches_from_the_index(shop, capsys):

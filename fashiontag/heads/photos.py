@@ -10,7 +10,7 @@ model spreads its vote, or gives it to "unknown", and what they can't tell speak
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ from fashiontag.heads.groups import group_spans
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fashiontag.heads.zeroshot import Scores
+    from fashiontag.heads.zeroshot import Evidence, Scores
     from fashiontag.labels import LabelSpace
 
+Known = TypeVar("Known", "Scores", "Evidence")
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -115,8 +116,8 @@ def photos_among(scores: Scores, rows: Sequence[int]) -> Scores:
     return replace(scores, **taken)
 
 
-def together(rows: Sequence[Scores]) -> Scores:
-    """Return scores of the same space, one below the other."""
+def together(rows: Sequence[Known]) -> Known:
+    """Return scores, or evidence, of the same space, one below the other."""
     names = [field.name for field in fields(rows[0]) if getattr(rows[0], field.name) is not None]
     joined = {
         name: np.concatenate([getattr(one, name) for one in rows])

@@ -8,7 +8,7 @@ does for web-trained models, takes away what the embedded model learned about ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +77,10 @@ class Evidence:
     titled: NDArray[np.bool_]
     words: Floats
     colours: Floats | None = None
+
+    def untitled(self) -> Evidence:
+        """Return what the pictures alone say."""
+        return replace(self, titled=np.zeros_like(self.titled), words=np.zeros_like(self.words))
 
 
 @dataclass(frozen=True, slots=True)

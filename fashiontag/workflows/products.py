@@ -19,7 +19,6 @@ from fashiontag.heads.photos import (
     together,
     with_groups,
 )
-from fashiontag.heads.zeroshot import Evidence
 from fashiontag.names import fold
 from fashiontag.workspace.decisions import Standing
 from fashiontag.workspace.embed import Embedded
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from fashiontag.catalog.units import Unit
     from fashiontag.datamodels import Source, TagScore
-    from fashiontag.heads.zeroshot import Scores
+    from fashiontag.heads.zeroshot import Evidence, Scores
     from fashiontag.labels import Group
     from fashiontag.workflows.tag import Judge
 
@@ -145,14 +144,7 @@ class UnitJudge:
             chunked=0,
         )
         evidence = judge.evidence(embedded)
-        untitled = Evidence(
-            images=evidence.images,
-            titles=np.zeros_like(evidence.titles),
-            titled=np.zeros_like(evidence.titled),
-            words=np.zeros_like(evidence.words),
-            colours=evidence.colours,
-        )
-        looks = judge.score(untitled, [""] * len(places))
+        looks = judge.score(evidence.untitled(), [""] * len(places))
         return _Seen(
             row_of={place: row for row, place in enumerate(places)},
             embedded=embedded,

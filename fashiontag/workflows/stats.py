@@ -191,7 +191,9 @@ def _values(index: Index, name: str, numbers: NDArray[np.int64]) -> dict[str, ND
     """Return the places of the items with each value, the most common first; numbers in bands."""
     found = {}
     for value, numeric, items in index.facet(name):
-        places = np.flatnonzero(np.isin(numbers, items, assume_unique=True))
+        at = np.searchsorted(numbers, items)
+        there = at < len(numbers)
+        places = at[there][numbers[at[there]] == items[there]]
         if len(places):
             found[value] = numeric, places
     numerics = [numeric for numeric, _ in found.values() if numeric is not None]

@@ -256,14 +256,12 @@ class Judge:
         space = self._looker.space
         columns = [self.space.column(tag) for tag in space.tags]
         words = evidence.words[:, columns]
-        silent = np.zeros_like(evidence.titled)
-        looks = self._looker.score(replace(evidence, titled=silent, words=words * 0))
+        looks = self._looker.score(replace(evidence, words=words).untitled())
         blank = self._looker.blank(evidence.images)
         found: dict[int, str] = {}
         for group in space.names:
             against = evidence_against(space, group, words, looks, looks)
-            main = space.main is not None and group == space.main.name
-            for at in np.flatnonzero(against.chance("alone", main=main) >= CONFLICT):
+            for at in np.flatnonzero(against.chance("alone") >= CONFLICT):
                 row = int(against.rows[at])
                 item = embedded.items[row]
                 decided = self.standing is not None and group in self.standing.labels(item)
