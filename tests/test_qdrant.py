@@ -23,7 +23,6 @@ from fashiontag.errors import (
 from fashiontag.index.qdrant import KEY, Collection
 from fashiontag.labels import load_labels
 from fashiontag.workflows import cluster, push
-from fashiontag.workflows.push import search_collection
 from fashiontag.workflows.search import Query, search
 from fashiontag.workflows.tag import tag
 from fashiontag.workspace import Workspace
@@ -135,7 +134,7 @@ def test_the_same_hits_as_here(filled, workspace, shop, where):
     for query in (*QUERIES, *pictures):
         for fold in (True, False):
             here = search(workspace, query, where=where, k=7, fold=fold)
-            there = search_collection(workspace, filled, query, where=where, k=7, fold=fold)
+            there = search(workspace, query, where=where, k=7, fold=fold, collection=filled)
             assert hits(there) == hits(here)
             scores = [[hit.score for hit in result.hits] for result in (here, there)]
             assert scores[0] == pytest.approx(scores[1], abs=2e-3)
@@ -153,12 +152,12 @@ def test_the_same_hits_as_here(filled, workspace, shop, where):
 )
 def test_what_cannot_be_translated_is_refused_by_name(filled, workspace, where, said):
     with pytest.raises(QueryError, match=said):
-        search_collection(workspace, filled, Query("red"), where=where)
+        search(workspace, Query("red"), collection=filled, where=where)
 
 
 def test_auto_is_refused(filled, workspace):
     with pytest.raises(UsageError, match="--min-score auto looks at"):
-        search_collection(workspace, filled, Query("red"), min_score="auto")
+        search(workspace, Query("red"), min_score="auto", collection=filled)
 
 
 def test_indexes_come_before_points_and_the_alias_last(shop, standin):
@@ -174,7 +173,7 @@ def test_a_stopped_push_never_shows_and_goes_on(shop, standin, workspace, monkey
     monkeypatch.setattr(push.time, "sleep", lambda seconds: None)
     collection = Collection.open(standin.address("shop"))
     push.push(str(shop / "run"), collection, MEANS)
-    before = hits(search_collection(workspace, collection, Query("red"), k=90))
+    before = hits(search(workspace, Query("red"), collection=collection, k=90))
     other = make(shop, "fewer", items=lambda items: items[:50])
     made = []
 
@@ -185,17 +184,17 @@ def test_a_stopped_push_never_shows_and_goes_on(shop, standin, workspace, monkey
 
     with pytest.raises(KeyboardInterrupt):
         push.push(other, collection, MEANS, batch=9, progress=stop)
-    assert hits(search_collection(workspace, collection, Query("red"), k=90)) == before
+    assert hits(search(workspace, Query("red"), collection=collection, k=90)) == before
     done = push.push(other, collection, MEANS, batch=9)
     assert (done.points, done.sent < 50, len(done.dropped)) == (50, True, 1)
-    assert len(search_collection(workspace, collection, Query("red"), k=90, fold=False).hits) == 50
+    assert len(search(workspace, Query("red"), k=90, fold=False, collection=collection).hits) == 50
 
 
 def test_an_update_sends_what_changed_and_deletes_what_went(shop, filled, workspace):
     other = make(shop, "update", items=lambda items: items[1:])
     done = push.push(other, filled, MEANS, update=True)
     assert (done.points, done.deleted >= 1, done.sent < 89) == (89, True, True)
-    found = search_collection(workspace, filled, Query("red"), k=90, fold=False)
+    found = search(workspace, Query("red"), k=90, fold=False, collection=filled)
     assert "00.png" not in {hit.id for hit in found.hits}
     assert len(found.hits) == 89
     again = push.push(other, filled, MEANS, update=True)
@@ -243,7 +242,7 @@ def test_another_model_is_refused_and_switched_to(shop, filled, workspace):
         push.push(other, filled, MEANS, update=True)
     push.push(other, filled, MEANS)
     with pytest.raises(ForeignEncoderError, match="search with --model stranger"):
-        search_collection(workspace, filled, Query("red"))
+        search(workspace, Query("red"), collection=filled)
 
 
 class Stranger(ColorEncoder):

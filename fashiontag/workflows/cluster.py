@@ -28,10 +28,11 @@ import fashiontag
 from fashiontag.catalog import Catalog, MemoryRef
 from fashiontag.errors import CatalogError, FashiontagError, StoreError, UsageError
 from fashiontag.labels import LabelSpace
-from fashiontag.objects import Folder, is_address
+from fashiontag.objects import is_address
 from fashiontag.sinks.shards import (
     RUN,
     Facts,
+    Folder,
     Vectored,
     part_name,
     read_facts,
