@@ -105,6 +105,44 @@ def test_a_shard_is_a_function_of_itself_alone(shop):
     assert {path.name: path.read_bytes() for path in (shop / "run").iterdir()} == once
 
 
+def test_products_are_rows_as_in_a_run_here(shop):
+    catalog = catalog_of(shop)
+    items = tuple(
+        cluster.replace(item, product=f"p{number % 13}", variants=(str(number % 2),))
+        for number, item in enumerate(catalog.items)
+    )
+    for by in ("product", "variant"):
+        units = cluster.replace(catalog, items=items, by=by)
+        make(recipe_of(shop, units, out=str(shop / by)), units)
+        table = shop / f"{by}.parquet"
+        with Workspace.open(shop / "work", ColorEncoder()) as workspace:
+            tag(workspace, units, load_labels(str(shop / "labels.toml")), outputs=Outputs(table))
+        here = {row["id"]: row for row in pq.read_table(table).to_pylist()}
+        shards = rows_of(shop / by)
+        assert len(here) == {"product": 13, "variant": 26}[by]
+        assert shards.keys() == here.keys()
+        for key, row in here.items():
+            assert {name: shards[key][name] for name in row} == row
+        first = shards[min(shards)]
+        assert first["photos"] > 1
+        assert first["image"] is not None
+
+
+def test_a_tables_own_ids_are_columns_of_shards_too(shop):
+    rows = ["sku,file,title"] + [f"SKU{n},shop/{n:02d}.png,thing {n}" for n in range(40)]
+    (shop / "titles.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    catalog = read_catalog(str(shop / "titles.csv"))
+    make(recipe_of(shop, catalog), catalog)
+    table = shop / "tags.parquet"
+    with Workspace.open(shop / "work", ColorEncoder()) as workspace:
+        tag(workspace, catalog, load_labels(str(shop / "labels.toml")), outputs=Outputs(table))
+    here, shards = pq.read_table(table), rows_of(shop / "run")
+    assert catalog.keys
+    assert {*catalog.keys} < {*here.column_names}
+    for row in here.to_pylist():
+        assert {name: shards[row["id"]][name] for name in row} == row
+
+
 def test_what_a_person_decided_holds_on_every_machine(shop):
     catalog = catalog_of(shop)
     with Decisions.open(shop / "work") as decisions:
