@@ -70,11 +70,10 @@ def make(place, out="run", encoder=ColorEncoder, items=None):
     shards = cluster.shards_of(recipe, catalog.items)
     for shard in shards:
         cluster.make_shard(shard, recipe, encoder())
-    names = [cluster.part_name(shard.number, 3) for shard in shards]
     cluster._finish(
         cluster.Folder(recipe.out),
         recipe,
-        dict(zip(names, (shard.made_of for shard in shards), strict=True)),
+        {shard.name: shard.made_of for shard in shards},
     )
     return str(place / out)
 
@@ -167,8 +166,8 @@ def test_exact_is_exact(monkeypatch):
     rng = np.random.default_rng(5)
     monkeypatch.setattr(qdrant, "FETCHED", 10)
     collection = Collection(QdrantClient(":memory:"), "shop")
-    about = qdrant.About("color", "f", 2, {}, 300)
-    collection.create(about)
+    encoder = ColorEncoder()
+    collection.create(qdrant.About(encoder.name, encoder.fingerprint, 2, {}, 300))
     points = []
     for at, turn in enumerate(rng.uniform(-1, 1, 300).tolist()):
         words = [*{f"w{n}" for n in rng.integers(0, 40, 3)}]
@@ -191,7 +190,7 @@ def test_exact_is_exact(monkeypatch):
             aim = np.array([np.cos(turn), np.sin(turn)], np.float32)
             for words, fold in (("", True), ("w1 w2", True), ("w3", False), ("nothing", False)):
                 hits = collection.search(
-                    about, [(aim, 0.4), (aim, 0.6)], 1, words=words, words_weight=0.3, fold=fold
+                    encoder, [(aim, 0.4), (aim, 0.6)], 1, words=words, words_weight=0.3, fold=fold
                 )
                 found.setdefault(exact, []).append([(hit.id, hit.score) for hit in hits])
     assert found[True] == found[None]

@@ -15,12 +15,12 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from fashiontag.datamodels import Hit
-from fashiontag.errors import OutputError, QueryError, StoreError, UsageError
+from fashiontag.errors import ForeignEncoderError, OutputError, QueryError, StoreError, UsageError
 from fashiontag.index.columns import FIELD, number
 from fashiontag.index.database import Placement
 from fashiontag.index.nearest import FETCHED, best, fused
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qdrant_client import QdrantClient, models
 
+    from fashiontag.datamodels import Encoder
     from fashiontag.index.where import Filter
 
 KINDS = ("image", "title")
@@ -181,7 +182,7 @@ class Collection:
             ) from error
 
     def create(self, about: About, quantize: str = "none") -> None:
-        """Create it, payload indexes first: Qdrant builds its graph with what they know."""
+        """Create what isn't there, payload indexes first: Qdrant's graph is built on them."""
         from qdrant_client import models
 
         small: dict[str, Any] = {
@@ -204,12 +205,13 @@ class Collection:
             quantization_config=small.get(quantize),
         )
         with self.errors():
-            self.client.create_collection(
-                self.name,
-                vectors_config=dict.fromkeys(KINDS, vector),
-                sparse_vectors_config={"words": models.SparseVectorParams()},
-                metadata={"fashiontag": asdict(about)},
-            )
+            if not self.client.collection_exists(self.name):
+                self.client.create_collection(
+                    self.name,
+                    vectors_config=dict.fromkeys(KINDS, vector),
+                    sparse_vectors_config={"words": models.SparseVectorParams()},
+                    metadata={"fashiontag": asdict(about)},
+                )
             indexes: dict[str, Any] = {
                 "made": "keyword", "words": "keyword", "family": "integer", "picture": "integer",
             }  # fmt: skip
@@ -252,7 +254,7 @@ class Collection:
 
     def search(
         self,
-        about: About,
+        encoder: Encoder,
         aims: Sequence[tuple[NDArray[np.float32], float]],
         k: int,
         *,
@@ -260,7 +262,7 @@ class Collection:
         words_weight: float = 0.0,
         among: Filter | None = None,
         fold: bool = True,
-        floor: float | None = None,
+        floor: float | Literal["auto"] | None = None,
     ) -> tuple[Hit, ...]:
         """Return what `nearest` would of the same items: scores are exact, the choice nearly.
 
@@ -270,7 +272,8 @@ class Collection:
 
         Parameters
         ----------
-        about : About
+        encoder : Encoder
+            Of the query.
         aims : sequence of ndarray of shape (d,), float32, and float
             Where the query looks, and that part's say: among pictures and, if there are two, among
             titles.
@@ -282,9 +285,28 @@ class Collection:
         among : Filter, optional
         fold, floor
             As in `nearest`.
+
+        Raises
+        ------
+        QueryError, UsageError
+            Qdrant can't be asked that: the order of texts, ``"auto"``.
+        ForeignEncoderError
+            The collection was filled with another model.
         """
         from qdrant_client import models
 
+        if floor == "auto":
+            raise UsageError(
+                "--min-score auto looks at the scores of everything, which Qdrant doesn't tell; "
+                "give a cosine from -1 to 1."
+            )
+        about = self.about()
+        if about.fingerprint != encoder.fingerprint:
+            raise ForeignEncoderError(
+                f"{self.address} was filled with {about.model} ({about.fingerprint[:12]}), not "
+                f"with {encoder.name} ({encoder.fingerprint[:12]}); search with --model "
+                f"{about.model}."
+            )
         where = None if among is None else models.Filter(must=[_condition(among, about)])
         counts = self._counts(split(words) if len(aims) > 1 else [])
         rare = {word_number(word): rarity(n, about.titled) for word, n in counts.items()}
@@ -316,7 +338,7 @@ class Collection:
             count *= 4
         alike = [0] * len(chosen)
         if fold:
-            with ThreadPoolExecutor(8) as pool, self.errors():
+            with ThreadPoolExecutor(8) as pool:
                 alike = list(pool.map(lambda at: self._alike(payloads[at], where), chosen))
         return tuple(
             Hit(
@@ -360,32 +382,34 @@ class Collection:
         requests = [models.QueryRequest(**one, filter=where, limit=limit) for one in asked]
         return [answer.points for answer in self.client.query_batch_points(self.name, requests)]
 
-    def _counts(self, words: Sequence[str]) -> dict[str, int]:
-        """Return how many titles have each word."""
+    def count(self, *conditions: models.Condition) -> int:
+        """Return how many points satisfy all conditions."""
         from qdrant_client import models
 
-        def count(word: str) -> int:
-            having = models.FieldCondition(key="words", match=models.MatchValue(value=word))
-            return self.client.count(
-                self.name, count_filter=models.Filter(must=[having]), exact=True
-            ).count
+        with self.errors():
+            wanted = models.Filter(must=list(conditions))
+            return self.client.count(self.name, count_filter=wanted, exact=True).count
 
-        with ThreadPoolExecutor(8) as pool, self.errors():
-            return dict(zip(words, pool.map(count, words), strict=True))
+    def _counts(self, words: Sequence[str]) -> dict[str, int]:
+        """Return how many titles have each word."""
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda word: self.count(having("words", word)), words)
+            return dict(zip(words, found, strict=True))
 
     def _alike(self, payload: Mapping[str, Any], where: models.Filter | None) -> int:
         """Return how many others fold into a hit."""
         from qdrant_client import models
 
-        kin = models.Filter(
-            should=[
-                models.FieldCondition(key=name, match=models.MatchValue(value=payload[name]))
-                for name in ("family", "picture")
-            ]
-        )
-        must: list[Any] = [kin] if where is None else [kin, where]
-        counted = self.client.count(self.name, count_filter=models.Filter(must=must), exact=True)
-        return max(0, counted.count - 1)
+        kin: list[Any] = [having(name, payload[name]) for name in ("family", "picture")]
+        also = [] if where is None else [where]
+        return max(0, self.count(models.Filter(should=kin), *also) - 1)
+
+
+def having(key: str, value: str | int) -> models.FieldCondition:
+    """Return the condition that a payload has a value."""
+    from qdrant_client import models
+
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
 
 
 def _chosen(
@@ -449,5 +473,4 @@ def _condition(part: Filter, about: About) -> Any:  # noqa: ANN401
                     f"--where: {column} holds texts of more than {LONGEST} characters, which are "
                     "no values in Qdrant; ask for another column."
                 )
-            key, wanted = _path("is", column), fold(value)
-            return models.FieldCondition(key=key, match=models.MatchValue(value=wanted))
+            return having(_path("is", column), fold(value))

@@ -109,9 +109,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The items of one shard, in source order, and a digest of all that decides on its file."""
+    """A file's name, its items in source order, and a digest of all that decides on its bytes."""
 
-    number: int
+    name: str
     items: tuple[Item, ...]
     made_of: str
 
@@ -196,7 +196,8 @@ def shards_of(recipe: Recipe, items: Sequence[Item]) -> list[Shard]:
             said = (item.id, item.path, item.title, item.keys, sorted(item.fields.items()))
             seen = (item.image.locator, item.image.stamp(), item.product, item.variants)
             made_of.update(repr((said, seen)).encode("utf-8", "surrogatepass"))
-        shards.append(Shard(number, tuple(part), made_of.hexdigest()))
+        name = part_name(number, recipe.shards)
+        shards.append(Shard(name, tuple(part), made_of.hexdigest()))
     return shards
 
 
@@ -207,7 +208,7 @@ def make_shard(
 
     ``head`` is what an earlier shard returned, which spares the prompts.
     """
-    name, folder = part_name(shard.number, recipe.shards), Folder(recipe.out)
+    name, folder = shard.name, Folder(recipe.out)
     with tempfile.TemporaryDirectory(prefix="fashiontag-") as scratch:
         place = Path(scratch)
         for file, data in {**recipe.decisions, **recipe.probe}.items():
@@ -392,42 +393,40 @@ class Worker:
         tally, self._head = make_shard(shard, self._recipe, self._encoder, self._head)
         return tally
 
-    def read(self, item: Item) -> None:
-        """Do with one picture what may end the process."""
-        from fashiontag.catalog.images import load_image
-        from fashiontag.errors import ImageError
 
-        try:
-            image = load_image(item.image.read(), at_least=self._encoder.image_size)
-            self._encoder.encode_images([self._encoder.prepare(image)])
-        except ImageError:
-            return  # which is a row, and no harm
+_encoders: dict[str, Encoder] = {}
+
+
+def _read(item: Item, recipe: Recipe) -> None:
+    """Do with one picture what may end the process."""
+    from fashiontag.catalog.images import load_image
+    from fashiontag.errors import ImageError
+
+    if recipe.fingerprint not in _encoders:
+        _encoders[recipe.fingerprint] = recipe.encoder()
+    encoder = _encoders[recipe.fingerprint]
+    try:
+        image = load_image(item.image.read(), at_least=encoder.image_size)
+        encoder.encode_images([encoder.prepare(image)])
+    except ImageError:
+        return  # which is a row, and no harm
 
 
 def _without_poison(items: tuple[Item, ...], recipe: Recipe) -> tuple[Item, ...]:
     """Put a reason in the place of each picture that ends a process, twice, or that never ends."""
     import ray
-    from ray.exceptions import GetTimeoutError, RayActorError
+    from ray.exceptions import GetTimeoutError, WorkerCrashedError
 
-    kept = list(items)
-    deaths: Counter[int] = Counter()
-    at = 0
-    while at < len(items):
-        tester: Any = ray.remote(Worker).options(num_cpus=0).remote(recipe)
-        for place in range(at, len(items)):
-            try:
-                ray.get(tester.read.remote(items[place]), timeout=PATIENCE)
-                at = place + 1
-            except (RayActorError, GetTimeoutError):
-                at = place
-                deaths[place] += 1
-                break
-        ray.kill(tester)
-        if deaths[at] == 2:
+    read: Any = ray.remote(_read).options(num_cpus=0, max_retries=1)
+    shared, kept = ray.put(recipe), list(items)
+    for place, item in enumerate(items):
+        task = read.remote(item, shared)
+        try:
+            ray.get(task, timeout=PATIENCE)
+        except (WorkerCrashedError, GetTimeoutError):
+            ray.cancel(task, force=True)
             reason = "its picture ends the process that reads it, or keeps it for ever"
-            locator = items[at].image.locator
-            kept[at] = replace(items[at], image=MemoryRef(b"", locator, reason))
-            at += 1
+            kept[place] = replace(item, image=MemoryRef(b"", item.image.locator, reason))
     return tuple(kept)
 
 
@@ -462,7 +461,7 @@ def run_on_ray(
     """
     began = time.monotonic()
     folder = Folder(recipe.out)
-    shards = {part_name(s.number, recipe.shards): s for s in shards_of(recipe, catalog.items)}
+    shards = {shard.name: shard for shard in shards_of(recipe, catalog.items)}
     there = [name for name in folder.names() if name.startswith("part-")]
     if strange := [name for name in there if name not in shards]:
         raise UsageError(
@@ -526,14 +525,14 @@ def _on_actors(
         gpus = int(have.get("GPU", 0))
         count = min(workers or gpus or int(have.get("CPU", 1)), len(todo))
         kind = ray.remote(Worker).options(num_cpus=1, num_gpus=1 if gpus else 0)
-        waiting, deaths = deque(todo), Counter[int]()
+        waiting, deaths = deque(todo), Counter[str]()
         running: dict[Any, tuple[Any, Shard]] = {}
-        tally, lost = Tally(), list[int]()
+        tally, lost = Tally(), list[str]()
 
         def start(actor: Any) -> None:  # noqa: ANN401
             if waiting:
                 shard = waiting.popleft()
-                running[actor.make.remote(shard, deaths[shard.number] > 1)] = actor, shard
+                running[actor.make.remote(shard, deaths[shard.name] > 1)] = actor, shard
 
         for _ in range(count):
             start(kind.remote(shared))
@@ -545,11 +544,11 @@ def _on_actors(
                 if progress is not None:
                     progress(len(shard.items))
             except RayActorError:
-                deaths[shard.number] += 1
-                if deaths[shard.number] < DEATHS:
+                deaths[shard.name] += 1
+                if deaths[shard.name] < DEATHS:
                     waiting.append(shard)
                 else:
-                    lost.append(shard.number)
+                    lost.append(shard.name)
                 actor = kind.remote(shared)
             except RayTaskError as error:
                 if isinstance(error.cause, FashiontagError):
@@ -561,7 +560,7 @@ def _on_actors(
             ray.shutdown()
     if lost:
         raise CatalogError(
-            f"Shards {', '.join(map(str, lost))} ended {DEATHS} processes each, and no picture of "
+            f"{', '.join(lost)} ended {DEATHS} processes each, and no picture of "
             "theirs does so alone; the others are in place. Give workers more memory, or more "
             "--shards, and repeat."
         )

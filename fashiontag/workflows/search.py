@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from fashiontag.datamodels import Hit
-from fashiontag.errors import ForeignEncoderError, ImageError, QueryError, StoreError, UsageError
+from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.index import where as filters
 from fashiontag.names import fold
@@ -192,67 +192,30 @@ def search(
     condition = None if where is None else filters.parse(where)
     asked, query = query, query.heard()
     weight = query.weight(image_weight)
-    if collection is None:
-        hits, notes = _here(workspace, query, condition, k, fold, min_score, weight)
-    else:
-        hits, notes = _there(workspace, collection, query, condition, k, fold, min_score, weight)
-    if not hits and where is not None and min_score is None:
-        notes.insert(0, f"Nothing that is indexed satisfies --where {where}.")
-    elif not hits:
-        such = "" if where is None else f"that satisfies --where {where} "
-        notes.insert(0, f"No good match: nothing {such}scores as high as --min-score asks.")
+    notes: list[str] = []
+    if query is not asked:
+        notes.append(f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
     if image_weight is not None and not query.words:
         notes.append("--image-weight changed nothing: there are no words beside the picture.")
-    if query is not asked:
-        notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
-    return SearchResult(str(query), hits, " ".join(filter(None, notes)))
-
-
-def _there(
-    workspace: Workspace,
-    collection: Collection,
-    query: Query,
-    condition: filters.Filter | None,
-    k: int,
-    fold: bool,
-    min_score: float | Literal["auto"] | None,
-    weight: float,
-) -> tuple[tuple[Hit, ...], list[str]]:
-    """Return the hits of a collection of Qdrant."""
-    if min_score == "auto":
-        raise UsageError(
-            "--min-score auto looks at the scores of everything, which Qdrant doesn't tell; give a "
-            "cosine from -1 to 1."
+    if collection is not None:
+        aims = list(zip(directions(workspace, query), (weight, 1 - weight), strict=False))
+        hits = collection.search(
+            workspace.encoder,
+            aims,
+            k,
+            words=query.words if weight < 1 else "",
+            words_weight=WORDS_WEIGHT * (1 - weight),
+            among=condition,
+            fold=fold,
+            floor=min_score,
         )
-    about, encoder = collection.about(), workspace.encoder
-    if about.fingerprint != encoder.fingerprint:
-        raise ForeignEncoderError(
-            f"{collection.address} was filled with {about.model} ({about.fingerprint[:12]}), not "
-            f"with {encoder.name} ({encoder.fingerprint[:12]}); search with --model {about.model}."
-        )
-    hits = collection.search(
-        about,
-        list(zip(directions(workspace, query), (weight, 1 - weight), strict=False)),
-        k,
-        words=query.words if weight < 1 else "",
-        words_weight=WORDS_WEIGHT * (1 - weight),
-        among=condition,
-        fold=fold,
-        floor=min_score,
-    )
-    return hits, []
-
-
-def _here(
-    workspace: Workspace,
-    query: Query,
-    condition: filters.Filter | None,
-    k: int,
-    fold: bool,
-    min_score: float | Literal["auto"] | None,
-    weight: float,
-) -> tuple[tuple[Hit, ...], list[str]]:
-    """Return the hits of what is indexed here, and what to know of them."""
+        if not hits:
+            notes.append(
+                "No good match: nothing scores as high as --min-score asks."
+                if where is None
+                else f"Nothing that is there satisfies --where {where} and --min-score."
+            )
+        return SearchResult(str(query), hits, " ".join(notes))
     index, placement = workspace.index, workspace.placement()
     among = None
     if condition is not None:
@@ -272,17 +235,21 @@ def _here(
         Hit(rank, min(score, 1.0), item.id, item.path, item.title, item.tags, folded)
         for rank, (item, score, folded) in enumerate(ranked, start=1)
     )
-    note = ""
-    if min_score == "auto" and len(placement.numbers) < FEW_SCORES:
-        note = (
+    if among is not None and not len(among):
+        notes.append(f"Nothing that is indexed satisfies --where {where}.")
+    elif min_score == "auto" and len(placement.numbers) < FEW_SCORES:
+        notes.append(
             f"--min-score auto cut nothing: {len(placement.numbers)} indexed are too few to tell a "
-            "good score from chance."
+            "good score from chance.",
         )
-    elif hits and (lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False)))):
-        note = f"None of these is tagged {lacking}; the nearest are shown."
-    elif hits and hits[0].score < max(found.chance, 0.0):
-        note = "No good match: none of these scores better than chance would."
-    return hits, [note, workspace.left_out(), _gone(there.values())]
+    elif not hits:
+        notes.append("No good match: nothing scores as high as --min-score asks.")
+    elif lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False))):
+        notes.append(f"None of these is tagged {lacking}; the nearest are shown.")
+    elif hits[0].score < max(found.chance, 0.0):
+        notes.append("No good match: none of these scores better than chance would.")
+    notes += [workspace.left_out(), _gone(there.values())]
+    return SearchResult(str(query), hits, " ".join(filter(None, notes)))
 
 
 def _lacking(query: Query, index: Index, hits: Mapping[int, Hit]) -> str:
