@@ -138,7 +138,7 @@ def test_a_tables_own_ids_are_columns_of_shards_too(shop):
         tag(workspace, catalog, load_labels(str(shop / "labels.toml")), outputs=Outputs(table))
     here, shards = pq.read_table(table), rows_of(shop / "run")
     assert catalog.keys == ("sku",)
-    assert "sku" in here.column_names
+    assert "table.sku" in here.column_names
     for row in here.to_pylist():
         assert {name: shards[row["id"]][name] for name in row} == row
 
