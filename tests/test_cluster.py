@@ -251,8 +251,9 @@ def ray_address():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path, ray_address):
-    """Drivers and workers are killed ten times each, after each number of shards; five minutes."""
+@pytest.mark.parametrize("victim", ["driver", "worker"])
+def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path, ray_address, victim):
+    """Ten times, after each number of shards; two minutes each, on a machine that has the time."""
     psutil = pytest.importorskip("psutil")
     rng = np.random.default_rng(7)
 
@@ -270,37 +271,29 @@ def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path, ray_address):
         names = {child: child.name() for child in psutil.Process().children(recursive=True)}
         return [child for child, name in names.items() if name.startswith("ray::Worker")]
 
-    def struck(turn, out, kill):
-        """Kill when a number of shards are there, or a worker is; tell whether it came in time."""
+    assert run(tmp_path / "whole").wait() == 0
+    whole = files(tmp_path / "whole")
+    assert len(whole) == 7
+    in_time = 0
+    for turn in range(10):
+        out = tmp_path / str(turn)
         process = run(out)
         while process.poll() is None and (len(files(out)) < turn % 6 or not workers()):
             time.sleep(0.01)
         time.sleep(float(rng.uniform(0, 0.2)))
-        in_time = process.poll() is None
-        kill(process)
-        return process, in_time
-
-    assert run(tmp_path / "whole").wait() == 0
-    whole = files(tmp_path / "whole")
-    assert len(whole) == 7
-    hits = 0
-    for turn in range(10):
-        out = tmp_path / f"driver{turn}"
-        process, in_time = struck(turn, out, subprocess.Popen.kill)
-        hits += in_time
-        process.wait()
-        assert {**whole, **files(out)} == whole
-        assert run(out).wait() == 0
-        assert files(out) == whole
-        assert not [*out.glob(".*")]
-    for turn in range(10):
-        out = tmp_path / f"worker{turn}"
-        process, in_time = struck(turn, out, lambda _: [child.kill() for child in workers()[:1]])
-        hits += in_time
+        in_time += process.poll() is None
+        if victim == "driver":
+            process.kill()
+            process.wait()
+            assert {**whole, **files(out)} == whole
+            process = run(out)
+        else:
+            for worker in workers()[:1]:
+                worker.kill()
         assert process.wait() == 0
         assert files(out) == whole
         assert not [*out.glob(".*")]
-    assert hits > 15
+    assert in_time > 7
 
 
 def test_everything_is_pickled_by_itself(shop):

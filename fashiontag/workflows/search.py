@@ -216,6 +216,7 @@ def search(
                 else f"Nothing that is there satisfies --where {where} and --min-score."
             )
         return SearchResult(str(query), hits, " ".join(notes))
+    outside = workspace.left_out()
     index, placement = workspace.index, workspace.placement()
     among = None
     if condition is not None:
@@ -248,7 +249,7 @@ def search(
         notes.append(f"None of these is tagged {lacking}; the nearest are shown.")
     elif hits[0].score < max(found.chance, 0.0):
         notes.append("No good match: none of these scores better than chance would.")
-    notes += [workspace.left_out(), _gone(there.values())]
+    notes += [outside, _gone(there.values())]
     return SearchResult(str(query), hits, " ".join(filter(None, notes)))
 
 
