@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -268,8 +269,12 @@ def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path, ray_address, v
         return {path.name: path.read_bytes() for path in out.glob("[!.]*")}
 
     def workers():
-        names = {child: child.name() for child in psutil.Process().children(recursive=True)}
-        return [child for child, name in names.items() if name.startswith("ray::Worker")]
+        found = []
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if child.name().startswith("ray::Worker"):
+                    found.append(child)
+        return found
 
     assert run(tmp_path / "whole").wait() == 0
     whole = files(tmp_path / "whole")
@@ -289,7 +294,8 @@ def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path, ray_address, v
             process = run(out)
         else:
             for worker in workers()[:1]:
-                worker.kill()
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
         assert process.wait() == 0
         assert files(out) == whole
         assert not [*out.glob(".*")]
