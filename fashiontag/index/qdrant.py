@@ -233,7 +233,10 @@ class Collection:
         try:
             yield
         except UnexpectedResponse as error:
-            said = (error.content or b"").decode(errors="replace")[:200]
+            said = (error.content or b"").decode(errors="replace")
+            if found := re.search(r'"error": *"([^"]+)', said):
+                said = found[1]
+            said = said[:200]
             if error.status_code in {401, 403}:
                 raise StoreError(
                     f"{self.address} doesn't let us in ({error.status_code}); give its key in "
