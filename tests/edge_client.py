@@ -61,13 +61,16 @@ class EdgeClient:
             vectors={
                 kind: edge.EdgeVectorParams(
                     vector.size,
-                    edge.Distance.Cosine,
-                    datatype=edge.VectorStorageDatatype.Float16,
+                    getattr(edge.Distance, vector.distance.value),
+                    datatype=getattr(
+                        edge.VectorStorageDatatype,
+                        (vector.datatype or models.Datatype.FLOAT32).value.capitalize(),
+                    ),
                     quantization_config=quantized.get(kind),
                 )
                 for kind, vector in vectors_config.items()
             },
-            sparse_vectors={"words": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+            sparse_vectors={"words": edge.EdgeSparseVectorParams()},
             optimizers=edge.EdgeOptimizersConfig(indexing_threshold=self.threshold),
         )
         place = self.folder / name

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,8 +21,7 @@ from fakes import ColorEncoder, color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import load_labels
-from fashiontag.objects import Folder
-from fashiontag.sinks.shards import read_facts, read_rows
+from fashiontag.sinks.shards import Folder, read_facts, read_rows
 from fashiontag.workflows import cluster
 from fashiontag.workflows.tag import Outputs, tag
 from fashiontag.workspace import Workspace
@@ -106,6 +106,44 @@ def test_a_shard_is_a_function_of_itself_alone(shop):
     assert {path.name: path.read_bytes() for path in (shop / "run").iterdir()} == once
 
 
+def test_products_are_rows_as_in_a_run_here(shop):
+    catalog = catalog_of(shop)
+    items = tuple(
+        cluster.replace(item, product=f"p{number % 13}", variants=(str(number % 2),))
+        for number, item in enumerate(catalog.items)
+    )
+    for by in ("product", "variant"):
+        units = cluster.replace(catalog, items=items, by=by)
+        make(recipe_of(shop, units, out=str(shop / by)), units)
+        table = shop / f"{by}.parquet"
+        with Workspace.open(shop / "work", ColorEncoder()) as workspace:
+            tag(workspace, units, load_labels(str(shop / "labels.toml")), outputs=Outputs(table))
+        here = {row["id"]: row for row in pq.read_table(table).to_pylist()}
+        shards = rows_of(shop / by)
+        assert len(here) == {"product": 13, "variant": 26}[by]
+        assert shards.keys() == here.keys()
+        for key, row in here.items():
+            assert {name: shards[key][name] for name in row} == row
+        first = shards[min(shards)]
+        assert first["photos"] > 1
+        assert first["image"] is not None
+
+
+def test_a_tables_own_ids_are_columns_of_shards_too(shop):
+    rows = ["file,sku,title"] + [f"{n:02d}.png,SKU{n},thing {n}" for n in range(40)]
+    (shop / "titles.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    catalog = catalog_of(shop)
+    make(recipe_of(shop, catalog), catalog)
+    table = shop / "tags.parquet"
+    with Workspace.open(shop / "work", ColorEncoder()) as workspace:
+        tag(workspace, catalog, load_labels(str(shop / "labels.toml")), outputs=Outputs(table))
+    here, shards = pq.read_table(table), rows_of(shop / "run")
+    assert catalog.keys == ("sku",)
+    assert "table.sku" in here.column_names
+    for row in here.to_pylist():
+        assert {name: shards[row["id"]][name] for name in row} == row
+
+
 def test_what_a_person_decided_holds_on_every_machine(shop):
     catalog = catalog_of(shop)
     with Decisions.open(shop / "work") as decisions:
@@ -128,7 +166,7 @@ def test_a_delta_encodes_what_is_new_and_marks_what_is_gone(shop):
     recipe = recipe_of(shop)
     facts = Folder(str(shop / "run"))
     for shard in cluster.shards_of(recipe, catalog.items):
-        name = cluster.part_name(shard.number, 4)
+        name = shard.name
         if read_facts(facts, name).made_of != shard.made_of:
             cluster.make_shard(shard, recipe, encoder)
     assert encoder.images_seen == 1
@@ -203,49 +241,65 @@ def test_poison_costs_its_own_item_and_the_rows_are_the_same(shop, monkeypatch):
         assert rows[key]["tags"] == healthy[key]["tags"]
 
 
-COMMAND = (sys.executable, "-m", "fashiontag", "tag", str(EXAMPLES), "--titles",
-           str(EXAMPLES / "titles.csv"), "--engine", "ray", "--ray-workers", "2")  # fmt: skip
+@pytest.fixture
+def ray_address():
+    """The address of a cluster of two processors, on which other processes can run."""
+    ray = pytest.importorskip("ray", reason="the extra [ray] isn't installed")
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=128 << 20)
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path):
-    """Workers and drivers are killed ten times each; five minutes."""
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("victim", ["driver", "worker"])
+def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path, ray_address, victim):
+    """Ten times, after each number of shards; two minutes each, on a machine that has the time."""
     psutil = pytest.importorskip("psutil")
-    pytest.importorskip("ray", reason="the extra [ray] isn't installed")
+    rng = np.random.default_rng(7)
 
-    def run(out, shards=6):
-        command = [*COMMAND, "--out", str(out), "--shards", str(shards), "--quiet"]
-        return subprocess.Popen([*command, "--workspace", str(tmp_path / "w")])
+    def run(out):
+        return subprocess.Popen(
+            [sys.executable, "-m", "fashiontag", "tag", EXAMPLES,
+             "--titles", EXAMPLES / "titles.csv", "--out", out, "--workspace", tmp_path / "w",
+             "--engine", "ray", "--ray-address", ray_address, "--shards", "6", "--quiet"],
+        )  # fmt: skip
 
     def files(out):
-        return {path.name: path.read_bytes() for path in Path(out).glob("*") if path.is_file()}
+        return {path.name: path.read_bytes() for path in out.glob("[!.]*")}
+
+    def workers():
+        found = []
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if child.name().startswith("ray::Worker"):
+                    found.append(child)
+        return found
 
     assert run(tmp_path / "whole").wait() == 0
     whole = files(tmp_path / "whole")
     assert len(whole) == 7
-    rng = np.random.default_rng(7)
+    in_time = 0
     for turn in range(10):
-        out = tmp_path / f"driver{turn}"
+        out = tmp_path / str(turn)
         process = run(out)
-        time.sleep(float(rng.uniform(2, 11)))
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
-        process.wait()
-        psutil.wait_procs(children, timeout=20)
-        assert {**whole, **files(out)} == whole
-        assert run(out).wait() == 0
-        assert files(out) == whole
-    for turn in range(10):
-        out = tmp_path / f"worker{turn}"
-        process = run(out)
-        time.sleep(float(rng.uniform(4, 11)))
-        if process.poll() is None:
-            children = psutil.Process(process.pid).children(recursive=True)
-            workers = [c for c in children if "Worker" in " ".join(c.cmdline())]
-            for child in workers[:1]:
-                child.kill()
+        while process.poll() is None and (len(files(out)) < turn % 6 or not workers()):
+            time.sleep(0.01)
+        time.sleep(float(rng.uniform(0, 0.2)))
+        in_time += process.poll() is None
+        if victim == "driver":
+            process.kill()
+            process.wait()
+            assert {**whole, **files(out)} == whole
+            process = run(out)
+        else:
+            for worker in workers()[:1]:
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
         assert process.wait() == 0
         assert files(out) == whole
+        assert not [*out.glob(".*")]
+    assert in_time > 7
 
 
 def test_everything_is_pickled_by_itself(shop):

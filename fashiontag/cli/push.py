@@ -36,7 +36,7 @@ def push(
     quantize: Annotated[
         str,
         typer.Option(
-            metavar="none|int8|binary", help="What the engine holds in memory to compare."
+            metavar="none|float16|int8|binary", help="What the engine holds in memory to compare."
         ),
     ] = "none",
     model: options.Model,

@@ -1,4 +1,4 @@
-"""Fill a collection of Qdrant from a run on many machines, and search it.
+"""Fill a collection of Qdrant from a run on many machines.
 
 What a point was made of is in its payload, so a shard that is there whole is left alone: a push
 that was stopped goes on where it was, and one after a delta run sends what changed.
@@ -8,45 +8,35 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import fashiontag
 from fashiontag.catalog import clean_title
-from fashiontag.datamodels import Hit
 from fashiontag.errors import CatalogError, ForeignEncoderError, StoreError, UsageError
-from fashiontag.index import centred
-from fashiontag.index import where as filters
 from fashiontag.index.columns import FIELD
 from fashiontag.index.database import family_of, short_hash, without_placeholders
+from fashiontag.index.nearest import compared
 from fashiontag.index.qdrant import (
+    KINDS,
     LONGEST,
     About,
-    Asked,
     Collection,
+    having,
     point_id,
     values_of,
     word_number,
 )
-from fashiontag.objects import Folder
-from fashiontag.sinks.shards import RUN, read_facts, read_rows
+from fashiontag.sinks.shards import RUN, Folder, read_facts, read_rows
 from fashiontag.words import split
-from fashiontag.workflows.search import (
-    WORDS_WEIGHT,
-    Query,
-    SearchResult,
-    check,
-    directions,
-)
 from fashiontag.workspace.embed import content_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Literal
 
     from fashiontag.sinks.shards import Facts
-    from fashiontag.workspace import Workspace
 
 TRIES = 5
 """Of one batch, with pauses of 1, 2, 4 and 8 seconds between them."""
@@ -97,35 +87,34 @@ class _Run:
                 )
             self.facts[name] = facts
         self.first = next(iter(self.facts.values()))
-        self.rows = sum(facts.rows for facts in self.facts.values())
-        self.digest = content_key(json.dumps(self.parts, sort_keys=True).encode())
         self._survey()
 
-    def live(self, name: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        for rows in read_rows(self.folder, name, columns):
-            yield from (row for row in rows if row["status"] == "ok")
+    def live(
+        self, name: str, columns: Sequence[str] | None = None, *, at_once: int = 4096
+    ) -> Iterator[list[dict[str, Any]]]:
+        for rows in read_rows(self.folder, name, columns, at_once=at_once):
+            if found := [row for row in rows if row["status"] == "ok"]:
+                yield found
 
     def _survey(self) -> None:
         """Find out which columns there are, and which pictures are a shop's placeholder."""
-        kinds: dict[str, set[str]] = {}
-        longest: dict[str, int] = {}
+        texts, numbers, long = set[str](), set[str](), set[str]()
         placed: list[tuple[int, ...]] = []
         titled = 0
         wanted = ["id", "title", "status", "fields", "picture", "tags"]
-        for name in self.parts:
-            for row in self.live(name, wanted):
-                found = values_of(_tags(row), json.loads(row["fields"]))
-                for kind, columns in (("text", found["is"]), ("number", found["number"])):
-                    for column in columns:
-                        kinds.setdefault(column, set()).add(kind)
-                for field, value in json.loads(row["fields"]).items():
-                    longest[FIELD + field] = max(len(value), longest.get(FIELD + field, 0))
-                placed.append(_placed(row))
-                titled += bool(split(clean_title(row["title"])))
-        for column, length in longest.items():
-            if length > LONGEST:
-                kinds[column].discard("text")
-        self.columns = {name: sorted(found) for name, found in sorted(kinds.items())}
+        for row in (row for name in self.parts for rows in self.live(name, wanted) for row in rows):
+            fields = json.loads(row["fields"])
+            found = values_of(_tags(row), fields)
+            texts.update(found["is"])
+            numbers.update(found["number"])
+            long.update(FIELD + name for name, value in fields.items() if len(value) > LONGEST)
+            placed.append(_placed(row))
+            titled += bool(split(clean_title(row["title"])))
+        kinds = {"text": texts - long, "number": numbers}
+        self.columns = {
+            name: sorted(kind for kind, names in kinds.items() if name in names)
+            for name in sorted(texts)
+        }
         self.titled, self.points = titled, len(placed)
         self.pictures: dict[int, int] = {}
         if placed:
@@ -201,7 +190,9 @@ def push(
                 "alias; give another one."
             )
     former = leads.get(alias)
-    target = Collection(client, f"{alias}--{run.digest[:12]}", collection.address)
+    made_of = json.dumps([run.parts, quantize, fashiontag.__version__], sort_keys=True)
+    name = f"{alias}--{content_key(made_of.encode())[:12]}"
+    target = Collection(client, name, collection.address)
     if update:
         if former is None:
             raise UsageError(
@@ -209,23 +200,21 @@ def push(
             )
         target.name = former
         _check_same(target.about(), about, collection.address)
-    with target.errors():
-        if not client.collection_exists(target.name):
-            target.create(about, quantize)
+    else:
+        target.create(about, quantize)
     sent = sum(_send(target, run, name, means, batch, progress) for name in run.parts)
     from qdrant_client import models
 
-    stale = models.FieldCondition(
-        key="made", match=models.MatchExcept(**{"except": list(run.parts.values())})
-    )
-    with target.errors():
-        selected = models.Filter(must=[stale])
-        deleted = client.count(target.name, count_filter=selected, exact=True).count
-        if deleted:
-            client.delete(target.name, models.FilterSelector(filter=selected), wait=True)
-        if update:  # columns are the same; how many titles there are may not be
-            client.update_collection(target.name, metadata={"fashiontag": _plain(about)})
-        points = client.count(target.name, exact=True).count
+    made = models.MatchExcept(**{"except": list(run.parts.values())})
+    stale = models.FieldCondition(key="made", match=made)
+    if deleted := target.count(stale):
+        with target.errors():
+            selector = models.FilterSelector(filter=models.Filter(must=[stale]))
+            client.delete(target.name, selector, wait=True)
+    if update:  # columns are the same; how many titles there are may not be
+        with target.errors():
+            client.update_collection(target.name, metadata={"fashiontag": asdict(about)})
+    points = target.count()
     if points != run.points:
         raise StoreError(
             f"{collection.address} counts {points:,} points in {target.name}, and {run.points:,} "
@@ -260,10 +249,6 @@ def _lead(
     return others
 
 
-def _plain(about: About) -> dict[str, Any]:
-    return {name: getattr(about, name) for name in About.__dataclass_fields__}
-
-
 def _check_same(there: About, about: About, address: str) -> None:
     if there.fingerprint != about.fingerprint:
         raise ForeignEncoderError(
@@ -292,42 +277,25 @@ def _send(
     progress: Callable[[int], None] | None,
 ) -> int:
     """Send a shard's points, unless they are all there; return how many were sent."""
-    from qdrant_client import models
-
     made, facts = run.parts[name], run.facts[name]
-    here = models.FieldCondition(key="made", match=models.MatchValue(value=made))
-    wanted = sum(1 for _ in run.live(name, ["status"]))
-    with target.errors():
-        found = target.client.count(
-            target.name, count_filter=models.Filter(must=[here]), exact=True
-        ).count
-    if found == wanted:
+    wanted = sum(map(len, run.live(name, ["status"])))
+    if target.count(having("made", made)) == wanted:
         if progress is not None:
             progress(wanted)
         return 0
-    held: list[dict[str, Any]] = []
-
-    def flush() -> None:
-        points = _points(held, made, facts, run.pictures, means)
+    for rows in run.live(name, at_once=batch):
+        points = _points(rows, made, facts, run.pictures, means)
         for attempt in range(TRIES):
             try:
                 with target.errors():
                     target.client.upsert(target.name, points, wait=True)
                 break
-            except StoreError as error:
-                if attempt == TRIES - 1 or "let us in" in str(error):
+            except StoreError:
+                if attempt == TRIES - 1:
                     raise
                 time.sleep(2**attempt)
         if progress is not None:
-            progress(len(held))
-        held.clear()
-
-    for row in run.live(name):
-        held.append(row)
-        if len(held) == batch:
-            flush()
-    if held:
-        flush()
+            progress(len(rows))
     return wanted
 
 
@@ -338,25 +306,20 @@ def _points(
     pictures: Mapping[int, int],
     means: Mapping[str, Any],
 ) -> list[Any]:
-    """Return rows as points: vectors centred, so that the engine's cosines are the index's."""
+    """Return rows as points: vectors as the index compares them."""
     from qdrant_client import models
 
-    vectors: dict[str, dict[int, list[float]]] = {}
-    for kind in ("image", "text"):
+    vectors: list[dict[str, Any]] = [{} for _ in rows]
+    for kind, name in zip(("image", "text"), KINDS, strict=True):
         there = [at for at, row in enumerate(rows) if row[kind] is not None]
-        vectors[kind] = {}
         if there:
-            stored = np.stack([rows[at][kind] for at in there])
-            vectors[kind] = dict(zip(there, centred(stored, means[kind]).tolist(), strict=True))
+            ready = compared(np.stack([rows[at][kind] for at in there]), means[kind])
+            for at, one in zip(there, ready.tolist(), strict=True):
+                vectors[at][name] = one
     points = []
-    for at, row in enumerate(rows):
+    for row, vector in zip(rows, vectors, strict=True):
         number, family, picture, *_ = _placed(row)
         words = split(clean_title(row["title"]))
-        vector: dict[str, Any] = {}
-        if at in vectors["image"]:
-            vector["image"] = vectors["image"][at]
-        if at in vectors["text"]:
-            vector["title"] = vectors["text"][at]
         if words:
             numbers = sorted({word_number(word) for word in words})
             vector["words"] = models.SparseVector(indices=numbers, values=[1.0] * len(numbers))
@@ -373,65 +336,3 @@ def _points(
         payload |= values_of(_tags(row, facts.above), json.loads(row["fields"]))
         points.append(models.PointStruct(id=point_id(row["id"]), vector=vector, payload=payload))
     return points
-
-
-def search_collection(
-    workspace: Workspace,
-    collection: Collection,
-    query: Query,
-    *,
-    where: str | None = None,
-    k: int = 10,
-    fold: bool = True,
-    min_score: float | Literal["auto"] | None = None,
-    image_weight: float | None = None,
-) -> SearchResult:
-    """Search a collection as `search` does what is indexed here; its workspace keeps the query.
-
-    Raises
-    ------
-    QueryError, UsageError
-        As in `search`; also what Qdrant can't be asked: the order of texts, ``--min-score auto``.
-    ForeignEncoderError
-        The collection was filled with another model.
-    """
-    check(k, image_weight)
-    if min_score == "auto":
-        raise UsageError(
-            "--min-score auto looks at the scores of everything, which Qdrant doesn't tell; give a "
-            "cosine from -1 to 1."
-        )
-    condition = None if where is None else filters.parse(where)
-    about, encoder = collection.about(), workspace.encoder
-    if about.fingerprint != encoder.fingerprint:
-        raise ForeignEncoderError(
-            f"{collection.address} was filled with {about.model} ({about.fingerprint[:12]}), not "
-            f"with {encoder.name} ({encoder.fingerprint[:12]}); search with --model {about.model}."
-        )
-    asked, query = query, query.heard()
-    weight = query.weight(image_weight)
-    asked_for = Asked(
-        directions(workspace, query),
-        [weight, 1 - weight],
-        query.words if weight < 1 else "",
-        WORDS_WEIGHT * (1 - weight),
-        k,
-        condition,
-        fold,
-        min_score,
-    )
-    found = collection.search(asked_for)
-    hits = tuple(
-        Hit(rank, min(one.score, 1.0), one.id, one.path, one.title, one.tags, one.folded)
-        for rank, one in enumerate(found, start=1)
-    )
-    notes = []
-    if query is not asked:
-        notes.append(f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
-    if not hits:
-        notes.append(
-            "No good match: nothing scores as high as --min-score asks."
-            if where is None
-            else f"Nothing in the collection satisfies --where {where}."
-        )
-    return SearchResult(str(query), hits, " ".join(notes))
