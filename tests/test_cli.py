@@ -17,13 +17,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from commandline import call
 from fakes import color_picture
 from rich.text import Text
 
-from fashiontag.cli import output, run
+from fashiontag.cli import output
 
 LABELS = """\
 [groups.colour]
@@ -66,26 +66,6 @@ def tag(shop: Path | str) -> tuple[object, ...]:
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "fashiontag", *map(str, arguments)]
-
-
-class Done(NamedTuple):
-    stdout: str
-    stderr: str
-
-
-def call(*arguments: object, cwd: Path, code: int = 0) -> Done:
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.chdir(cwd)
-        patch.setattr(os, "environ", os.environ.copy())  # some options are told to libraries so
-        status = run([*map(str, arguments)], debug=False)
-    assert status == code, err.getvalue()
-    assert "Traceback" not in err.getvalue()
-    return Done(out.getvalue(), err.getvalue())
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -138,8 +118,9 @@ def test_a_terminal_shows_pictures(shop, tmp_path) -> None:
 def test_pictures_without_their_library_say_what_to_install(shop, tmp_path) -> None:
     call(*tag(shop), cwd=tmp_path)
     (tmp_path / "textual_image.py").write_text("raise ImportError\n")
-    done = call("search", "red", "--pictures", cwd=tmp_path, code=2)
-    assert "fashiontag[pictures]" in done.stderr
+    done = printed("search", "red", "--pictures", cwd=tmp_path, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert b"fashiontag[pictures]" in done.stderr
 
 
 def test_a_repeated_run_writes_the_same_bytes(shop, tmp_path) -> None:
