@@ -154,27 +154,17 @@ class Model(Place):
         """Find the model, or the one that is named."""
         from fashiontag import encoders
 
-        return encoders.resolve(
-            self.model or name,
-            device=self.device,
-            precision=self.precision,
-            offline=self.offline,
-            allow_pickle=self.allow_pickle,
-            announce=output.say,
-        )
+        return encoders.resolve(self.model or name, announce=output.say, **self._how())
 
     def maker(self) -> Callable[[], Encoder]:
         """Return what finds the same model in another process."""
         from fashiontag import encoders
 
-        return partial(
-            encoders.resolve,
-            self.model,
-            device=self.device,
-            precision=self.precision,
-            offline=self.offline,
-            allow_pickle=self.allow_pickle,
-        )
+        return partial(encoders.resolve, self.model, **self._how())
+
+    def _how(self) -> dict[str, Any]:
+        names = ("device", "precision", "offline", "allow_pickle")
+        return {name: getattr(self, name) for name in names}
 
     def open(self) -> Workspace:
         """Open the workspace with the model, creating it if need be."""

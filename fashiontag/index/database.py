@@ -438,15 +438,13 @@ class Index:
         operator : {"=", "<", "<=", ">", ">="}
         value : str or float
         """
-        kept = self._kept("column " + column, 4, lambda: Column.read(self._database, column))
+        kept = self._column(column)
         with self._database.turn():
-            return Column(*kept).matching(self._database, column, operator, value)
+            return kept.matching(self._database, column, operator, value)
 
     def facet(self, column: str) -> list[tuple[str, float | None, NDArray[np.int64]]]:
         """Return each value of one of `columns`, as a number if it is one, and its items."""
-        kept = Column(
-            *self._kept(f"column {column}", 4, lambda: Column.read(self._database, column))
-        )
+        kept = self._column(column)
         with self._database.turn():
             texts = dict(
                 self._database.execute("SELECT val, value FROM vals WHERE name = ?", (column,))
@@ -457,6 +455,9 @@ class Index:
             (texts[val], numeric, part)
             for val, numeric, part in zip(kept.values.tolist(), numerics, parts, strict=True)
         ]
+
+    def _column(self, name: str) -> Column:
+        return Column(*self._kept("column " + name, 4, lambda: Column.read(self._database, name)))
 
     def lacking(self, texts: Sequence[str], numbers: Sequence[int]) -> list[str]:
         """Return the tags ``group=label`` that texts name, and that none of these items has.
@@ -585,7 +586,7 @@ class Index:
         the index has just left.
         """
         with self._database.turn():  # all that is read is of one state
-            ((generation,),) = self._database.execute("SELECT generation FROM state")
+            generation = self._generation()
             kept = self._derived.read(generation, name, count)
             if kept is not None and (numbers is None or np.array_equal(kept[0], numbers)):
                 return kept
@@ -596,8 +597,10 @@ class Index:
     def generation(self) -> int:
         """Return a number that is another whenever a source was replaced."""
         with self._database.turn():
-            ((generation,),) = self._database.execute("SELECT generation FROM state")
-        return int(generation)
+            return self._generation()
+
+    def _generation(self) -> int:
+        return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
 
 
 def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Iterator[bytes]:

@@ -304,18 +304,13 @@ def _encode(
 
     def store_first() -> _Batch:
         batch = encoding.popleft()
-        # Before the vectors: a picture that has one was measured, whenever a run is killed.
-        unmeasured = [
-            key
-            for key, row in zip(
-                batch.colours, workspace.colours.find(list(batch.colours)), strict=True
-            )
-            if row < 0
-        ]
-        if unmeasured:
-            workspace.colours.add(unmeasured, np.stack([batch.colours[k] for k in unmeasured]))
-        if batch.new:
-            workspace.images.add(batch.new, batch.vectors.result())
+        vectors = batch.vectors.result()
+        with workspace.store.step():
+            if batch.colours:
+                measured = np.stack(list(batch.colours.values()))
+                workspace.colours.add(list(batch.colours), measured)
+            if batch.new:
+                workspace.images.add(batch.new, vectors)
         return batch
 
     for _ in range(2):
