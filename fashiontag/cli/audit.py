@@ -32,10 +32,8 @@ def audit(
     min_side: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="The least shorter side of a picture.")
     ] = 500,
-    columns: options.Columns,
     units: options.Units,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """List what is wrong with SOURCE: contradictions, then gaps, then faults of pictures.
 
@@ -50,11 +48,11 @@ def audit(
     if not all(said.values()):
         raise UsageError("--column wants GROUP=COLUMN, as in --column color=Colour.")
     space = load_labels(labels)
-    read = {Path(path).resolve() for path in (columns.titles, *sources) if path}
+    read = {Path(path).resolve() for path in (session.titles, *sources) if path}
     if out.resolve() in read or (html and html.resolve() in read):
         raise UsageError(f"{out} is read by this run and would be lost; write somewhere else.")
-    catalog = units.part(columns.read(*sources))
-    with model.open() as workspace, output.progress("Reading", len(catalog.items)) as advance:
+    catalog = units.part(session.read(*sources))
+    with session.work("Reading", catalog) as (workspace, settings):
         found = workflow.audit(
             workspace,
             catalog,
@@ -62,7 +60,7 @@ def audit(
             probe=probe,
             columns=said,
             min_side=min_side,
-            options=effort.embed_options(advance),
+            options=settings,
         )
     write_findings(
         out, ((f.rank, f.check, f.id, f.evidence, f.suggestion, f.score) for f in found.findings)

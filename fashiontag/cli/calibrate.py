@@ -20,9 +20,7 @@ def calibrate(
         "FILE",
         "A table of labelled products, as probe-train takes it; optional.",
     ] = None,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """Fit a model's scale, "unknown" and cuts to your catalogue, from titles that name labels.
 
@@ -33,11 +31,11 @@ def calibrate(
     from fashiontag.labels import load_labels
     from fashiontag.workflows import calibrate as workflow
 
-    space, catalog = load_labels(labels), columns.read(source)
+    space, catalog = load_labels(labels), session.read(source)
     ids = [item.id for item in catalog.items]
     known = read_annotations(truth, ids, like=space) if truth else None
-    with model.open() as workspace, output.progress("Looking", len(catalog.items)) as advance:
-        done = workflow.calibrate(workspace, catalog, space, known, effort.embed_options(advance))
+    with session.work("Looking", catalog) as (workspace, settings):
+        done = workflow.calibrate(workspace, catalog, space, known, settings)
     output.warn(*done.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     output.show(done, lambda: _draw(done), report=True)
 

@@ -31,9 +31,7 @@ def eval(  # noqa: A001 (named as its command)
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
     key_column: options.KeyColumnOption = None,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """Say how much is right, wrong and left empty, per group and label, with examples."""
     from fashiontag.errors import UsageError
@@ -42,12 +40,12 @@ def eval(  # noqa: A001 (named as its command)
     if (tags is None) == (images is None):
         raise UsageError("eval needs one of --tags FILE and --images SOURCE.")
     if tags is not None:
-        found, warnings = compare.compare_table(table, tags, model.workspace, id_column=key_column)
+        found, warnings = compare.compare_table(
+            table, tags, session.workspace, id_column=key_column
+        )
         judge = f"{tags} never gives"
     else:
-        found, warnings = _of_pictures(
-            table, str(images), labels, probe, key_column, columns, model, effort
-        )
+        found, warnings = _of_pictures(table, str(images), labels, probe, key_column, session)
         judge = "the label file and the probe don't have"
     output.warn(*warnings)
     output.show({**output.plain(found), "warnings": warnings}, lambda: draw(found, judge))
@@ -59,9 +57,7 @@ def _of_pictures(
     labels: str | None,
     probe: Path | None,
     key_column: str | None,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> tuple[Verdict, tuple[str, ...]]:
     from fashiontag.catalog.annotations import read_annotations
     from fashiontag.heads.artefact import load_probe
@@ -69,16 +65,12 @@ def _of_pictures(
     from fashiontag.workflows.compare import compare_pictures
     from fashiontag.workflows.tag import Judge
 
-    catalog = columns.read(images)
+    catalog = session.read(images)
     space = load_labels(labels)
-    with (
-        model.open() as workspace,
-        output.progress("Judging", len(catalog.items)) as advance,
-    ):
+    with session.work("Judging", catalog) as (workspace, settings):
         loaded = load_probe(probe, workspace.encoder) if probe else None
         judging = Judge(workspace, space, loaded)
         notes = read_annotations(table, catalog.names, id_column=key_column, like=judging.space)
-        settings = effort.embed_options(advance)
         found, warnings = compare_pictures(notes, catalog, judging, settings)
         return found, (*notes.warnings, *warnings)
 

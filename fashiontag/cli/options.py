@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable  # noqa: TC003 - read at run time, as all annotations here
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -20,6 +21,8 @@ import typer
 from fashiontag.cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder
     from fashiontag.encoders import LazyEncoder
@@ -181,8 +184,8 @@ class Model(Place):
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How fast pictures are read and encoded."""
+class Session(Model, Columns):
+    """A source, the model that looks at it, and how fast pictures are read and encoded."""
 
     batch_size: Annotated[
         int | None,
@@ -195,11 +198,19 @@ class Effort:
         typer.Option(min=1, metavar="N", help="Threads that read and decode; default: one a core."),
     ] = None
 
-    def embed_options(self, progress: Callable[[int], None]) -> EmbedOptions:
-        """Return the same for the workflows."""
+    @contextmanager
+    def progress(self, what: str, count: int) -> Iterator[EmbedOptions]:
+        """Show how far a job on pictures is; yield how workflows are to do it."""
         from fashiontag.workspace.embed import EmbedOptions
 
-        return EmbedOptions(self.batch_size, self.workers, progress)
+        with output.progress(what, count) as advance:
+            yield EmbedOptions(self.batch_size, self.workers, advance)
+
+    @contextmanager
+    def work(self, what: str, catalog: Catalog) -> Iterator[tuple[Workspace, EmbedOptions]]:
+        """Open the workspace for a job on a catalogue, and show how far that is."""
+        with self.open() as workspace, self.progress(what, len(catalog.items)) as settings:
+            yield workspace, settings
 
 
 @dataclass(frozen=True)
@@ -240,25 +251,25 @@ class Engine:
         self,
         catalog: Catalog,
         out: str,
-        model: Model,
-        effort: Effort,
+        session: Session,
         space: LabelSpace | None = None,
         probe: Path | None = None,
     ) -> int:
         """Run on Ray, show what came of it, and return how many error rows there are."""
         from fashiontag.workflows import cluster
 
-        with output.progress("Tagging" if space else "Embedding", len(catalog.items)) as advance:
-            model.resolve()  # says what a download is of
+        what = "Tagging" if space else "Embedding"
+        with session.progress(what, len(catalog.items)) as settings:
+            session.resolve()  # says what a download is of
             recipe = cluster.recipe_for(
-                model.maker(),
+                session.maker(),
                 catalog,
                 space,
-                workspace=model.workspace,
+                workspace=session.workspace,
                 probe=probe,
                 out=out,
                 shards=self.shards,
-                options=effort.embed_options(advance),
+                options=settings,
             )
             summary = cluster.run_on_ray(
                 recipe,

@@ -131,9 +131,7 @@ def probe_train(
     append: Annotated[Path | None, "DIR", "Add to the labels of this probe."] = None,
     teaching: Teaching,
     labelling: Labelling,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
     from fashiontag.errors import UsageError
@@ -145,17 +143,17 @@ def probe_train(
         raise UsageError("probe-train needs LABELS, a table of labelled products, or --decisions.")
     target = out or append or Path("probe")
     check_target(target)
-    catalog = columns.read(images)
-    with model.open() as workspace:
+    catalog = session.read(images)
+    with session.open() as workspace:
         old = load_probe(append, workspace.encoder) if append else None
         decided = _decided(workspace, catalog, table) if decisions else None
         space = load_labels(labels) if labels else None
         annotations = labelling.read(table, catalog, space, decided=decided)
-        training = _gather(workspace, catalog, annotations, effort)
+        training = _gather(workspace, catalog, annotations, session)
         if old is not None:
             training = old.training.combined(training)
-        with output.progress("Looking at the rest", len(catalog.items)) as advance:
-            rest = unlabelled(workspace, catalog, annotations, effort.embed_options(advance))
+        with session.progress("Looking at the rest", len(catalog.items)) as settings:
+            rest = unlabelled(workspace, catalog, annotations, settings)
         if teaching.shots is not None:
             training, said = draw(training, teaching.shots, teaching.seed)
             output.warn(*said)
@@ -187,9 +185,7 @@ def probe_eval(
     images: ImagesOption,
     html: Annotated[Path | None, "DIR", "Also write report.json and report.html."] = None,
     labelling: Labelling,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """Compare a probe with labelled products that it wasn't trained on."""
     from fashiontag.heads.artefact import load_probe
@@ -197,15 +193,14 @@ def probe_eval(
     from fashiontag.workflows.evaluate import evaluate_probe
     from fashiontag.workflows.tag import Judge
 
-    catalog = columns.read(images)
-    with model.open() as workspace:
+    catalog = session.read(images)
+    with session.open() as workspace:
         loaded = load_probe(probe, workspace.encoder)
         annotations = labelling.read(table, catalog, like=loaded.whole)
-        held_out = _gather(workspace, catalog, annotations, effort)
+        held_out = _gather(workspace, catalog, annotations, session)
         report, warnings = evaluate_probe(workspace, loaded, held_out)
-        with output.progress("Judging", len(annotations.rows)) as advance:
+        with session.progress("Judging", len(annotations.rows)) as settings:
             judging = Judge(workspace, loaded.whole, loaded)
-            settings = effort.embed_options(advance)
             verdict, _ = compare_pictures(annotations, catalog, judging, settings)
     output.warn(*warnings)
     facts = {**output.plain(report), "verdict": output.plain(verdict)}
@@ -237,12 +232,12 @@ def _decided(workspace: Workspace, catalog: Catalog, table: str | None) -> Decid
 
 
 def _gather(
-    workspace: Workspace, catalog: Catalog, annotations: Annotations, effort: options.Effort
+    workspace: Workspace, catalog: Catalog, annotations: Annotations, session: options.Session
 ) -> Training:
     from fashiontag.workflows.learn import gather
 
-    with output.progress("Embedding", len(annotations.rows)) as advance:
-        training, warnings = gather(workspace, catalog, annotations, effort.embed_options(advance))
+    with session.progress("Embedding", len(annotations.rows)) as settings:
+        training, warnings = gather(workspace, catalog, annotations, settings)
     output.warn(*warnings)
     return training
 

@@ -41,10 +41,8 @@ def tag(
     scores: Annotated[bool, "Add every label's score (.jsonl and .parquet)."] = False,
     overwrite: Annotated[bool, "Write over a table that was changed by hand."] = False,
     strict: Annotated[bool, "Exit with 1 if any picture couldn't be read."] = False,
-    columns: options.Columns,
     units: options.Units,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
     engine: options.Engine,
 ) -> int:
     """Tag every product picture of SOURCE, with its title where there is one.
@@ -63,24 +61,20 @@ def tag(
     if to_stdout and output.wants_json():
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
     space = load_labels(labels)
-    doubts = unsaid(space, latin_only=model.model is None)
+    doubts = unsaid(space, latin_only=session.model is None)
     output.warn(*doubts)
-    catalog = units.part(columns.read(*sources))
+    catalog = units.part(session.read(*sources))
     if engine.is_ray():
         if to_stdout or html or scores:
             raise UsageError("--engine ray writes shards; leave --out -, --html and --scores out.")
         if probe is None and not no_probe:
-            probe = workflow.found_probe(model.workspace, model.resolve())
-        return int(engine.run(catalog, out, model, effort, space, probe) > 0 and strict)
-    inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    table, away = _place_of(out, model.workspace)
+            probe = workflow.found_probe(session.workspace, session.resolve())
+        return int(engine.run(catalog, out, session, space, probe) > 0 and strict)
+    inputs = tuple(Path(path) for path in (session.titles, labels) if path is not None)
+    table, away = _place_of(out, session.workspace)
     outputs = workflow.Outputs(None if to_stdout else table, html, inputs, overwrite)
     preview = _Preview(catalog.by)
-    with (
-        away,
-        model.open() as workspace,
-        output.progress("Tagging", len(catalog.items)) as advance,
-    ):
+    with away, session.work("Tagging", catalog) as (workspace, settings):
         if probe is None and not no_probe and (probe := workflow.applied_probe(workspace)):
             output.say(f"Tagging with {probe}, as applied in serve; --no-probe leaves it out.")
         summary = workflow.tag(
@@ -91,7 +85,7 @@ def tag(
             outputs=outputs,
             scores=scores,
             sinks=[preview],
-            options=effort.embed_options(advance),
+            options=settings,
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     warnings = (*doubts, *summary.warnings)
