@@ -22,16 +22,12 @@ def audit(
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the list goes, as CSV.")] = Path(
-        "audit.csv"
-    ),
+    out: Annotated[Path, "FILE", "Where the list goes, as CSV."] = Path("audit.csv"),
     html: options.HtmlOption = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="GROUP=COLUMN",
-            help="Compare this group with this column of the table; else it is found.",
-        ),
+        "GROUP=COLUMN",
+        "Compare this group with this column of the table; else it is found.",
     ] = None,
     min_side: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="The least shorter side of a picture.")
@@ -82,21 +78,16 @@ def audit(
 def _draw(found: Audit, out: Path) -> None:
     from collections import Counter
 
-    from rich.text import Text
-
-    table = output.table(">", "check", "id", "evidence", "suggestion", ">score")
-    for finding in found.findings[:SHOWN]:
-        table.add_row(
-            str(finding.rank),
-            finding.check,
-            *(Text(t) for t in (finding.id, finding.evidence, finding.suggestion)),
-            f"{finding.score:.2f}",
-        )
-    if found.findings:
-        output.results.print(table)
+    output.table(
+        *(">", "check", "id", "evidence", "suggestion", ">score"),
+        rows=(
+            (str(f.rank), f.check, f.id, f.evidence, f.suggestion, f"{f.score:.2f}")
+            for f in found.findings[:SHOWN]
+        ),
+    )
     for finding in found.findings:
         if not finding.ids:
-            output.results.print(Text(f"common  {finding.evidence}"), soft_wrap=True)
+            output.sentence(f"common  {finding.evidence}")
     counts = Counter(finding.check for finding in found.findings if finding.ids)
     if counts:
         output.results.print(output.joined([(name, f"{n:,}") for name, n in counts.most_common()]))
@@ -104,9 +95,7 @@ def _draw(found: Audit, out: Path) -> None:
         output.say(f"{group} was compared with the column {column}.")
     for note in found.notes:
         output.say(note)
-    output.results.print(
+    output.sentence(
         f"{output.counted(len(found.findings), 'finding')} on {found.products:,} products "
-        f"in {found.seconds:.1f} s → {out}",
-        markup=False,
-        soft_wrap=True,
+        f"in {found.seconds:.1f} s → {out}"
     )

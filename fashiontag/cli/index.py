@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -18,20 +16,17 @@ if TYPE_CHECKING:
 
 @options.command
 def index(
-    source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="As for `fashiontag tag`.")
-    ] = None,
+    source: Annotated[str | None, "[SOURCE]", "As for `fashiontag tag`."] = None,
     *,
-    status: Annotated[
-        bool, typer.Option("--status", help="Show what is indexed, and change nothing.")
-    ] = False,
+    status: Annotated[bool, "Show what is indexed, and change nothing."] = False,
     columns: options.Columns,
     model: options.Model,
     effort: options.Effort,
     engine: options.Engine,
     out: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where --engine ray puts its files, or an address."),
+        "DIR",
+        "Where --engine ray puts its files, or an address.",
     ] = None,
 ) -> None:
     """Make the index match SOURCE (new, changed, renamed, gone), without tagging.

@@ -187,8 +187,29 @@ def gallery(
     write_gallery(page, title=title, note=note, hits=hits, images=images)
 
 
-def table(*columns: str) -> Table:
-    """Return an empty table in the one style of the house; a leading ">" sets a column right."""
+def sentence(text: str, style: str = "") -> None:
+    """Print a sentence of a result for people."""
+    from rich.text import Text
+
+    results.print(Text(text, style), soft_wrap=True)
+
+
+def table(*columns: str, rows: Iterable[Sequence[RenderableType]] = ()) -> None:
+    """Print rows in the one style of the house, nothing where there are none.
+
+    A leading ">" sets a column right. Texts are shown as they are, without markup.
+    """
+    from rich.text import Text
+
+    made = empty_table(*columns)
+    for row in rows:
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    if made.row_count:
+        results.print(made)
+
+
+def empty_table(*columns: str) -> Table:
+    """Return the same without rows, for whoever has more to say of columns."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

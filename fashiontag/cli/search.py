@@ -32,65 +32,46 @@ LINES = 7
 """Lines of a picture in the terminal."""
 
 
-_MinScore = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SCORE|auto",
-        help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
-    ),
-]
-_Daemon = Annotated[
-    bool,
-    typer.Option(
-        "--daemon/--no-daemon",
-        help="Leave a process behind for 5 minutes that answers the next search at once.",
-    ),
-]
-
-
 @options.command
 def search(
-    query: Annotated[
-        str | None, typer.Argument(metavar="[QUERY]", help="What to look for, in words.")
-    ] = None,
+    query: Annotated[str | None, "[QUERY]", "What to look for, in words."] = None,
     *,
-    image: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")
-    ] = None,
-    minus: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What to turn away from.")
-    ] = None,
+    image: Annotated[Path | None, "FILE", "What to look for, as a picture."] = None,
+    minus: Annotated[str | None, "TEXT", "What to turn away from."] = None,
     where: Annotated[
         str | None,
-        typer.Option(
-            metavar="EXPR",
-            help="Only items with these tags or fields: \"color = 'red' and table.price < 50\".",
-        ),
+        "EXPR",
+        "Only items with these tags or fields: \"color = 'red' and table.price < 50\".",
     ] = None,
     image_weight: Annotated[
         float | None,
-        typer.Option(
-            metavar="W", help="The pictures' say against titles, 0 to 1, where there are words."
-        ),
+        "W",
+        "The pictures' say against titles, 0 to 1, where there are words.",
     ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="The most hits.")] = 10,
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Show one hit per family of products.")
     ] = True,
-    min_score: _MinScore = None,
-    paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
+    min_score: Annotated[
+        str | None,
+        "SCORE|auto",
+        "Leave out hits below; auto cuts where chance would reach, and may leave none.",
+    ] = None,
+    paths: Annotated[bool, "Print paths only, for pipes."] = False,
     null: Annotated[
         bool, typer.Option("--null", "-0", help="End --paths with a NUL each, as xargs -0 reads.")
     ] = False,
     html: options.HtmlOption = None,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
-    ] = False,
-    daemon: _Daemon = True,
+    pictures: Annotated[bool, "Show the pictures in the terminal."] = False,
+    daemon: Annotated[
+        bool,
+        typer.Option(
+            "--daemon/--no-daemon",
+            help="Leave a process behind for 5 minutes that answers the next search at once.",
+        ),
+    ] = True,
     index: options.IndexOption = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Have the engine of --index compare everything.")
-    ] = False,
+    exact: Annotated[bool, "Have the engine of --index compare everything."] = False,
     model: options.Model,
 ) -> None:
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
@@ -247,7 +228,7 @@ def _draw(
     if ends or not result.hits:
         return
     best = max(hit.score for hit in result.hits)
-    table = output.table(">", "score")
+    table = output.empty_table(">", "score")
     if picture is not None:
         table.add_column("")
     table.add_column("picture", overflow="fold", max_width=30)

@@ -31,19 +31,14 @@ def suggest(
     ] = 0,
     probe: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="What this probe is unsure of comes first."),
+        "DIR",
+        "What this probe is unsure of comes first.",
     ] = None,
-    labelled: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A LABELS table: its products are done.")
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The table to fill in.")] = Path(
-        "suggest.csv"
-    ),
+    labelled: Annotated[str | None, "FILE", "A LABELS table: its products are done."] = None,
+    out: Annotated[Path, "FILE", "The table to fill in."] = Path("suggest.csv"),
     html: options.HtmlOption = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over a table that was filled in.")
-    ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Which audit set.")] = 0,
+    overwrite: Annotated[bool, "Write over a table that was filled in."] = False,
+    seed: Annotated[int, "N", "Which audit set."] = 0,
     columns: options.Columns,
     model: options.Model,
     effort: options.Effort,
