@@ -238,7 +238,7 @@ def test_learning_shows_first_applies_when_asked_and_changes_no_decision(client,
     assert not (shop / "ws" / "probe").exists()
     applied = client.post("/v1/learn?apply=true").json()
     assert applied["applied"]
-    assert applied["examples"] == shown["examples"]
+    assert applied["forecast"] == shown["forecast"]
     desk.settle()
     assert client.get("/v1/stats").json()["probe"] == {"products": 6}
     assert client.get("/v1/stats").json()["trouble"] == ""

@@ -63,6 +63,7 @@ class DecisionBody(BaseModel):
     labels: Annotated[list[Text], Field(max_length=100)]
     source: ItemId | None = None
     by: Text | None = None
+    whole: Annotated[bool, Field(description="All photos of the product that is shown.")] = False
 
 
 class LearnBody(BaseModel):
@@ -194,10 +195,10 @@ def _products(app: FastAPI, desk: Desk) -> None:
         return Json(desk.labels())
 
     @app.get("/v1/stats")
-    def stats() -> Any:  # noqa: ANN401
-        """Count labels by group, and how far people are."""
+    def stats(where: Where = "") -> Any:  # noqa: ANN401
+        """Count labels by group, and how far people are, among what satisfies a filter."""
         with turns.one():
-            return Json(desk.stats())
+            return Json(desk.stats(where))
 
     @app.post("/v1/tag")
     def tag(
@@ -251,7 +252,7 @@ def _decisions(app: FastAPI, desk: Desk) -> None:
     ) -> Any:  # noqa: ANN401
         """Record what a person decides, one product's group or many as one act."""
         several = body if isinstance(body, list) else [body]
-        wanted = [Decided(one.id, one.group, tuple(one.labels), one.source) for one in several]
+        wanted = [Decided(one.id, one.group, tuple(one.labels), one.source, one.whole) for one in several]
         return Json({"decided": desk.decide(wanted, several[0].by)})
 
     @app.delete("/v1/decisions/last")
