@@ -14,6 +14,7 @@ LEVELS = {
     "errors": 0,
     "datamodels": 0,
     "names": 0,
+    "plain": 0,
     "objects": 1,
     "database": 1,
     "words": 1,

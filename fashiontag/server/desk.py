@@ -27,7 +27,7 @@ from fashiontag.server.queue import Queue, conflicts
 from fashiontag.workflows.tag import APPLIED, Judge, applied_probe, tag
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.decisions import Choice, Decisions, Standing
-from fashiontag.workspace.embed import Embedded, embed
+from fashiontag.workspace.embed import Embedded, Threads, embed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -192,6 +192,7 @@ class Desk:
         self._learning = threading.Lock()
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._pool = Threads.of()  # starting some would be a tenth of the time of a picture
         self._trouble = ""
         self._state = _State()
         self._queue = Queue.plain(*np.empty((2, 0), np.int64))
@@ -430,7 +431,8 @@ class Desk:
         """Tag pictures that aren't in the catalogue: name and bytes each."""
         items = [item_of(data, title, name) for name, data in images]
         with self._lock:
-            return [row for w in embed(self.workspace, items) for row in self._judge.tag(w)]
+            windows = embed(self.workspace, items, threads=self._pool)
+            return [row for window in windows for row in self._judge.tag(window)]
 
     @property
     def judge(self) -> Judge:
@@ -481,6 +483,7 @@ class Desk:
         """Let what runs in the background end, and release the files."""
         self._closed.set()
         self.settle()
+        self._pool.close()
         self.workspace.close()
         self.decisions.close()
 
@@ -618,10 +621,7 @@ class Desk:
         thread.start()
 
 
-
-def _once(
-    queue: Queue, decided: Mapping[int, Mapping[str, Event]]
-) -> dict[tuple[int, str], Event]:
+def _once(queue: Queue, decided: Mapping[int, Mapping[str, Event]]) -> dict[tuple[int, str], Event]:
     """Return decisions by product and group: those on its photos are one."""
     return {
         (queue.photos(number)[0], group): event

@@ -7,9 +7,11 @@ be one that this server goes by (else a foreign name that resolves to it could r
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import json
+from collections import Counter
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 32_000_000
 """Of one request: a photo of a good camera has 10 to 25 MB."""
+
+AT_ONCE, WAITING = 8, 128
+"""Requests of one client that are worked on at once, and that may be there in all; more are answered
+503. The others' find threads free whatever one client sends."""
 
 COOKIE = "fashiontag"
 
@@ -64,6 +70,8 @@ class Guard:
     def __init__(self, app: App, token: str | None = None) -> None:
         self._app = app
         self._token = token
+        self._here = Counter[str]()
+        self._turns: dict[str, asyncio.Semaphore] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer what is wrong with it."""
@@ -87,7 +95,18 @@ class Guard:
         if _length(headers) > MOST_BYTES:
             await _answer(send, 413, f"At most {MOST_BYTES:,} bytes can be sent at once.")
             return
-        await self._pass_on(scope, receive, send)
+        client = (scope.get("client") or [""])[0]
+        if self._here[client] >= WAITING:
+            await _answer(send, 503, "Too much is asked at this moment; try again in a second.")
+            return
+        self._here[client] += 1
+        try:
+            async with self._turns.setdefault(client, asyncio.Semaphore(AT_ONCE)):
+                await self._pass_on(scope, receive, send)
+        finally:
+            self._here[client] -= 1
+            if not self._here[client]:
+                del self._here[client], self._turns[client]
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         came, started, over = 0, False, False
