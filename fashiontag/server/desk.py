@@ -278,9 +278,9 @@ class Desk:
             spans = [range(end - len(look), end) for end, look in zip(ends, looks, strict=True)]
             if len(photos) > len(looks):
                 whole = judge.head.statistics.shows_whole(evidence.images)
-                each = (photos_among(scored, span) for span in spans)
-                chances = (whole[span] for span in spans)
-                scored = together([fuse_scores(space, *one) for one in zip(each, chances)])
+                scored = together(
+                    [fuse_scores(space, photos_among(scored, span), whole[span]) for span in spans]
+                )
             found = judge.decider.decide(scored)
             torn = [tuple(dict.fromkeys(g for row in span for g in differ[row])) for span in spans]
             return [self._card(*one) for one in zip(looks, found, torn, strict=True)]
@@ -333,8 +333,11 @@ class Desk:
                 number = number_of[one.id, one.source]
                 card, (group, labels) = cards[number], self._spelled(one)
                 was = tuple(tag.label for tag in card.tags if tag.group == group)
-                for item in map(known.__getitem__, card.photos if one.whole else (number,)):
-                    choices.append(Choice(item.source, item.id, group, labels, was, item.image_key))
+                photos = [known[n] for n in (card.photos if one.whole else (number,))]
+                choices += [
+                    Choice(item.source, item.id, group, labels, was, item.image_key)
+                    for item in photos
+                ]
             here = {(item.source, item.id): item.number for item in known.values()}
             self._current().numbers |= here
             events = self.decisions.record(choices, by=by, via="serve")

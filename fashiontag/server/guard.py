@@ -30,8 +30,8 @@ MOST_BYTES = 32_000_000
 """Of one request: a photo of a good camera has 10 to 25 MB."""
 
 AT_ONCE, WAITING = 8, 128
-"""Requests of one client that are worked on at once, and that may be there in all; more are answered
-503. The others' find threads free whatever one client sends."""
+"""Requests of one client that are worked on at once, and that may be there in all; more are
+answered 503. The others' find threads free whatever one client sends."""
 
 COOKIE = "fashiontag"
 
