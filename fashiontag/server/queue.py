@@ -76,7 +76,7 @@ class Queue:
             return [number]
         main = self.mains[place]
         others = np.flatnonzero(self.mains == main)
-        return self.numbers[[main, *others[others != main]]].tolist()
+        return [int(number) for number in self.numbers[[main, *others[others != main]]]]
 
     def judged(
         self,
