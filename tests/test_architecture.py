@@ -58,7 +58,7 @@ HEAVY = {
     "index": {"faiss", "qdrant_client", "httpx"},
     "workflows": {"PIL", "ray", "sqlite3", "qdrant_client"},
     "api": {"PIL"},
-    "server": {"fastapi", "starlette", "pydantic"},
+    "server": {"fastapi", "jinja2", "pydantic", "starlette"},
     "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
 }  # fmt: skip
 
