@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,21 +25,23 @@ from fashiontag.index import where as filters
 from fashiontag.names import fold
 from fashiontag.server.lessons import item_as_indexed, lesson_of, train
 from fashiontag.server.queue import Queue, conflicts
+from fashiontag.sinks.tables import Layout
 from fashiontag.workflows.tag import APPLIED, Judge, applied_probe, tag
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.decisions import Choice, Decisions, Standing
 from fashiontag.workspace.embed import Embedded, Threads, embed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder, Item, Tagged, TagScore
+    from fashiontag.datamodels import Encoder, Item, TagScore
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.index.database import IndexedItem
-    from fashiontag.index.qdrant import Collection
+    from fashiontag.index.qdrant import Collection as Elsewhere
     from fashiontag.labels import LabelSpace
     from fashiontag.server.lessons import Lesson
     from fashiontag.server.queue import Sort
@@ -126,27 +129,6 @@ class Decided:
     whole: bool = False
 
 
-@dataclass(slots=True)
-class _State:
-    """What people decided, by product: kept in step with the events on disk."""
-
-    revision: int = -1
-    by_number: dict[int, dict[str, Event]] = field(default_factory=lambda: defaultdict(dict))
-    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def add(self, events: Iterable[Event]) -> None:
-        for event in events:
-            number = self.numbers.get((event.source, event.item))
-            if number is None:
-                continue
-            if event.labels is None:
-                self.by_number[number].pop(event.group, None)
-            else:
-                self.by_number[number][event.group] = event
-            if not self.by_number[number]:
-                del self.by_number[number]
-
-
 class Desk:
     """A workspace that people work on; a context manager.
 
@@ -176,7 +158,7 @@ class Desk:
         encoder: Encoder,
         space: LabelSpace,
         probe: Path | None = None,
-        collection: Collection | None = None,
+        collection: Elsewhere | None = None,
         *,
         calibrated: bool = True,
     ) -> None:
@@ -191,10 +173,12 @@ class Desk:
         self._lock = threading.RLock()
         self._learning = threading.Lock()
         self._closed = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._background = ThreadPoolExecutor(3, "desk")
+        self._jobs: list[Future[None]] = []
         self._pool = Threads.of()  # starting some would be a tenth of the time of a picture
         self._trouble = ""
-        self._state = _State()
+        self._decided: dict[int, dict[str, Event]] = {}
+        self._revision = -1
         self._queue = Queue.plain(*np.empty((2, 0), np.int64))
         self._queue_of: tuple[object, ...] = ()
         self._lesson: tuple[tuple[object, ...], Trained] | None = None
@@ -228,11 +212,11 @@ class Desk:
             Filter or cursor can't be read.
         """
         with self._lock:
-            queue, state = self._current_queue(), self._current()
+            queue, decided = self._current_queue(), self._current()
             among = queue.products(self._satisfying(where, queue))
             if show != "all":
-                decided = queue.products(queue.marked(state.by_number))
-                among &= decided if show == "decided" else ~decided
+                done = queue.products(queue.marked(decided))
+                among &= done if show == "decided" else ~done
             try:
                 numbers, cursor = queue.page(sort, among, limit, after)
             except (ValueError, OverflowError) as error:
@@ -288,10 +272,10 @@ class Desk:
     def _card(
         self, look: Sequence[IndexedItem], tags: tuple[TagScore, ...], torn: Sequence[str]
     ) -> Card:
-        main, state = look[0], self._current()
+        main, said_of = look[0], self._current()
         events: dict[str, Event] = {}
         for photo in reversed(look):  # what was said of the main photo is said of the product
-            events |= state.by_number.get(photo.number, {})
+            events |= said_of.get(photo.number, {})
         decided: Mapping[str, tuple[str, ...]] = {}
         if events:
             said = [replace(event, item=main.id) for event in events.values()]
@@ -338,8 +322,6 @@ class Desk:
                     Choice(item.source, item.id, group, labels, was, item.image_key)
                     for item in photos
                 ]
-            here = {(item.source, item.id): item.number for item in known.values()}
-            self._current().numbers |= here
             events = self.decisions.record(choices, by=by, via="serve")
             self._follow(events)
         return events
@@ -368,9 +350,9 @@ class Desk:
             raise BusyError("Somebody is learning at this moment; try again in a few seconds.")
         try:
             with self._lock:
-                queue, state = self._current_queue(), self._current()
-                stamp = (state.revision, self.workspace.index.generation())
-                decided = {number: dict(events) for number, events in state.by_number.items()}
+                queue, decided = self._current_queue(), self._current()
+                stamp = (self._revision, self.workspace.index.generation())
+                decided = {number: dict(events) for number, events in decided.items()}
             if not decided:
                 raise CatalogError(
                     "Nobody decided anything of what is indexed; correct some products first."
@@ -430,17 +412,15 @@ class Desk:
         """Return the photo of a product, to search with."""
         return Path(self._find(item_id, source).path)
 
-    def tag(self, images: Sequence[tuple[str, bytes]], title: str = "") -> list[Tagged]:
-        """Tag pictures that aren't in the catalogue: name and bytes each."""
+    def tag(self, images: Sequence[tuple[str, bytes]], title: str = "") -> list[dict[str, Any]]:
+        """Tag pictures that aren't in the catalogue, name and bytes each; rows as of ``.jsonl``."""
         items = [item_of(data, title, name) for name, data in images]
         with self._lock:
+            judge = self._judge
             windows = embed(self.workspace, items, threads=self._pool)
-            return [row for window in windows for row in self._judge.tag(window)]
-
-    @property
-    def judge(self) -> Judge:
-        """What judges at the moment."""
-        return self._judge
+            rows = [row for window in windows for row in judge.tag(window)]
+        layout = Layout(judge.space.names, promised=judge.promised)
+        return [*map(layout.nested_row, rows)]
 
     def stats(self, where: str = "") -> dict[str, Any]:
         """Return counts and shares per group, how far people are, and what judges.
@@ -448,7 +428,7 @@ class Desk:
         Of the products that satisfy a filter; labels are counted by photo.
         """
         with self._lock:
-            state, queue, judge = self._current(), self._current_queue(), self._judge
+            queue, judge, said = self._current_queue(), self._judge, self._current()
             among = self._satisfying(where, queue)
             chosen = queue.numbers[among] if where.strip() else None
             counts = self.workspace.index.counts(chosen)
@@ -461,31 +441,30 @@ class Desk:
                 {"label": name, "count": count, "share": count / max(total, 1)}
                 for name, count in sorted(found, key=lambda pair: -pair[1])
             ]
-        decided = among & queue.marked(state.by_number)
+        decided = among & queue.marked(said)
         probe = judge.probe
         return {
             "items": int(queue.products(among).sum()),
             "reviewed": int(queue.products(decided).sum()),
-            "decisions": len(_once(queue, state.by_number)),
+            "decisions": len(_once(queue, said)),
             "sources": [s.root for s in self.workspace.index.sources() if s.items],
             "model": self.workspace.encoder.name,
             "labels": judge.space.name,
             "probe": None if probe is None else {"products": len(probe.training.ids)},
             "promise": None if probe is None else probe.classifier.precision,
-            "busy": any(thread.is_alive() for thread in self._threads),
+            "busy": any(not job.done() for job in self._jobs),
             "trouble": self._trouble,
             "groups": groups,
         }
 
     def settle(self) -> None:
         """Wait for what runs in the background."""
-        for thread in self._threads:
-            thread.join()
+        wait(self._jobs)
 
     def close(self) -> None:
         """Let what runs in the background end, and release the files."""
         self._closed.set()
-        self.settle()
+        self._background.shutdown(cancel_futures=True)
         self._pool.close()
         self.workspace.close()
         self.decisions.close()
@@ -550,24 +529,31 @@ class Desk:
             chunked=0,
         )
 
-    def _current(self) -> _State:
-        """Return what people decided, read again where others added to it."""
-        if self._state.revision != self.decisions.revision():
-            events = self.decisions.current()
-            state = _State(
-                self.decisions.revision(),
-                numbers=self.workspace.index.locate([e.key[:2] for e in events.values()]),
-            )
-            state.add(events.values())
-            self._state = state
-        return self._state
+    def _current(self) -> dict[int, dict[str, Event]]:
+        """Return what people decided, by number and group, read again where others added to it."""
+        revision = self.decisions.revision()
+        if self._revision != revision:
+            self._decided, self._revision = {}, revision
+            self._add(self.decisions.current().values())
+        return self._decided
 
     def _follow(self, events: Sequence[Event]) -> None:
         """Keep step with events of our own; others' between them are read with the next request."""
-        state = self._state
-        if events and events[0].number == state.revision + 1:
-            state.add(events)
-            state.revision = events[-1].number
+        if events and events[0].number == self._revision + 1:
+            self._add(events)
+            self._revision = events[-1].number
+
+    def _add(self, events: Collection[Event]) -> None:
+        numbers = self.workspace.index.locate([event.key[:2] for event in events])
+        for event in events:
+            number = numbers.get(event.key[:2])
+            if number is not None:
+                groups = self._decided.setdefault(number, {})
+                groups[event.group] = event
+                if event.labels is None:
+                    del groups[event.group]
+                if not groups:
+                    del self._decided[number]
 
     def _current_queue(self) -> Queue:
         """Return the order of products; a better one is computed beside requests."""
@@ -577,7 +563,7 @@ class Desk:
             # between two states an older order, if there is one, is better than none
             if not np.array_equal(self._queue.numbers, numbers):
                 self._queue = Queue.plain(numbers, self.workspace.index.mains())
-                self._state.revision = -1  # its numbers were of another state
+                self._revision = -1  # its numbers were of another state
             self._queue_of = stamp
             if len(numbers) <= AT_SIGHT:
                 self._sort(stamp)
@@ -609,7 +595,7 @@ class Desk:
         with wanted():
             self._queue = queue
 
-    def _in_background(self, work: Any) -> None:  # noqa: ANN401
+    def _in_background(self, work: Callable[[], object]) -> None:
         def run() -> None:
             try:
                 work()
@@ -618,10 +604,8 @@ class Desk:
             except (FashiontagError, ValueError) as error:
                 self._trouble = str(error)
 
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=run, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._jobs = [job for job in self._jobs if not job.done()]
+        self._jobs.append(self._background.submit(run))
 
 
 def _once(queue: Queue, decided: Mapping[int, Mapping[str, Event]]) -> dict[tuple[int, str], Event]:

@@ -23,7 +23,6 @@ from fashiontag.server.desk import AmbiguousError, BusyError, Decided, Desk, Not
 from fashiontag.server.guard import Guard
 from fashiontag.server.searching import Search
 from fashiontag.sinks.pages import thumbnail
-from fashiontag.sinks.tables import Layout
 
 PICTURES = 16
 """Pictures of one request."""
@@ -56,12 +55,6 @@ class DecisionBody(BaseModel):
     source: ItemId | None = None
     by: Text | None = None
     whole: Annotated[bool, Field(description="All photos of the product that is shown.")] = False
-
-
-class LearnBody(BaseModel):
-    """Whether what is learned is applied, or only shown."""
-
-    apply: bool = False
 
 
 class Json(Response):
@@ -176,9 +169,7 @@ def _products(app: FastAPI, desk: Desk) -> None:
     ) -> Any:  # noqa: ANN401
         """Tag pictures that aren't in the catalogue; one row each, as in ``tags.jsonl``."""
         sent = [(one.filename or str(place), one.file.read()) for place, one in enumerate(image)]
-        rows, judge = desk.tag(sent, title), desk.judge
-        layout = Layout(judge.space.names, promised=judge.promised)
-        return Json([*map(layout.nested_row, rows)])
+        return Json(desk.tag(sent, title))
 
     def answer(asked: Search) -> Json:
         result = desk.search(asked)
@@ -230,7 +221,6 @@ def _decisions(app: FastAPI, desk: Desk) -> None:
         return Json({"undone": desk.undo()})
 
     @app.post("/v1/learn")
-    def learn(body: LearnBody | None = None, apply: bool | None = None) -> Any:  # noqa: ANN401
+    def learn(*, apply: bool = False) -> Any:  # noqa: ANN401
         """Learn from all decisions and show what would change; ``apply`` lets it."""
-        wanted = apply if apply is not None else body is not None and body.apply
-        return Json(desk.learn(apply=wanted))
+        return Json(desk.learn(apply=apply))
