@@ -168,6 +168,11 @@ class ZeroShot:
             group.name: colours.columns(group) if group.exclusive else None
             for group in space.groups
         }
+        self._exclusive = [
+            prompts[space.span(group.name)]
+            for group in space.groups
+            if group.exclusive and group.visible
+        ]
         self._visible = space.visible
         self._lowest = space.lowest
         self._below = np.eye(space.size, dtype=np.bool_)
@@ -266,7 +271,8 @@ class ZeroShot:
 
         Those in whose main group (the file's first exclusive one; all labels where there is none)
         `lead` is above 0: at most 1 in 200 products of val. With a model that nobody has fitted
-        those that are more like a background sentence than like any kind of product: 1 in 1,000.
+        those that are more like a background sentence than like any kind of product or label of an
+        exclusive group: 1 in 1,000.
 
         Parameters
         ----------
@@ -282,8 +288,8 @@ class ZeroShot:
             return np.asarray(self.lead(images) > 0)
         if self._kinds is None:
             return np.zeros(len(images), np.bool_)
-        nearest = _cosines(images, self._kinds).max(axis=1)
-        return np.asarray(self.background(images).max(axis=1) > nearest)
+        known = np.concatenate([self._kinds, *self._exclusive])
+        return np.asarray(self.background(images).max(axis=1) > _cosines(images, known).max(axis=1))
 
     @property
     def fitted(self) -> bool:
