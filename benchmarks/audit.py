@@ -224,7 +224,21 @@ def plant(split: str, folder: Path, seed: int = 23) -> Planted:
             photo.size
         ),
     )
+    others = iter(sorted(planter.large))
+    planter.pictures(
+        "several products",
+        30,
+        lambda photo: beside(photo, Image.open(planter.images / f"{next(others)}.jpg")),
+    )
     return planter.write()
+
+
+def beside(photo: Image.Image, other: Image.Image) -> Image.Image:
+    """Put another product's photo beside one."""
+    wide = Image.new("RGB", (photo.width + other.width, max(photo.height, other.height)), "white")
+    wide.paste(photo, (0, 0))
+    wide.paste(other, (photo.width, 0))
+    return wide
 
 
 SLOGANS = ("SALE 50% OFF", "BUY 1 GET 1", "www.shopname.com", "NEW ARRIVAL", "FREE SHIPPING")
@@ -260,6 +274,7 @@ CHECKS = {
     "small": ("small",),
     "text over it": ("text over it",),
     "blurred": ("blurred",),
+    "several products": ("several products",),
 }
 """By check, the kinds that it is to find."""
 CONTRADICTIONS = tuple(kind for check in tuple(CHECKS)[:4] for kind in CHECKS[check])

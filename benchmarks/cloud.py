@@ -8,8 +8,8 @@ differs between the rows and vectors of both, and the memory of a worker early a
 catalogue) on the index here and on Qdrant's own engine in this process (``qdrant-edge-py``), filled
 by the code behind ``push``; DIR is what ``overhead`` left.
 
-``million``: a million synthetic products (vectors around 2,000 centres) pushed into the engine and
-searched.
+``million``: a million synthetic products (a picture's vector each, around 2,000 centres), pushed
+into the engine and searched.
 
 Written to ``benchmarks/results/cloud-STEP.md``. Photos come from ``FASHIONTAG_DATA``.
 """
@@ -191,7 +191,7 @@ def recall(place: Path) -> None:
     from fashiontag.encoders import resolve
     from fashiontag.index import where as filters
     from fashiontag.index.qdrant import Collection
-    from fashiontag.workflows.push import push, search_collection
+    from fashiontag.workflows.push import push
     from fashiontag.workflows.search import Query, search
     from fashiontag.workspace import Workspace
 
@@ -240,7 +240,7 @@ def recall(place: Path) -> None:
                 began = time.monotonic()
                 here = search(workspace, query, where=where, fold=False)
                 middle = time.monotonic()
-                there = search_collection(workspace, collection, query, where=where, fold=False)
+                there = search(workspace, query, where=where, fold=False, collection=collection)
                 if not exact:
                     times["index"].append(middle - began)
                     times["engine"].append(time.monotonic() - middle)
@@ -281,10 +281,10 @@ def recall(place: Path) -> None:
 def million(count: int) -> None:
     from edge_client import EdgeClient
 
-    from fashiontag.index.qdrant import Asked, Collection
+    from fashiontag.index.qdrant import Collection
     from fashiontag.index.where import parse
     from fashiontag.sinks.shards import RUN, Facts, Vectored, part_name, write_shard
-    from fashiontag.sinks.tables import Cells
+    from fashiontag.sinks.tables import Layout
     from fashiontag.workflows.push import push
 
     rng = np.random.default_rng(SEED)
@@ -320,8 +320,9 @@ def million(count: int) -> None:
         facts = Facts(
             parts[name], "synthetic", "none", dim, "synthetic", {"color": colors}, {}, size
         )
-        kept = {kind: Vectored(there, stored) for kind in ("image", "text")}
-        write_shard(place / name, Cells(("color",)), rows, kept, facts)
+        none = Vectored(~there, np.empty((0, dim), np.float16))
+        kept = {"image": Vectored(there, stored), "text": none}
+        write_shard(place / name, Layout(("color",)), rows, kept, facts)
     (place / RUN).write_text(json.dumps({"parts": parts}), "utf-8")
     size_on_disk = sum(path.stat().st_size for path in place.iterdir())
     client = EdgeClient(place / "qdrant")
@@ -330,6 +331,7 @@ def million(count: int) -> None:
     done = push(str(place), collection, {"image": None, "text": None}, batch=1000)
     pushed = time.monotonic() - began
     built = _optimize(client)
+    about = collection.about()
     matrix = np.concatenate(everything)
     times: dict[str, list[float]] = {}
     recalls: dict[str, list[float]] = {}
@@ -340,8 +342,8 @@ def million(count: int) -> None:
         query = (query / np.linalg.norm(query)).astype(np.float32)
         where = "table.price < 100" if at % 2 else None
         began = time.monotonic()
-        asked = Asked([query], [1.0], "", 0.0, 10, parse(where) if where else None, fold=False)
-        hits = collection.search(asked)
+        among = parse(where) if where else None
+        hits = collection.search(about, [(query, 1.0)], 10, among=among, fold=False)
         times.setdefault(str(where), []).append(time.monotonic() - began)
         scores = np.concatenate(
             [block.astype(np.float32) @ query for block in np.array_split(matrix, 50)]
@@ -355,9 +357,9 @@ def million(count: int) -> None:
     _write(
         "million",
         [
-            f"{done.points:,} points, two vectors of {dim} numbers, a title, a tag and a price "
+            f"{done.points:,} points, a vector of {dim} numbers, a title, a tag and a price "
             f"each. The run's files take {size_on_disk / done.points:,.0f} bytes a row. Pushed in "
-            f"{pushed:.0f} s ({done.points / pushed:,.0f} a second), graphs built in {built:.0f} "
+            f"{pushed:.0f} s ({done.points / pushed:,.0f} a second), graph built in {built:.0f} "
             f"s; {on_disk / done.points:,.0f} bytes a point on disk; {most:.1f} GB at most in "
             "memory, the engine's and this script's together.",
             "",

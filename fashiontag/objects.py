@@ -59,7 +59,7 @@ class ObjectRef:
     def read(self) -> bytes:
         """Return its bytes; raise `ImageError` with the reason if they can't be had."""
         try:
-            store, path = _located(self.locator)
+            store, path = located(self.locator)
             with store.open_input_stream(path) as stream:
                 return bytes(stream.readall())
         except FileNotFoundError as error:
@@ -72,13 +72,13 @@ def refs(addresses: Sequence[str]) -> list[ObjectRef]:
     """Return pictures at addresses with their stamps, which are asked for side by side."""
     stores: dict[int, tuple[FileSystem, list[int], list[str]]] = {}
     for place, address in enumerate(addresses):
-        store, path = _located(address)
+        store, path = located(address)
         _, places, paths = stores.setdefault(id(store), (store, [], []))
         places.append(place)
         paths.append(path)
     facts: dict[int, str | None] = {}
     for store, places, paths in stores.values():
-        with _errors(addresses[places[0]]):
+        with errors(addresses[places[0]]):
             facts |= zip(places, map(_facts, store.get_file_info(paths)), strict=True)
     return [ObjectRef(address, facts[place]) for place, address in enumerate(addresses)]
 
@@ -95,8 +95,8 @@ def listing(address: str) -> list[ObjectRef]:
     """
     from pyarrow.fs import FileSelector, FileType
 
-    store, path = _located(address.rstrip("/"))
-    with _errors(address):
+    store, path = located(address.rstrip("/"))
+    with errors(address):
         itself = store.get_file_info(path)
         if itself.type == FileType.File:
             return [ObjectRef(address, _facts(itself))]
@@ -115,7 +115,7 @@ def listing(address: str) -> list[ObjectRef]:
 def begins(address: str, count: int = 16) -> bytes:
     """Return the first bytes of an object; none where it can't be read."""
     with suppress(OSError):
-        store, path = _located(address)
+        store, path = located(address)
         with store.open_input_file(path) as file:
             return bytes(file.read(count))
     return b""
@@ -145,21 +145,28 @@ def download(address: str, target: Path) -> None:
     """
     from pyarrow.fs import LocalFileSystem, copy_files
 
-    store, path = _located(address)
-    with _errors(address):
+    store, path = located(address)
+    with errors(address):
         copy_files(path, str(target), store, LocalFileSystem())
 
 
 def upload(source: Path, address: str) -> None:
-    """Put a file of this disk in place at an address, whole.
+    """Put a file of this disk in place at an address: it is there once its last byte is.
 
     Raises
     ------
     OutputError
         It can't be written there.
     """
-    folder, _, name = address.rpartition("/")
-    Folder(folder).put(name, source)
+    from pyarrow.fs import LocalFileSystem, copy_files
+
+    store, path = located(address)
+    try:
+        copy_files(str(source), path, LocalFileSystem(), store)
+    except OSError as error:
+        raise OutputError(
+            f"can't write {address}: {_reason(error)}; name a place that can be written"
+        ) from error
 
 
 @contextmanager
@@ -175,73 +182,7 @@ def standing_in(address: str, copy: Path) -> Iterator[None]:
         upload(copy, address)
 
 
-class Folder:
-    """A folder on this disk or at an address, of files that are put in place whole.
-
-    Parameters
-    ----------
-    place : str
-        A path or an address; it need not be there yet.
-    """
-
-    def __init__(self, place: str) -> None:
-        self.place = place.rstrip("/") or "/"
-        where = self.place if is_address(place) else f"file://{Path(place).absolute()}"
-        self.store, self.path = _located(where)
-
-    def names(self) -> list[str]:
-        """Return the names of the files in it, in code-point order; those with a dot are none."""
-        from pyarrow.fs import FileSelector, FileType
-
-        with _errors(self.place):
-            found = self.store.get_file_info(FileSelector(self.path, allow_not_found=True))
-        names = [info.base_name for info in found if info.type == FileType.File]
-        return sorted(name for name in names if not name.startswith("."))
-
-    def of(self, name: str) -> str:
-        """Return where the store has a file of this name."""
-        return f"{self.path.rstrip('/')}/{name}"
-
-    def read(self, name: str) -> bytes:
-        """Return a file's bytes."""
-        with _errors(f"{self.place}/{name}"), self.store.open_input_stream(self.of(name)) as stream:
-            return bytes(stream.readall())
-
-    def put(self, name: str, source: Path) -> None:
-        """Put a file of this disk in place under a name, over what is there.
-
-        Raises
-        ------
-        OutputError
-            It can't be written.
-        """
-        from pyarrow.fs import LocalFileSystem, copy_files
-
-        try:
-            if isinstance(self.store, LocalFileSystem):
-                part = self.of(f".{name}.{os.getpid()}.part")
-                self.store.create_dir(self.path)
-                try:
-                    self.store.copy_file(str(source), part)
-                    self.store.move(part, self.of(name))
-                except OSError:
-                    Path(part).unlink(missing_ok=True)
-                    raise
-            else:
-                copy_files(str(source), self.of(name), LocalFileSystem(), self.store)
-        except OSError as error:
-            raise OutputError(
-                f"can't write {self.place}/{name}: {_reason(error)}; name a place that can be "
-                "written"
-            ) from error
-
-    def remove(self, name: str) -> None:
-        """Remove a file."""
-        with _errors(f"{self.place}/{name}"):
-            self.store.delete_file(self.of(name))
-
-
-def _located(address: str) -> tuple[FileSystem, str]:
+def located(address: str) -> tuple[FileSystem, str]:
     """Return the store of an address, opened once for each bucket, and the path in it."""
     scheme, _, rest = address.partition("://")
     if scheme.lower() in {"s3", "gs", "file"}:
@@ -256,7 +197,7 @@ def _opened(scheme: str, bucket: str) -> FileSystem:
 
     if scheme == "file":
         return LocalFileSystem()
-    with _errors(f"{scheme}://{bucket}"):
+    with errors(f"{scheme}://{bucket}"):
         store, _ = FileSystem.from_uri(f"{scheme}://{bucket}")
     return store
 
@@ -288,7 +229,8 @@ def _facts(info: FileInfo) -> str | None:
 
 
 @contextmanager
-def _errors(address: str) -> Iterator[None]:
+def errors(address: str) -> Iterator[None]:
+    """Say in one sentence why an address can't be read."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,6 +1,7 @@
 """The audit, counts, changes and matches on a small drawn catalogue with planted faults."""
 
 import csv
+import io
 import json
 import random
 import shutil
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
+from examples.drawing import draw_garment
 from fashiontag.catalog.quality import look_at
 from fashiontag.cli import run
 from fashiontag.heads.doubt import evidence_against, judged_groups
 from fashiontag.heads.zeroshot import Scores
 from fashiontag.labels import load_labels
-from fashiontag.workflows.audit import _near, same_photo
+from fashiontag.workflows.audit import same_photo
 from fashiontag.workflows.drift import drift
 from fashiontag.workflows.matches import harmony
 from fashiontag.workflows.stats import prevalence
@@ -143,13 +145,54 @@ def test_prints_tell_one_photo_from_another():
     assert same_photo(left[:3], left[3:]).max() < 0.3
 
 
-def test_a_picture_is_near_its_like_whatever_the_order():
-    rng = np.random.default_rng(3)
-    vectors = rng.normal(size=(30, 16)).astype(np.float32)
-    vectors[17] = vectors[4] + 0.01
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert [4, 17] in _near(vectors).tolist()
-    assert len(_near(vectors[:1])) == 0
+def pasted(*photos):
+    """The bytes of photos side by side on white."""
+    wide = Image.new(
+        "RGB", (sum(p.width for p in photos) + 40, max(p.height for p in photos)), "white"
+    )
+    at = 0
+    for photo in photos:
+        wide.paste(photo, (at, 0))
+        at += photo.width + 40
+    data = io.BytesIO()
+    wide.save(data, "PNG")
+    return data.getvalue()
+
+
+def test_unlike_things_are_counted_and_pairs_are_one():
+    red, blue = (Image.new("RGB", (150, 300), "white") for _ in range(2))
+    red.paste((200, 30, 30), (20, 20, 130, 280))
+    red.paste((20, 20, 20), (20, 20, 130, 90))
+    blue.paste((30, 30, 200), (20, 120, 130, 200))
+    blue.paste((250, 200, 20), (40, 140, 60, 190))
+    assert look_at(pasted(red)).things == 1
+    assert look_at(pasted(red, ImageOps.mirror(red))).things == 1
+    assert look_at(pasted(red, blue)).things == 2
+
+
+def test_variants_with_one_photo_or_a_wrong_one(tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for name, colour in (("a", "red"), ("b", "green"), ("c", "green")):
+        draw_garment("t-shirt", colour, seed=3).save(folder / f"{name}.jpg", quality=95)
+    shutil.copy(folder / "a.jpg", folder / "d.jpg")
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "image,title,style,shade\na.jpg,Tee,s1,red\nd.jpg,Tee,s1,blue\n"
+        "b.jpg,Tee,s2,green\nc.jpg,Tee,s2,pink\n"
+    )
+    out = tmp_path / "audit.csv"
+    arguments = [
+        *("audit", str(folder), "--titles", str(table), "--workspace", str(tmp_path / "w")),
+        *("--product-column", "style", "--variant-column", "shade", "--out", str(out), "-q"),
+    ]
+    assert run(arguments, debug=True) == 0
+    with out.open(encoding="utf-8") as file:
+        rows = [(row["check"], row["id"], row["evidence"]) for row in csv.DictReader(file)]
+    assert ("shared photo", "a.jpg|d.jpg", "color: one photo for blue, red") in rows
+    wrong = {key for check, key, _ in rows if check == "wrong variant"}
+    assert "c.jpg" in wrong
+    assert not wrong & {"a.jpg", "b.jpg"}
 
 
 def test_a_share_is_corrected_by_what_tags_are_worth():

@@ -20,8 +20,7 @@ from fakes import ColorEncoder, color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.errors import CatalogError, UsageError
 from fashiontag.labels import load_labels
-from fashiontag.objects import Folder
-from fashiontag.sinks.shards import read_facts, read_rows
+from fashiontag.sinks.shards import Folder, read_facts, read_rows
 from fashiontag.workflows import cluster
 from fashiontag.workflows.tag import Outputs, tag
 from fashiontag.workspace import Workspace
@@ -104,6 +103,44 @@ def test_a_shard_is_a_function_of_itself_alone(shop):
     for shard in reversed(cluster.shards_of(recipe, catalog.items)):
         _, head = cluster.make_shard(shard, recipe, encoder, head)
     assert {path.name: path.read_bytes() for path in (shop / "run").iterdir()} == once
+
+
+def test_products_are_rows_as_in_a_run_here(shop):
+    catalog = catalog_of(shop)
+    items = tuple(
+        cluster.replace(item, product=f"p{number % 13}", variants=(str(number % 2),))
+        for number, item in enumerate(catalog.items)
+    )
+    for by in ("product", "variant"):
+        units = cluster.replace(catalog, items=items, by=by)
+        make(recipe_of(shop, units, out=str(shop / by)), units)
+        table = shop / f"{by}.parquet"
+        with Workspace.open(shop / "work", ColorEncoder()) as workspace:
+            tag(workspace, units, load_labels(str(shop / "labels.toml")), outputs=Outputs(table))
+        here = {row["id"]: row for row in pq.read_table(table).to_pylist()}
+        shards = rows_of(shop / by)
+        assert len(here) == {"product": 13, "variant": 26}[by]
+        assert shards.keys() == here.keys()
+        for key, row in here.items():
+            assert {name: shards[key][name] for name in row} == row
+        first = shards[min(shards)]
+        assert first["photos"] > 1
+        assert first["image"] is not None
+
+
+def test_a_tables_own_ids_are_columns_of_shards_too(shop):
+    rows = ["sku,file,title"] + [f"SKU{n},shop/{n:02d}.png,thing {n}" for n in range(40)]
+    (shop / "titles.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    catalog = read_catalog(str(shop / "titles.csv"))
+    make(recipe_of(shop, catalog), catalog)
+    table = shop / "tags.parquet"
+    with Workspace.open(shop / "work", ColorEncoder()) as workspace:
+        tag(workspace, catalog, load_labels(str(shop / "labels.toml")), outputs=Outputs(table))
+    here, shards = pq.read_table(table), rows_of(shop / "run")
+    assert catalog.keys
+    assert {*catalog.keys} < {*here.column_names}
+    for row in here.to_pylist():
+        assert {name: shards[row["id"]][name] for name in row} == row
 
 
 def test_what_a_person_decided_holds_on_every_machine(shop):
@@ -203,49 +240,67 @@ def test_poison_costs_its_own_item_and_the_rows_are_the_same(shop, monkeypatch):
         assert rows[key]["tags"] == healthy[key]["tags"]
 
 
-COMMAND = (sys.executable, "-m", "fashiontag", "tag", str(EXAMPLES), "--titles",
-           str(EXAMPLES / "titles.csv"), "--engine", "ray", "--ray-workers", "2")  # fmt: skip
+@pytest.fixture
+def ray_address():
+    """The address of a cluster of two processors, on which other processes can run."""
+    ray = pytest.importorskip("ray", reason="the extra [ray] isn't installed")
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=128 << 20)
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path):
-    """Workers and drivers are killed ten times each; five minutes."""
+@pytest.mark.timeout(1800)
+def test_killed_at_any_moment_no_shard_is_lost_or_other(tmp_path, ray_address):
+    """Drivers and workers are killed ten times each, after each number of shards; five minutes."""
     psutil = pytest.importorskip("psutil")
-    pytest.importorskip("ray", reason="the extra [ray] isn't installed")
+    rng = np.random.default_rng(7)
 
-    def run(out, shards=6):
-        command = [*COMMAND, "--out", str(out), "--shards", str(shards), "--quiet"]
-        return subprocess.Popen([*command, "--workspace", str(tmp_path / "w")])
+    def run(out):
+        return subprocess.Popen(
+            [sys.executable, "-m", "fashiontag", "tag", EXAMPLES,
+             "--titles", EXAMPLES / "titles.csv", "--out", out, "--workspace", tmp_path / "w",
+             "--engine", "ray", "--ray-address", ray_address, "--shards", "6", "--quiet"],
+        )  # fmt: skip
 
     def files(out):
-        return {path.name: path.read_bytes() for path in Path(out).glob("*") if path.is_file()}
+        return {path.name: path.read_bytes() for path in out.glob("[!.]*")}
+
+    def workers():
+        names = {child: child.name() for child in psutil.Process().children(recursive=True)}
+        return [child for child, name in names.items() if name.startswith("ray::Worker")]
+
+    def struck(turn, out, kill):
+        """Kill when a number of shards are there, or a worker is; tell whether it came in time."""
+        process = run(out)
+        while process.poll() is None and (len(files(out)) < turn % 6 or not workers()):
+            time.sleep(0.01)
+        time.sleep(float(rng.uniform(0, 0.2)))
+        in_time = process.poll() is None
+        kill(process)
+        return process, in_time
 
     assert run(tmp_path / "whole").wait() == 0
     whole = files(tmp_path / "whole")
     assert len(whole) == 7
-    rng = np.random.default_rng(7)
+    hits = 0
     for turn in range(10):
         out = tmp_path / f"driver{turn}"
-        process = run(out)
-        time.sleep(float(rng.uniform(2, 11)))
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
+        process, in_time = struck(turn, out, subprocess.Popen.kill)
+        hits += in_time
         process.wait()
-        psutil.wait_procs(children, timeout=20)
         assert {**whole, **files(out)} == whole
         assert run(out).wait() == 0
         assert files(out) == whole
+        assert not [*out.glob(".*")]
     for turn in range(10):
         out = tmp_path / f"worker{turn}"
-        process = run(out)
-        time.sleep(float(rng.uniform(4, 11)))
-        if process.poll() is None:
-            children = psutil.Process(process.pid).children(recursive=True)
-            workers = [c for c in children if "Worker" in " ".join(c.cmdline())]
-            for child in workers[:1]:
-                child.kill()
+        process, in_time = struck(turn, out, lambda _: [child.kill() for child in workers()[:1]])
+        hits += in_time
         assert process.wait() == 0
         assert files(out) == whole
+        assert not [*out.glob(".*")]
+    assert hits > 15
 
 
 def test_everything_is_pickled_by_itself(shop):

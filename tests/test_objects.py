@@ -21,7 +21,8 @@ from fakes import color_picture
 from fashiontag.catalog import read_catalog
 from fashiontag.cli import run
 from fashiontag.errors import CatalogError, ImageError, UsageError
-from fashiontag.objects import Folder, ObjectRef, is_address, refs
+from fashiontag.objects import ObjectRef, is_address, refs
+from fashiontag.sinks.shards import Folder
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples" / "catalog"

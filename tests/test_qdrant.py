@@ -9,6 +9,7 @@ from fakes import ColorEncoder, color_picture
 
 pytest.importorskip("qdrant_client", reason="the extra [qdrant] isn't installed")
 
+from qdrant_client import QdrantClient, models
 from qdrant_standin import Standin
 
 from fashiontag.catalog import read_catalog
@@ -20,10 +21,10 @@ from fashiontag.errors import (
     StoreError,
     UsageError,
 )
+from fashiontag.index import qdrant
 from fashiontag.index.qdrant import KEY, Collection
 from fashiontag.labels import load_labels
 from fashiontag.workflows import cluster, push
-from fashiontag.workflows.push import search_collection
 from fashiontag.workflows.search import Query, search
 from fashiontag.workflows.tag import tag
 from fashiontag.workspace import Workspace
@@ -135,7 +136,7 @@ def test_the_same_hits_as_here(filled, workspace, shop, where):
     for query in (*QUERIES, *pictures):
         for fold in (True, False):
             here = search(workspace, query, where=where, k=7, fold=fold)
-            there = search_collection(workspace, filled, query, where=where, k=7, fold=fold)
+            there = search(workspace, query, where=where, k=7, fold=fold, collection=filled)
             assert hits(there) == hits(here)
             scores = [[hit.score for hit in result.hits] for result in (here, there)]
             assert scores[0] == pytest.approx(scores[1], abs=2e-3)
@@ -153,12 +154,77 @@ def test_the_same_hits_as_here(filled, workspace, shop, where):
 )
 def test_what_cannot_be_translated_is_refused_by_name(filled, workspace, where, said):
     with pytest.raises(QueryError, match=said):
-        search_collection(workspace, filled, Query("red"), where=where)
+        search(workspace, Query("red"), collection=filled, where=where)
 
 
 def test_auto_is_refused(filled, workspace):
     with pytest.raises(UsageError, match="--min-score auto looks at"):
-        search_collection(workspace, filled, Query("red"), min_score="auto")
+        search(workspace, Query("red"), min_score="auto", collection=filled)
+
+
+def test_exact_is_exact(monkeypatch):
+    """The nearest by picture and title together are far down by each alone."""
+    rng = np.random.default_rng(5)
+    monkeypatch.setattr(qdrant, "FETCHED", 10)
+    collection = Collection(QdrantClient(":memory:"), "shop")
+    about = qdrant.About("color", "f", 2, {}, 300)
+    collection.create(about)
+    points = []
+    for at, turn in enumerate(rng.uniform(-1, 1, 300).tolist()):
+        words = [*{f"w{n}" for n in rng.integers(0, 40, 3)}]
+        payload = {"id": f"{at:03d}", "path": "", "title": " ".join(words), "tags": [],
+                   "words": words, "family": at // 3, "picture": at}  # fmt: skip
+        numbers = sorted(map(qdrant.word_number, words))
+        vector = {
+            "image": [np.cos(turn), np.sin(turn)],
+            "title": [np.cos(turn), -np.sin(turn)],
+            "words": models.SparseVector(indices=numbers, values=[1.0] * len(numbers)),
+        }
+        points.append(models.PointStruct(id=at, vector=vector, payload=payload))
+    collection.client.upsert("shop", points)
+    found = {}
+    for exact in (True, False, None):
+        collection.exact = bool(exact)
+        if exact is None:  # everything is proposed
+            monkeypatch.setattr(qdrant, "FETCHED", 300)
+        for turn in (0.5, 0.7, 0.9):
+            aim = np.array([np.cos(turn), np.sin(turn)], np.float32)
+            for words, fold in (("", True), ("w1 w2", True), ("w3", False), ("nothing", False)):
+                hits = collection.search(
+                    about, [(aim, 0.4), (aim, 0.6)], 1, words=words, words_weight=0.3, fold=fold
+                )
+                found.setdefault(exact, []).append([(hit.id, hit.score) for hit in hits])
+    assert found[True] == found[None]
+    assert found[False] != found[None]
+
+
+def test_serve_searches_the_collection(filled, workspace, shop):
+    pytest.importorskip("fastapi", reason="needs the extra [serve]")
+    from starlette.testclient import TestClient
+
+    from fashiontag.server.desk import Desk
+    from fashiontag.server.web import create_app
+
+    space = load_labels(str(shop / "labels.toml"))
+    here = search(workspace, Query("red dress"), where="table.price < 60", k=5)
+    with (
+        Desk(shop / "work", ColorEncoder(), space, None, filled) as desk,
+        TestClient(create_app(desk), base_url="http://127.0.0.1:8765") as client,
+    ):
+        asked = {"q": "red dress", "where": "table.price < 60", "k": 5}
+        answer = client.get("/v1/search", params=asked)
+        assert answer.status_code == 200
+        assert [hit["id"] for hit in answer.json()["hits"]] == [hit.id for hit in here.hits]
+        picture = (shop / "shop" / "07.png").read_bytes()
+        answer = client.post("/v1/search", files={"image": ("a.png", picture, "image/png")})
+        assert answer.json()["hits"][0]["id"] == "07.png"
+        answer = client.get("/v1/search", params={"q": "red", "where": "table.maker < 'b'"})
+        assert (answer.status_code, "order of texts" in answer.text) == (400, True)
+        filled.client.delete_collection(filled.client.get_aliases().aliases[0].collection_name)
+        filled.name = "gone"
+        answer = client.get("/v1/search", params={"q": "red"})
+        assert answer.status_code >= 400
+        assert "fill it with fashiontag push" in answer.text
 
 
 def test_indexes_come_before_points_and_the_alias_last(shop, standin):
@@ -174,7 +240,7 @@ def test_a_stopped_push_never_shows_and_goes_on(shop, standin, workspace, monkey
     monkeypatch.setattr(push.time, "sleep", lambda seconds: None)
     collection = Collection.open(standin.address("shop"))
     push.push(str(shop / "run"), collection, MEANS)
-    before = hits(search_collection(workspace, collection, Query("red"), k=90))
+    before = hits(search(workspace, Query("red"), collection=collection, k=90))
     other = make(shop, "fewer", items=lambda items: items[:50])
     made = []
 
@@ -185,17 +251,17 @@ def test_a_stopped_push_never_shows_and_goes_on(shop, standin, workspace, monkey
 
     with pytest.raises(KeyboardInterrupt):
         push.push(other, collection, MEANS, batch=9, progress=stop)
-    assert hits(search_collection(workspace, collection, Query("red"), k=90)) == before
+    assert hits(search(workspace, Query("red"), collection=collection, k=90)) == before
     done = push.push(other, collection, MEANS, batch=9)
     assert (done.points, done.sent < 50, len(done.dropped)) == (50, True, 1)
-    assert len(search_collection(workspace, collection, Query("red"), k=90, fold=False).hits) == 50
+    assert len(search(workspace, Query("red"), k=90, fold=False, collection=collection).hits) == 50
 
 
 def test_an_update_sends_what_changed_and_deletes_what_went(shop, filled, workspace):
     other = make(shop, "update", items=lambda items: items[1:])
     done = push.push(other, filled, MEANS, update=True)
     assert (done.points, done.deleted >= 1, done.sent < 89) == (89, True, True)
-    found = search_collection(workspace, filled, Query("red"), k=90, fold=False)
+    found = search(workspace, Query("red"), k=90, fold=False, collection=filled)
     assert "00.png" not in {hit.id for hit in found.hits}
     assert len(found.hits) == 89
     again = push.push(other, filled, MEANS, update=True)
@@ -243,7 +309,7 @@ def test_another_model_is_refused_and_switched_to(shop, filled, workspace):
         push.push(other, filled, MEANS, update=True)
     push.push(other, filled, MEANS)
     with pytest.raises(ForeignEncoderError, match="search with --model stranger"):
-        search_collection(workspace, filled, Query("red"))
+        search(workspace, Query("red"), collection=filled)
 
 
 class Stranger(ColorEncoder):

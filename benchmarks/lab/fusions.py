@@ -250,6 +250,7 @@ class FusedProbe(ProbeClassifier):
         ]
         side, scores = self._side(x, widths, labelled, titled, zero, heads)
         own = {field.name: getattr(side, field.name) for field in fields(side)}
+        own["rates"] = None  # what titles add can't be told, so they can't be doubted
         return _FusedSide(**own, fusion=fusion), heads, scores
 
 

@@ -7,24 +7,23 @@ commands hand over what they have and a way to draw it.
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console as RichConsole
 from rich.segment import Segment
 
 from fashiontag.errors import OutputError
+from fashiontag.plain import plain as plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import ConsoleOptions, RenderableType
     from rich.table import Table
@@ -160,19 +159,6 @@ def document(value: Any) -> None:  # noqa: ANN401
     utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     text = json.dumps(plain(value), ensure_ascii=not utf8, indent=2)
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401
-    """Return strict JSON's form of a result: null for what is undefined or infinite."""
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, float):
-        return round(value, 5) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(inner) for inner in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def gallery(

@@ -219,6 +219,7 @@ def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:
         "none": side.stack.none,
         "thresholds": side.thresholds,
         "promises": side.promises,
+        "rates": side.rates,
         **{f"coef{number}": coef for number, coef in enumerate(side.coefs)},
     }
     return {f"{name}.{key}": value for key, value in arrays.items() if value is not None}
@@ -237,6 +238,7 @@ def _side(name: str, features: Features, arrays: Arrays) -> Side:
         stack=Stack(group_spans(features.space), own["weights"], own["offsets"], own["none"]),
         thresholds=own["thresholds"],
         promises=own["promises"],
+        rates=own.get("rates"),
     )
 
 

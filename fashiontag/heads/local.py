@@ -86,6 +86,9 @@ OPEN_PRICE = 3.5
 a buyer's styles rose by up to 1 % of val after four examples per label."""
 SILENT, ALLOWED = 0.05, 0.05
 """Share of products below which zero-shot counts as silent, and of errors that are then allowed."""
+UNHEARD, BELIEVED = 0.002, 0.5
+"""Share of products below which zero-shot counts as silent on one label, and the least that a
+product of such a label weighs: with 1 120 corrections of val lost a fifth of what they mended."""
 LEAST = 0.35
 FAIR = 20.0
 """Products as whose word it is taken that labels were drawn as often as the catalogue has them."""
@@ -307,7 +310,7 @@ def fit_group(
         np.vstack([labelled.at.image, held.at.image]), np.vstack([labelled.at.title, held.at.title])
     )
     gram = similarity(keys, keys, constants.sharpness, fuses=fuses).astype(np.float64)
-    weight = _fairness(targets, catalogue.zero)
+    weight = _fairness(targets, catalogue)
     noise = constants.noise / weight
     price = 1 + constants.doubt / float(weight.sum())
     gram[np.diag_indices_from(gram)] += np.append(
@@ -341,18 +344,26 @@ def fit_group(
     return Fitted(group, left_out)
 
 
-def _fairness(targets: Floats, zero: Floats) -> Floats:
+def _unheard(catalogue: Evidenced) -> Bools:
+    """Mark the k labels that zero-shot gives to next to no product; "none of these" isn't one."""
+    return np.append(catalogue.given.sum(axis=0) < UNHEARD * len(catalogue.given), False)
+
+
+def _fairness(targets: Floats, catalogue: Evidenced) -> Floats:
     """Return what each labelled product weighs, shape (m,), at most 1.
 
     Of a label that was labelled far more often than the catalogue seems to have it, a product
-    weighs less: sixteen of one label and none of its neighbours say nothing of where it ends.
+    weighs less: sixteen of one label and none of its neighbours say nothing of where it ends. Of a
+    label that zero-shot never gives nobody else says how often the catalogue has it: there people
+    are believed.
     """
-    labels = zero[:, :-1].sum(axis=0)
+    labels = catalogue.zero[:, :-1].sum(axis=0)
     if not labels.any():
         return np.ones(len(targets), np.float32)
     share = labels / labels.sum()
     labelled = (targets[:, :-1].sum(axis=0) + FAIR * share) / (len(targets) + FAIR)
     weight = np.append(np.clip(share / np.maximum(labelled, _TINY), 0.05, 1.0), 1.0)
+    weight[_unheard(catalogue)] = np.maximum(weight[_unheard(catalogue)], BELIEVED)
     return np.asarray(weight[targets.argmax(axis=1)], np.float32)
 
 
@@ -379,8 +390,9 @@ def _budgeted(
     """
     (labelled, moved), (catalogue, all_moved) = taught, seen
     every = np.arange(len(targets))
+    unheard, taught_ = _unheard(catalogue), np.unique(targets.argmax(axis=1))
     # Of products that all have one label nobody can tell where it ends: nothing takes its place.
-    margin = constants.margin if len(np.unique(targets.argmax(axis=1))) > 1 else 1.0
+    margin = constants.margin if len(taught_) > 1 or unheard[taught_].all() else 1.0
     chances = _shares(labelled.zero + moved)
     stands = Standing.of(labelled.given, chances, margin)
     fresh = np.flatnonzero(stands.new)
@@ -392,16 +404,17 @@ def _budgeted(
     stands = Standing.of(given, chances, margin)
     sure, replaced = chances[rows, stands.best], stands.replaced
     shift = shift_to(sure[stands.stays], _trust(labelled, targets, catalogue))
-    fresh_first = np.sort(_on_line(sure[stands.new], line))[::-1]
+    fresh = _on_line(sure[stands.new], line)
+    first = np.argsort(-fresh)
     fixed = Balance(
         saved=float((sure - stands.own)[replaced].sum()),
         lost=float(stands.own[replaced].sum()),
         mended=float(sure[replaced].sum()),
     )
-    silent = bool(given.any(axis=1).mean() < SILENT)
+    silent = unheard[stands.best[stands.new][first]] | (given.any(axis=1).mean() < SILENT)
     spending = Spending(price, constants.lost, silent)
     kept = shifted(sure[stands.stays], shift)
-    return shift, line, margin, *budgeted_cuts(kept, fresh_first, fixed, spending)
+    return shift, line, margin, *budgeted_cuts(kept, fresh[first], fixed, spending)
 
 
 class Balance(NamedTuple):
@@ -415,12 +428,12 @@ class Balance(NamedTuple):
 class Spending(NamedTuple):
     """What an expected wrong one costs, what may be lost for one mended, see `Constants`.
 
-    Zero-shot is silent if it gives next to nothing in this group.
+    Zero-shot is silent on a label if it gives next to nothing of it, or of its whole group.
     """
 
     price: float
     lost: float
-    silent: bool
+    silent: bool | Bools
 
 
 def budgeted_cuts(
@@ -452,14 +465,14 @@ def budgeted_cuts(
     return chosen
 
 
-def affordable(sure: Floats, wrong: float, price: float, *, silent: bool) -> int:
+def affordable(sure: Floats, wrong: float, price: float, *, silent: bool | Bools) -> int:
     """Return how many of some labels, surest first, may be given for so many expected errors.
 
     Where zero-shot is silent it makes none, and one label in twenty may be wrong. An expected error
     counts `price` times.
     """
     cost = price * np.cumsum(1 - sure)
-    allowed = wrong + silent * ALLOWED * np.arange(1, len(sure) + 1)
+    allowed = wrong + ALLOWED * np.cumsum(np.broadcast_to(silent, sure.shape))
     fits = np.flatnonzero(cost <= allowed)
     return int(fits[-1]) + 1 if len(fits) else 0
 

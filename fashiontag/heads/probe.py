@@ -103,8 +103,7 @@ class Probe:
         local = set() if self.local is None else {*self.local.titled}
         linear = [group for group in self.space.groups if group.name not in local]
         if linear:
-            chances, (by_image, by_title) = model.predict_proba(x), model.by_part(x)
-            thresholds, promises = model.cuts(x)
+            by_image, by_title, chances, thresholds, promises = model.say(x)
         shape = scores.labels.shape
         cuts = np.full(shape, np.nan, np.float32)
         promised = np.full(shape, np.inf, np.float32)

@@ -8,7 +8,8 @@ import secrets
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from fashiontag.database import Database, as_utf8
 from fashiontag.index import columns
 from fashiontag.index.columns import Column
 from fashiontag.index.derived import Derived
+from fashiontag.index.nearest import members
 from fashiontag.index.rows import BLOCK, blocks, numbering
 from fashiontag.index.words import Titles
 from fashiontag.words import split, style
@@ -65,6 +67,8 @@ CREATE TEMP TABLE staged (
     id TEXT PRIMARY KEY, path TEXT, title TEXT, tags TEXT, fields TEXT, image_key TEXT,
     text_key TEXT, family INTEGER, words TEXT) WITHOUT ROWID
 """
+
+_NO_MAINS = np.empty((2, 0), np.int64)
 
 # One photo under two or three names is one product; under four it is "no picture yet".
 _MOST_STYLES = 4
@@ -525,17 +529,50 @@ class Index:
                 )
             }
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many items have each label, or one under it, by tag group."""
+    def counts(self, among: NDArray[np.int64] | None = None) -> dict[str, dict[str, int]]:
+        """Return how many items have each label, or one under it, by tag group.
+
+        ``among`` are the numbers of those that count; None is all of them.
+        """
         found: dict[str, dict[str, int]] = {}
-        with self._database.turn():
-            for name, value, count in self._database.execute(
-                "SELECT name, value, (SELECT count(*) FROM facets WHERE facets.val = vals.val)"
-                " AS n FROM vals WHERE name NOT GLOB ? ORDER BY name, n DESC, value",
-                (f"{columns.FIELD}*",),
-            ):
-                found.setdefault(name, {})[value] = count
+        for name in self.columns():
+            if not name.startswith(columns.FIELD):
+                found[name] = {
+                    value: len(numbers) if among is None else int(members(numbers, among).sum())
+                    for value, _, numbers in self.facet(name)
+                }
         return found
+
+    def mains(self) -> NDArray[np.int64]:
+        """Return the photos of imported products, and the main photo of what each shows.
+
+        That is the product, or its variant where it has photos of several. An imported photo is
+        known by its id, which is made of its product and position.
+
+        Returns
+        -------
+        ndarray of shape (2, m), int64
+            Numbers of photos, ascending, and of main photos.
+        """
+
+        def read() -> Arrays:
+            rows = self._database.execute(
+                "SELECT number, source, json_extract(fields, '$.product') AS product,"
+                " json_extract(fields, '$.variant'), json_extract(fields, '$.position') AS position"
+                " FROM items WHERE id = replace(replace(product, '%', '%25'), '/', '%2F') || '/'"
+                " || position ORDER BY source, product, CAST(position AS INTEGER)"
+            )
+            pairs = []
+            for _, product in groupby(rows, key=itemgetter(1, 2)):
+                photos = [(number, variant or "") for number, _, _, variant, _ in product]
+                several = len({variant for _, variant in photos} - {""}) > 1
+                first: dict[str, int] = {}
+                for number, variant in photos:
+                    pairs.append((number, first.setdefault(variant if several else "", number)))
+            return [np.array(sorted(pairs), np.int64).reshape(-1, 2).T]
+
+        fields = {f"{columns.FIELD}product", f"{columns.FIELD}position"}
+        return self._kept("mains", 1, read)[0] if fields <= {*self.columns()} else _NO_MAINS
 
     def placement(self, fingerprint: str, find: Finder) -> Placement:
         """Return where the items of one model have their vectors.

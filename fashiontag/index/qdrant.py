@@ -1,9 +1,9 @@
 """A collection of Qdrant behind the same scores, filters and folds as the index here.
 
-A point is a row of a run. Its vectors ``image`` and ``title`` are centred already, so their cosines
-are those of `nearest`; its sparse vector ``words`` finds titles with rare words of a query. The
-engine proposes by each, then says the exact cosines of all that were proposed, and the rule that
-makes one score of them is the index's own.
+A point is a row of a run. Its vectors ``image`` and ``title`` are `compared` already, so their
+products with a query are the cosines of `nearest`; its sparse vector ``words`` finds titles with
+rare words of a query. The engine proposes by each, then says the exact cosines of all that were
+proposed, and the rule that makes one score of them is the index's own.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from fashiontag.datamodels import Hit
 from fashiontag.errors import OutputError, QueryError, StoreError, UsageError
 from fashiontag.index.columns import FIELD, number
 from fashiontag.index.database import Placement
 from fashiontag.index.nearest import FETCHED, best, fused
 from fashiontag.index.where import Both, Comparison, Either, Not, column_named
-from fashiontag.index.words import Titles, closeness
+from fashiontag.index.words import Titles, closeness, nearer, rarity
 from fashiontag.names import fold
 from fashiontag.words import split
 
@@ -69,50 +70,6 @@ class About:
     dim: int
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     titled: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One search.
-
-    Attributes
-    ----------
-    vectors : sequence of ndarray of shape (d,), float32
-        Where the query looks, among pictures and, if there are two, among titles.
-    weights : sequence of float
-        Their says.
-    words : str
-        The query's words, "" for none.
-    words_weight : float
-        As in `closeness`.
-    k : int
-    among : Filter or None
-    fold : bool
-        As in `nearest`.
-    floor : float or None
-        The lowest score of a hit.
-    """
-
-    vectors: Sequence[NDArray[np.float32]]
-    weights: Sequence[float]
-    words: str
-    words_weight: float
-    k: int
-    among: Filter | None = None
-    fold: bool = True
-    floor: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A hit: what a point says of itself, its score, and how many others it stands for."""
-
-    id: str
-    path: str
-    title: str
-    tags: tuple[str, ...]
-    score: float
-    folded: int
 
 
 def is_collection(address: str | None) -> bool:
@@ -227,8 +184,7 @@ class Collection:
         """Create it, payload indexes first: Qdrant builds its graph with what they know."""
         from qdrant_client import models
 
-        kinds = {
-            "none": None,
+        small: dict[str, Any] = {
             "int8": models.ScalarQuantization(
                 scalar=models.ScalarQuantizationConfig(
                     type=models.ScalarType.INT8, quantile=0.99, always_ram=True
@@ -238,22 +194,20 @@ class Collection:
                 binary=models.BinaryQuantizationConfig(always_ram=True)
             ),
         }
-        if quantize not in kinds:
-            raise UsageError(f"There is no --quantize {quantize}; give {', '.join(kinds)}.")
+        if quantize not in (known := ("none", "float16", *small)):
+            raise UsageError(f"There is no --quantize {quantize}; give {', '.join(known)}.")
         vector = models.VectorParams(
             size=about.dim,
-            distance=models.Distance.COSINE,
-            datatype=models.Datatype.FLOAT16,
-            on_disk=quantize != "none",
-            quantization_config=kinds[quantize],
+            distance=models.Distance.DOT,  # cosines would be of vectors made unit length anew
+            datatype=models.Datatype.FLOAT16 if quantize == "float16" else None,
+            on_disk=quantize in small,
+            quantization_config=small.get(quantize),
         )
         with self.errors():
             self.client.create_collection(
                 self.name,
                 vectors_config=dict.fromkeys(KINDS, vector),
-                sparse_vectors_config={
-                    "words": models.SparseVectorParams(modifier=models.Modifier.IDF)
-                },
+                sparse_vectors_config={"words": models.SparseVectorParams()},
                 metadata={"fashiontag": asdict(about)},
             )
             indexes: dict[str, Any] = {
@@ -296,73 +250,107 @@ class Collection:
                 f"{self.address} doesn't answer ({error}); see that a Qdrant listens there."
             ) from error
 
-    def search(self, asked: Asked) -> list[Neighbour]:
-        """Return what `nearest` returns of the same items: scores are exact, the choice nearly."""
+    def search(
+        self,
+        about: About,
+        aims: Sequence[tuple[NDArray[np.float32], float]],
+        k: int,
+        *,
+        words: str = "",
+        words_weight: float = 0.0,
+        among: Filter | None = None,
+        fold: bool = True,
+        floor: float | None = None,
+    ) -> tuple[Hit, ...]:
+        """Return what `nearest` would of the same items: scores are exact, the choice nearly.
+
+        Where the collection is `exact`, the choice is, too: the engine proposes more until nothing
+        that it left out could be among the best (Fagin, Lotem and Naor's threshold algorithm,
+        2003).
+
+        Parameters
+        ----------
+        about : About
+        aims : sequence of ndarray of shape (d,), float32, and float
+            Where the query looks, and that part's say: among pictures and, if there are two, among
+            titles.
+        k : int
+        words : str
+            The query's words, "" for none.
+        words_weight : float
+            As in `closeness`.
+        among : Filter, optional
+        fold, floor
+            As in `nearest`.
+        """
         from qdrant_client import models
 
-        about = self.about()
-        among = asked.among
         where = None if among is None else models.Filter(must=[_condition(among, about)])
-        count = max(FETCHED, 20 * asked.k)
-        params = models.SearchParams(hnsw_ef=max(EF, count), exact=self.exact)
-        words = list(dict.fromkeys(split(asked.words))) if len(asked.vectors) > 1 else []
-        proposals: list[dict[str, Any]] = [
-            {"query": vector.tolist(), "using": kind, "params": params}
-            for vector, kind in zip(asked.vectors, KINDS, strict=False)
+        counts = self._counts(split(words) if len(aims) > 1 else [])
+        rare = {word_number(word): rarity(n, about.titled) for word, n in counts.items()}
+        exactly = models.SearchParams(exact=True)
+        again: list[dict[str, Any]] = [
+            {"query": aim.tolist(), "using": kind, "params": exactly}
+            for (aim, _), kind in zip(aims, KINDS, strict=False)
         ]
-        if words:
-            numbers = sorted({word_number(word) for word in words})
-            sparse = models.SparseVector(indices=numbers, values=[1.0] * len(numbers))
-            proposals.append({"query": sparse, "using": "words"})
+        count = max(FETCHED, 20 * k)
+        walk = models.SearchParams(hnsw_ef=max(EF, count), exact=self.exact)
+        asked = [one | {"params": walk} for one in again]
+        if rare:
+            numbers = models.SparseVector(indices=[*rare], values=[*rare.values()])
+            asked.append({"query": numbers, "using": "words"})
+        while True:
+            proposed, payloads, cosines = self._proposed(asked, again, where, count)
+            near = _near(counts, payloads, words_weight, about.titled) if counts else None
+            scores = fused(cosines, [weight for _, weight in aims], near)
+            chosen = _chosen(scores, payloads, k, fold=fold, floor=floor)
+            # what was not proposed is behind the last of each list that was cut
+            ends = [one[-1].score if len(one) == count else -np.inf for one in proposed]
+            if not self.exact or max(ends) == -np.inf:
+                break
+            cosine = max(-1.0, *ends[: len(aims)])
+            share = max(0.0, *ends[len(aims) :]) / sum(rare.values()) if rare else 0.0
+            worst = scores[chosen[-1]] if len(chosen) == k else -1.0 if floor is None else floor
+            if cosine + (1 - cosine) * nearer(share, 0, words_weight) < worst:
+                break
+            count *= 4
+        alike = [0] * len(chosen)
+        if fold:
+            with ThreadPoolExecutor(8) as pool, self.errors():
+                alike = list(pool.map(lambda at: self._alike(payloads[at], where), chosen))
+        return tuple(
+            Hit(
+                rank, min(float(scores[at]), 1.0), payloads[at]["id"], payloads[at]["path"],
+                payloads[at]["title"], tuple(payloads[at]["tags"]), others,
+            )
+            for rank, (at, others) in enumerate(zip(chosen, alike, strict=True), start=1)
+        )  # fmt: skip
+
+    def _proposed(
+        self,
+        asked: Sequence[dict[str, Any]],
+        again: Sequence[dict[str, Any]],
+        where: models.Filter | None,
+        count: int,
+    ) -> tuple[list[list[Any]], list[Any], NDArray[np.float32]]:
+        """Return what each question proposes, and the payloads and exact cosines of all that."""
+        from qdrant_client import models
+
         with self.errors():
-            answers = self._query(proposals, where, count)
-            ids = list(dict.fromkeys(point.id for answer in answers for point in answer))
-            if not ids:
-                return []
+            proposed = self._query(asked, where, count)
+            ids = list(dict.fromkeys(point.id for answer in proposed for point in answer))
             only = models.Filter(must=[models.HasIdCondition(has_id=ids)])
-            exactly = models.SearchParams(exact=True)
-            again = [one | {"params": exactly} for one in proposals[: len(asked.vectors)]]
-            answers = self._query(again, only, len(ids))
-            said = self.client.retrieve(self.name, ids, with_payload=True)
-            seen = self._counts(words) if words else {}
+            answers = self._query(again, only, len(ids)) if ids else []
+            said = self.client.retrieve(self.name, ids, with_payload=True) if ids else []
         # equal scores come in the order of ids, as they do here
         points = sorted(said, key=lambda point: (point.payload or {})["id"])
         place = {point.id: at for at, point in enumerate(points)}
-        cosines = np.full((len(asked.vectors), len(points)), np.nan, dtype=np.float32)
-        for row, answer in zip(cosines, answers, strict=True):
+        cosines = np.full((len(again), len(points)), np.nan, dtype=np.float32)
+        for row, answer in zip(cosines, answers, strict=False):
             for point in answer:
                 if point.id in place:  # else it went between two questions
                     row[place[point.id]] = point.score
-        payloads: list[Any] = [point.payload for point in points]
-        near = _near(words, payloads, asked.words_weight, seen, about.titled) if words else None
-        scores = fused(cosines, asked.weights[: len(cosines)], near)
-        return self._chosen(asked, payloads, scores, where)
-
-    def _chosen(
-        self,
-        asked: Asked,
-        payloads: Sequence[Any],
-        scores: NDArray[np.float32],
-        where: models.Filter | None,
-    ) -> list[Neighbour]:
-        columns = [[payload[name] for payload in payloads] for name in ("family", "picture")]
-        none = np.full(len(payloads), -1, np.int64)
-        families, pictures = (np.array(column, np.int64) for column in columns)
-        placement = Placement(np.arange(len(payloads)), families, pictures, none, none)
-        with np.errstate(invalid="ignore"):
-            allowed = np.flatnonzero(scores >= (-np.inf if asked.floor is None else asked.floor))
-        chosen = best(scores, allowed, placement, asked.k, fold=asked.fold).tolist()
-        alike = [0] * len(chosen)
-        if asked.fold:
-            with ThreadPoolExecutor(8) as pool, self.errors():
-                alike = list(pool.map(lambda at: self._alike(payloads[at], where), chosen))
-        return [
-            Neighbour(
-                payloads[at]["id"], payloads[at]["path"], payloads[at]["title"],
-                tuple(payloads[at]["tags"]), float(scores[at]), count,
-            )
-            for at, count in zip(chosen, alike, strict=True)
-        ]  # fmt: skip
+        return proposed, [point.payload for point in points], cosines
 
     def _query(
         self, asked: Sequence[dict[str, Any]], where: models.Filter | None, limit: int
@@ -372,8 +360,8 @@ class Collection:
         requests = [models.QueryRequest(**one, filter=where, limit=limit) for one in asked]
         return [answer.points for answer in self.client.query_batch_points(self.name, requests)]
 
-    def _counts(self, words: Sequence[str]) -> dict[int, int]:
-        """Return how many titles have each word, by its number."""
+    def _counts(self, words: Sequence[str]) -> dict[str, int]:
+        """Return how many titles have each word."""
         from qdrant_client import models
 
         def count(word: str) -> int:
@@ -382,8 +370,8 @@ class Collection:
                 self.name, count_filter=models.Filter(must=[having]), exact=True
             ).count
 
-        with ThreadPoolExecutor(8) as pool:
-            return dict(zip(map(word_number, words), pool.map(count, words), strict=True))
+        with ThreadPoolExecutor(8) as pool, self.errors():
+            return dict(zip(words, pool.map(count, words), strict=True))
 
     def _alike(self, payload: Mapping[str, Any], where: models.Filter | None) -> int:
         """Return how many others fold into a hit."""
@@ -400,21 +388,35 @@ class Collection:
         return max(0, counted.count - 1)
 
 
-def _near(
-    asked: Sequence[str],
+def _chosen(
+    scores: NDArray[np.float32],
     payloads: Sequence[Mapping[str, Any]],
-    weight: float,
-    seen: Mapping[int, int],
-    titled: int,
+    k: int,
+    *,
+    fold: bool,
+    floor: float | None,
+) -> list[int]:
+    """Return the places of the hits among all that were proposed."""
+    columns = [[payload[name] for payload in payloads] for name in ("family", "picture")]
+    families, pictures = (np.array(column, np.int64) for column in columns)
+    none = np.full(len(payloads), -1, np.int64)
+    placement = Placement(np.arange(len(payloads)), families, pictures, none, none)
+    with np.errstate(invalid="ignore"):
+        allowed = np.flatnonzero(scores >= (-np.inf if floor is None else floor))
+    return [int(at) for at in best(scores, allowed, placement, k, fold=fold)]
+
+
+def _near(
+    counts: Mapping[str, int], payloads: Sequence[Mapping[str, Any]], weight: float, titled: int
 ) -> NDArray[np.float32]:
     """Return how far words take some titles to a query, by what all titles say."""
-    names: dict[str, int] = {word: at for at, word in enumerate(asked)}
+    names: dict[str, int] = {word: at for at, word in enumerate(counts)}
     titles = Titles.join(
         np.array([names.get(word, len(names)) for word in payload["words"]], "<i4").tobytes()
         for payload in payloads
     )
-    counts = {names[word]: seen[word_number(word)] for word in asked}
-    return closeness(list(counts), titles, weight, counts, titled)
+    among = dict(enumerate(counts.values()))
+    return closeness(list(among), titles, weight, among, titled)
 
 
 def _condition(part: Filter, about: About) -> Any:  # noqa: ANN401

@@ -94,15 +94,23 @@ def closeness(
         having = owners[words == word]
         having = having[firsts(having)]
         count = len(having) if among is None else among.get(word, 0)
-        rarity = np.log1p(max(titled - count + 0.5, 0.0) / (count + 0.5))
-        near[having] += rarity
-        possible += rarity
+        near[having] += rarity(count, titled)
+        possible += rarity(count, titled)
     first = np.flatnonzero(firsts(owners))
     some, shared = owners[first], np.diff(first, append=len(owners))
     further = titles.starts[some + 1] - places[first] - shared
-    share = (near[some] / possible) ** WHOLE / (1 + FURTHER * (1 + further))
-    near[some] = 1 - (1 - share) ** weight
+    near[some] = nearer(near[some] / possible, further, weight)
     return near
+
+
+def rarity(count: int, titled: int) -> float:
+    """Return how rare a word is that ``count`` of ``titled`` titles have, as BM25 has it."""
+    return float(np.log1p(max(titled - count + 0.5, 0.0) / (count + 0.5)))
+
+
+def nearer(share: Any, further: Any, weight: float) -> Any:  # noqa: ANN401
+    """Return the `closeness` of titles with a share of the words and further words of their own."""
+    return 1 - (1 - share**WHOLE / (1 + FURTHER * (1 + further))) ** weight
 
 
 def firsts(ascending: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from fashiontag.workflows.search import Query, SearchResult, search
 
@@ -33,16 +33,13 @@ class Search:
 
     def run(self, workspace: Workspace, collection: Collection | None = None) -> SearchResult:
         """Search the workspace, or a collection of Qdrant; raises what `workflows.search` does."""
-        query = Query(self.words, self.image, self.minus)
-        more: Any = {
-            "where": self.where,
-            "k": self.k,
-            "fold": self.fold,
-            "min_score": self.min_score,
-            "image_weight": self.image_weight,
-        }
-        if collection is None:
-            return search(workspace, query, **more)
-        from fashiontag.workflows.push import search_collection
-
-        return search_collection(workspace, collection, query, **more)
+        return search(
+            workspace,
+            Query(self.words, self.image, self.minus),
+            where=self.where,
+            k=self.k,
+            fold=self.fold,
+            min_score=self.min_score,
+            image_weight=self.image_weight,
+            collection=collection,
+        )

@@ -8,18 +8,20 @@ Any reader of Parquet finds the columns of a table of tags, then ``fields`` (JSO
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.errors import CatalogError
-from fashiontag.objects import Folder
+from fashiontag.errors import CatalogError, OutputError
+from fashiontag.objects import errors, is_address, located, upload
+from fashiontag.sinks.partfile import PartFile
 from fashiontag.sinks.tables import types as table_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -33,6 +35,60 @@ RUN = "_run.json"
 def part_name(number: int, shards: int) -> str:
     """Return the name of a shard's file."""
     return f"part-{number:05d}-of-{shards:05d}.parquet"
+
+
+class Folder:
+    """A folder on this disk or at an address, of files that are put in place whole.
+
+    Parameters
+    ----------
+    place : str
+        A path or an address; it need not be there yet.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place.rstrip("/") or "/"
+        where = self.place if is_address(place) else f"file://{Path(place).absolute()}"
+        self.store, self.path = located(where)
+
+    def names(self) -> list[str]:
+        """Return the names of the files in it, in code-point order; those with a dot are none."""
+        from pyarrow.fs import FileSelector, FileType
+
+        with errors(self.place):
+            found = self.store.get_file_info(FileSelector(self.path, allow_not_found=True))
+        names = [info.base_name for info in found if info.type == FileType.File]
+        return sorted(name for name in names if not name.startswith("."))
+
+    def of(self, name: str) -> str:
+        """Return where the store has a file of this name."""
+        return f"{self.path.rstrip('/')}/{name}"
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        with errors(f"{self.place}/{name}"), self.store.open_input_stream(self.of(name)) as stream:
+            return bytes(stream.readall())
+
+    def put(self, name: str, source: Path) -> None:
+        """Put a file of this disk in place under a name, over what is there.
+
+        Raises
+        ------
+        OutputError
+            It can't be written.
+        """
+        if is_address(self.place):
+            upload(source, f"{self.place}/{name}")
+            return
+        target = Path(self.of(name))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"can't write {self.place}: {error.strerror}; name a place that can be written"
+            ) from error
+        with source.open("rb") as read, PartFile(target) as part, part.errors():
+            shutil.copyfileobj(read, part.file)
 
 
 @dataclass(frozen=True, slots=True)

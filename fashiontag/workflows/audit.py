@@ -11,12 +11,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from fashiontag.errors import ImageError, UsageError
 from fashiontag.heads.doubt import evidence_against, is_of_colours, judged_groups
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.photos import together
 from fashiontag.heads.zeroshot import Evidence
+from fashiontag.index import pairs
 from fashiontag.names import fold
 from fashiontag.sinks.feedcolumns import FeedColumn, feed_columns
 from fashiontag.words import says_something, split
@@ -49,31 +52,32 @@ LEAST = 0.1
 COMMON = 0.2
 """What holds for more of the catalogue than this is one line, not a finding each."""
 
-BLURRED, DARK, BARS, TEXT = 0.55, 100.0, 0.1, 1.5
-"""Where pictures' faults begin, as `Quality` measures them. On `val` no sharp photo is above .46
-and no planted blur below .65; a twentieth of any photo on a light ground is above 225."""
-
-SHARP_FROM = 150
-"""Pixels of the shorter side below which a picture is small, and neither blurred nor written on."""
+BLURRED, DARK, BARS, TEXT = 0.6, 100.0, 0.1, 1.5
+"""Where pictures' faults begin, as `Quality` measures them. On `val` no sharp photo is above .53
+and no planted blur below .68; a twentieth of any photo on a light ground is above 225."""
 
 _GOOGLE_BYTES, _GOOGLE_PIXELS = 16_000_000, 64_000_000
 
 SAME_FROM = 0.3
 """The chance from which two listings are said to have one photo."""
 
-_NEIGHBOURS = 10  # pictures that a picture's print is compared with
+ALIKE, NEIGHBOURS = 0.9, 10
+"""Cosine and number of the pictures that a picture's print is compared with."""
+
 _LISTINGS = 20  # one photo on more listings than this is a shop's placeholder
-_BLOCK = 512
 
 BELIEFS = {
     "photo and title": "the title names one label, and the picture supports another far better",
     "wrong category": "the category's cell names a kind of thing that picture and title don't",
     "wrong column": "the cell names one label, and picture and title together another",
     "foreign photo": "of one product's photos this one shows another kind of thing",
+    "wrong variant": "the variant is of one colour, and its photo supports another far better",
+    "shared photo": "variants of several colours have no photo but this one",
     "duplicate": "two listings have the same photo, be it cropped, mirrored or compressed",
     "missing attribute": "the cell is empty, and the tags of picture and title would fill it",
     "unreadable": "no decoder here reads the picture",
     "no product": "the picture is nearer to pictures of nothing than to any kind of product",
+    "several products": "things that don't look alike stand side by side on an even ground",
     "small": "Google refuses pictures with a shorter side than this",
     "large": "Google refuses pictures of more than 16 MB or 64 megapixels",
     "text over it": "letters of one height stand in a line across the picture",
@@ -83,7 +87,7 @@ BELIEFS = {
 }
 """By check, in the order of their tiers, what a finding believes."""
 
-_CONTRADICTIONS = tuple(BELIEFS)[:5]
+_CONTRADICTIONS = tuple(BELIEFS)[:7]
 _GAPS = ("missing attribute",)
 
 
@@ -184,6 +188,7 @@ def audit(
         *photo_against_title(seen),
         *columns_against_all(seen),
         *foreign_photos(seen),
+        *variants(seen),
         *duplicates(seen),
         *missing_attributes(seen),
         *faults_of_pictures(seen, min_side),
@@ -362,7 +367,7 @@ def photo_against_title(seen: Seen) -> Iterator[Finding]:
     """Find pictures that support another label than the one that the title names."""
     worst: dict[int, Finding] = {}
     for group in judged_groups(seen.space):
-        witness = _witness(seen, group)
+        witness = witness_of(seen, group)
         found = evidence_against(
             seen.space, group, seen.evidence.words, seen.looks, seen.looks, witness
         )
@@ -396,7 +401,7 @@ def columns_against_all(seen: Seen) -> Iterator[Finding]:
             yield Finding(0, check, seen.items[row].id, evidence, f"{column}: {looks}", chance)
 
 
-def _witness(seen: Seen, group: str) -> NDArray[np.int64]:
+def witness_of(seen: Seen, group: str) -> NDArray[np.int64]:
     """Return what a column says of a group, as a column of the space; -1 for nothing."""
     if group not in seen.columns:
         return np.full(len(seen.items), -1)
@@ -429,83 +434,98 @@ def foreign_photos(seen: Seen) -> Iterator[Finding]:
             yield Finding(0, "foreign photo", f"{other}|{first}", evidence, advice, 0.93)
 
 
+def variants(seen: Seen) -> Iterator[Finding]:
+    """Find photos of another colour than their variant, and variants that have one photo."""
+    names = list(dict.fromkeys(name for item in seen.items for name in item.variants))
+    if not names:
+        return
+    said = dict(zip(names, TitleMatcher(seen.space).score(names), strict=True))
+    photos = Counter((item.product, name) for item in seen.items for name in item.variants)
+    shared = defaultdict(list)
+    for row, (item, key) in enumerate(zip(seen.items, seen.keys, strict=True)):
+        if item.product and item.variants and key is not None:
+            shared[item.product, key].append(row)
+    options = np.zeros((len(seen.items), seen.space.size), np.float32)
+    for row, item in enumerate(seen.items):
+        if len(item.variants) == 1:
+            options[row] = said[item.variants[0]]
+    for group in filter(is_of_colours, judged_groups(seen.space)):
+        found = evidence_against(seen.space, group, options, seen.looks, seen.looks)
+        for row, chance, colour, looks in _told(seen, group, found, "alone"):
+            evidence = f"{group}: the variant is {colour}, the photo shows {looks}"
+            advice = f"use the photo of the {colour} one"
+            yield Finding(0, "wrong variant", seen.items[row].id, evidence, advice, chance)
+        span = seen.space.span(group)
+        for (product, _), rows in shared.items():
+            theirs = {name for row in rows for name in seen.items[row].variants}
+            alone = [said[name][span] for name in theirs if photos[product, name] == 1]
+            columns = {int(one.argmax()) for one in alone if (one == 1).sum() == 1}
+            if len(columns) > 1:
+                colours = ", ".join(sorted(seen.label(span.start + at) for at in columns))
+                ids = "|".join(seen.items[row].id for row in rows)
+                evidence, advice = f"{group}: one photo for {colours}", "take a photo of each"
+                yield Finding(0, "shared photo", ids, evidence, advice, 0.99)
+
+
 def duplicates(seen: Seen) -> Iterator[Finding]:
     """Find listings with one photo: by its bytes, or by its vector and then its print."""
     items, usable = seen.items, np.flatnonzero(~seen.blank)
-    chance_of: dict[tuple[int, int], float] = {}
     same = defaultdict(list)
     for row, key in enumerate(seen.keys):
         if key is not None:
             same[key].append(row)
-    alone = {row for rows in same.values() if len(rows) > _LISTINGS for row in rows}
-    for rows in same.values():
-        if 1 < len(rows) <= _LISTINGS:
-            chance_of |= {(rows[0], row): 0.99 for row in rows[1:]}
-    usable = usable[[row not in alone and seen.quality[row] is not None for row in usable]]
-    pairs = _near(seen.judge.head.statistics.centred(seen.evidence.images[usable]))
-    pairs = usable[pairs]
+    placeholders = {key for key, rows in same.items() if len(rows) > _LISTINGS}
+    links = [np.array([(rows[0], row) for key, rows in same.items() for row in rows[1:]
+                       if key not in placeholders], np.int64).reshape(-1, 2)]  # fmt: skip
+    chances = [np.full(len(links[0]), 0.99)]
     prints = {row: q.print for row, q in enumerate(seen.quality) if q is not None}
-    for start in range(0, len(pairs), 4096):
-        block = pairs[start : start + 4096]
+    usable = usable[[seen.keys[at] not in placeholders and at in prints for at in usable.tolist()]]
+    vectors, mean = seen.evidence.images.astype(np.float16), seen.judge.workspace.mean("image")
+    near = usable[pairs(vectors, usable, mean, ALIKE, NEIGHBOURS)]
+    for start in range(0, len(near), 4096):
+        block = near[start : start + 4096]
         left, right = (np.stack([prints[row] for row in side]) for side in block.T.tolist())
-        chances = same_photo(left, right)
-        for at in np.flatnonzero(chances >= SAME_FROM):
-            chance_of[tuple(block[at].tolist())] = float(chances[at])
-    leader = list(range(len(items)))
-
-    def root(at: int) -> int:
-        while leader[at] != at:
-            at = leader[at]
-        return at
-
-    lowest: dict[int, float] = {}
-    for (one, other), chance in sorted(chance_of.items(), key=lambda pair: -pair[1]):
-        if items[one].product and items[one].product == items[other].product:
-            continue
-        first, second = sorted((root(one), root(other)))
-        leader[second] = first
-        lowest[first] = min(chance, lowest.get(first, 1.0), lowest.get(second, 1.0))
-    groups = defaultdict(list)
-    for row in range(len(items)):
-        groups[root(row)].append(row)
-    for first, rows in groups.items():
-        if len(rows) > 1:
-            differ = _differences([items[row] for row in rows])
-            evidence = f"one photo in {len(rows)} listings{differ}"
-            ids = "|".join(items[row].id for row in reversed(rows))
-            yield Finding(0, "duplicate", ids, evidence, "keep one listing", lowest[first])
+        chance = same_photo(left, right)
+        links.append(block[chance >= SAME_FROM])
+        chances.append(chance[chance >= SAME_FROM])
+    pair, sure = np.concatenate(links), np.concatenate(chances)
+    product = np.array([item.product or f"/{row}" for row, item in enumerate(items)])
+    differ = product[pair[:, 0]] != product[pair[:, 1]]
+    pair, sure = pair[differ], sure[differ]
+    graph = coo_array((np.ones(len(pair)), pair.T), shape=(len(items), len(items)))
+    member = connected_components(graph, directed=False)[1]
+    for one in np.unique(member[pair[:, 0]]):
+        rows = np.flatnonzero(member == one).tolist()
+        evidence = f"one photo in {len(rows)} listings{_differences([items[row] for row in rows])}"
+        ids = "|".join(items[row].id for row in reversed(rows))
+        chance = float(sure[member[pair[:, 0]] == one].min())
+        yield Finding(0, "duplicate", ids, evidence, "keep one listing", chance)
 
 
-def _near(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return pairs of places of vectors that are among each other's nearest, shape (m, 2)."""
-    count = min(_NEIGHBOURS, len(vectors) - 1)
-    found = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(vectors) if count > 0 else 0, _BLOCK):
-        cosines = vectors[start : start + _BLOCK] @ vectors.T
-        rows = np.arange(len(cosines))
-        cosines[rows, start + rows] = -2
-        near = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-        pairs = np.stack([np.repeat(start + rows, count), near.ravel()], axis=1)
-        found.append(np.sort(pairs[np.take_along_axis(cosines, near, 1).ravel() >= 0.9], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+def apart(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return how far prints of shape (n, 16, 16, 3) are apart, shape (n, 2), mirrored if nearer.
 
-
-def same_photo(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the chance that prints of shape (n, 16, 16, 3) are of one photo, maybe mirrored."""
+    The logarithms of their mean difference, in levels, and of how unlike their shapes are.
+    """
     one, other = left.astype(np.float32), right.astype(np.float32)
-    best = np.zeros(len(one))
+    found = []
     for turned in (other, other[:, :, ::-1]):
         away = np.abs(one - turned).mean(axis=(1, 2, 3))
         a, b = (x - x.mean(axis=(1, 2, 3), keepdims=True) for x in (one, turned))
         norm = np.sqrt((a**2).sum(axis=(1, 2, 3)) * (b**2).sum(axis=(1, 2, 3)))
         unlike = 1 - (a * b).sum(axis=(1, 2, 3)) / np.maximum(norm, 1e-6)
-        logits = SAME[0] - SAME[1] * np.log(away + 0.3) - SAME[2] * np.log(unlike + 0.001)
-        best = np.maximum(best, 1 / (1 + np.exp(-logits)))
-    return best
+        found.append(np.log(np.stack([away + 0.3, np.maximum(unlike, 0) + 0.001], axis=1)))
+    nearer = found[0].sum(axis=1) <= found[1].sum(axis=1)
+    return np.where(nearer[:, None], *found).astype(np.float64)
 
 
-SAME = (-0.68, 3.49, 1.60)
-"""Of a logistic regression on how far prints are apart, in levels, and how unlike their shapes."""
+def same_photo(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the chance that prints of shape (n, 16, 16, 3) are of one photo, maybe mirrored."""
+    return np.asarray(1 / (1 + np.exp(-(SAME[0] + apart(left, right) @ SAME[1:]))))
+
+
+SAME = np.array([-0.53, -3.00, -1.33])
+"""Offset and weights of what `apart` returns, by `benchmarks.fit_audit`."""
 
 
 def _differences(items: Sequence[Item]) -> str:
@@ -560,8 +580,7 @@ def faults_of_pictures(seen: Seen, min_side: int) -> Iterator[Finding]:
             why = seen.errors[row] or "it can't be read"
             yield Finding(0, "unreadable", item.id, why, "replace the file", 1.0)
             continue
-        width, height = quality.size
-        side = min(quality.size)
+        side, (width, height) = min(quality.size), quality.size
         if seen.blank[row]:
             score = float(1 / (1 + np.exp(-max(lead[row], 0))))
             yield Finding(0, "no product", item.id, "no product is seen", "take a photo", score)
@@ -572,8 +591,11 @@ def faults_of_pictures(seen: Seen, min_side: int) -> Iterator[Finding]:
         if quality.bytes > _GOOGLE_BYTES or width * height > _GOOGLE_PIXELS:
             evidence = f"{quality.bytes / 1e6:.1f} MB, {width * height / 1e6:.0f} megapixels"
             yield Finding(0, "large", item.id, evidence, "save it smaller", 1.0)
-        if side < SHARP_FROM or seen.blank[row]:
+        if seen.blank[row]:
             continue
+        if quality.things > 1:
+            evidence = f"{quality.things} unlike things side by side"
+            yield Finding(0, "several products", item.id, evidence, "show one", 0.8)
         for check, value, least, most, evidence, advice in (
             ("blurred", quality.blur, BLURRED, 1.0, "soft all over", "upload a sharp one"),
             ("dark", 255 - quality.light, 255 - DARK, 255.0, "dark all over", "brighten it"),

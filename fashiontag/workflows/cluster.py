@@ -20,18 +20,20 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import fashiontag
 from fashiontag.catalog import Catalog, MemoryRef
+from fashiontag.datamodels import Tagged
 from fashiontag.errors import CatalogError, FashiontagError, StoreError, UsageError
 from fashiontag.labels import LabelSpace
-from fashiontag.objects import Folder, is_address
+from fashiontag.objects import is_address
 from fashiontag.sinks.shards import (
     RUN,
     Facts,
+    Folder,
     Vectored,
     part_name,
     read_facts,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder, Item, Tagged
+    from fashiontag.datamodels import Encoder, Item
     from fashiontag.heads.zeroshot import ZeroShot
     from fashiontag.workspace.embed import Embedded
 
@@ -75,8 +77,8 @@ class Recipe:
     encoder : callable
         Makes the encoder, of the fingerprint ``fingerprint``.
     fingerprint : str
-    source, root, by : str
-        As in `Catalog`.
+    catalog : Catalog
+        Without its items.
     space : LabelSpace or None
         None embeds only.
     probe, decisions : Mapping of str to bytes
@@ -89,9 +91,7 @@ class Recipe:
 
     encoder: Callable[[], Encoder]
     fingerprint: str
-    source: str
-    root: str
-    by: Any
+    catalog: Catalog
     space: LabelSpace | None
     probe: dict[str, bytes]
     decisions: dict[str, bytes]
@@ -102,7 +102,8 @@ class Recipe:
     def digest(self) -> str:
         """Return a digest of all that decides on rows but the items."""
         files = {name: content_key(data) for name, data in {**self.probe, **self.decisions}.items()}
-        said = (fashiontag.__version__, self.fingerprint, repr(self.space), files, self.by)
+        kind = (self.catalog.by, self.catalog.keys)
+        said = (fashiontag.__version__, self.fingerprint, repr(self.space), files, kind)
         return content_key(repr(said).encode("utf-8", "surrogatepass"))
 
 
@@ -113,14 +114,6 @@ class Shard:
     number: int
     items: tuple[Item, ...]
     made_of: str
-
-
-class Done(NamedTuple):
-    """What became of a shard."""
-
-    number: int
-    tally: Tally
-    probabilities: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +172,7 @@ def recipe_for(
     return Recipe(
         encoder,
         encoder().fingerprint,
-        catalog.source,
-        catalog.root,
-        catalog.by,
+        replace(catalog, items=(), warnings=()),
         space,
         {f"probe/{name}": path.read_bytes() for path, name in files.items() if path.is_file()},
         {DECISIONS: kept} if decided.is_file() else {},
@@ -195,14 +186,14 @@ def shards_of(recipe: Recipe, items: Sequence[Item]) -> list[Shard]:
     """Part items by the hash of their ids, or of their products'."""
     parts: list[list[Item]] = [[] for _ in range(recipe.shards)]
     for item in items:
-        key = item.id if recipe.by == "photo" else item.product or item.id
+        key = item.id if recipe.catalog.by == "photo" else item.product or item.id
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         parts[int.from_bytes(digest, "big") % recipe.shards].append(item)
     shards = []
     for number, part in enumerate(parts):
         made_of = hashlib.blake2b(recipe.digest().encode(), digest_size=16)
         for item in part:
-            said = (item.id, item.path, item.title, sorted(item.fields.items()))
+            said = (item.id, item.path, item.title, item.keys, sorted(item.fields.items()))
             seen = (item.image.locator, item.image.stamp(), item.product, item.variants)
             made_of.update(repr((said, seen)).encode("utf-8", "surrogatepass"))
         shards.append(Shard(number, tuple(part), made_of.hexdigest()))
@@ -211,7 +202,7 @@ def shards_of(recipe: Recipe, items: Sequence[Item]) -> list[Shard]:
 
 def make_shard(
     shard: Shard, recipe: Recipe, encoder: Encoder, head: ZeroShot | None = None
-) -> tuple[Done, ZeroShot | None]:
+) -> tuple[Tally, ZeroShot | None]:
     """Make one shard's file, in a workspace of its own: nothing else decides on its bytes.
 
     ``head`` is what an earlier shard returned, which spares the prompts.
@@ -224,18 +215,17 @@ def make_shard(
             (place / file).write_bytes(data)
         with Workspace.open(place, encoder) as workspace:
             before = _seed(workspace, shard, folder, name)
-            catalog = Catalog(recipe.source, recipe.root, shard.items, by=recipe.by)
-            maker = _Maker(workspace, catalog, recipe, head)
+            maker = _Maker(workspace, recipe, shard.items, head)
             rows = maker.rows()
-            gone = [maker.gone(row) for key, row in sorted(before.items()) if key not in maker.ids]
+            here = {row["id"] for row in rows}
+            gone = [_gone(row) for key, row in sorted(before.items()) if key not in here]
             maker.tally.counts["gone"] += len(gone)
-            if gone:
-                rows += gone
             facts = Facts(
                 shard.made_of, encoder.name, encoder.fingerprint, encoder.dim,
                 maker.space.name, {g.name: g.names for g in maker.space.groups},
-                maker.space.tags_above, len(rows) - len(gone),
+                maker.space.tags_above, len(rows),
             )  # fmt: skip
+            rows += gone
             part = place / name
             try:
                 write_shard(part, maker.cells, rows, maker.vectors(len(rows)), facts)
@@ -244,24 +234,28 @@ def make_shard(
                     f"{scratch} can't be written ({error.strerror}); make room there."
                 ) from error
             folder.put(name, part)
-            return Done(shard.number, maker.tally, maker.fitted), maker.head
+            return maker.tally, maker.head
 
 
 class _Maker:
     """Makes the rows of one shard."""
 
     def __init__(
-        self, workspace: Workspace, catalog: Catalog, recipe: Recipe, head: ZeroShot | None
+        self,
+        workspace: Workspace,
+        recipe: Recipe,
+        items: tuple[Item, ...],
+        head: ZeroShot | None,
     ) -> None:
-        self.workspace, self.recipe, self.catalog = workspace, recipe, catalog
-        self.tally = Tally()
-        self.ids: set[str] = set()
-        self.space = recipe.space or _NO_LABELS
+        self.workspace, self.recipe, self.items, self.head = workspace, recipe, items, head
+        self.space, self.tally = recipe.space or _NO_LABELS, Tally()
         self._judge = self._units = None
         self._at: dict[str, tuple[int, int]] = {}
         self._placed: list[tuple[int, int]] = []
         promised = False
-        if recipe.space is not None and catalog.items:
+        units = recipe.catalog.by != "photo" and recipe.space is not None
+        if recipe.space is not None and items:
+            catalog = replace(recipe.catalog, items=items)
             probe = None
             if recipe.probe:
                 from fashiontag.heads.artefact import load_probe
@@ -273,23 +267,16 @@ class _Maker:
             self._judge = Judge(workspace, recipe.space, probe, standing=standing)
             if head is not None:
                 self._judge.head = head
-            self._units = None if recipe.by == "photo" else UnitJudge(self._judge, catalog)
-        units = recipe.by != "photo" and recipe.space is not None
-        self.cells = Layout(tuple(self.space.names), promised=promised, units=units)
-
-    @property
-    def head(self) -> ZeroShot | None:
-        return None if self._judge is None else self._judge.head
-
-    @property
-    def fitted(self) -> bool:
-        return self._judge is None or self._judge.head.statistics.fitted
+            self.head = self._judge.head
+            self.tally.counts["unfitted"] += not self.head.statistics.fitted
+            self._units = UnitJudge(self._judge, catalog) if units else None
+        keys = () if units else recipe.catalog.keys
+        self.cells = Layout(self.space.names, promised=promised, units=units, keys=keys)
 
     def rows(self) -> list[dict[str, Any]]:
-        items, options = self.catalog.items, self.recipe.options
         rows = []
         keys: dict[str, str | None] = {}
-        for embedded, pairs in self._windows(items, options):
+        for embedded, pairs in self._windows():
             for place, item in enumerate(embedded.items):
                 self._at[item.id] = int(embedded.images[place]), int(embedded.texts[place])
                 keys[item.id] = embedded.image_keys[place]
@@ -299,9 +286,8 @@ class _Maker:
                 image = self._at[main.id][0]
                 text = next((at for p in photos if (at := self._at[p.id][1]) >= 0), -1)
                 self._placed.append((image, text))
-                self.ids.add(row.id)
                 rows.append(
-                    self.cells.nested_row(row)
+                    self.cells.nested_row(row, item)
                     | {
                         "fields": json.dumps(dict(item.fields), ensure_ascii=False, sort_keys=True),
                         "locator": main.image.locator,
@@ -311,11 +297,8 @@ class _Maker:
                 )
         return rows
 
-    def _windows(
-        self, items: Sequence[Item], options: EmbedOptions
-    ) -> Iterator[tuple[Embedded, Sequence[tuple[Tagged, Item]]]]:
-        from fashiontag.datamodels import Tagged
-
+    def _windows(self) -> Iterator[tuple[Embedded, Sequence[tuple[Tagged, Item]]]]:
+        items, options = self.items, self.recipe.options
         if self._judge is not None:
             for window in judged(self._judge, self._units, items, self.tally, options=options):
                 yield window.embedded, window.rows
@@ -329,11 +312,6 @@ class _Maker:
             for row, _ in pairs:
                 self.tally.row(row)
             yield embedded, pairs
-
-    def gone(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the row of an item that isn't there any more."""
-        kept = {name: row[name] for name in ("id", "path", "title", "locator", "stamp", "picture")}
-        return kept | {"status": "gone", "message": "not in the source any more", "tags": []}
 
     def vectors(self, count: int) -> dict[str, Vectored]:
         placed = np.full((count, 2), -1, np.int64)
@@ -350,6 +328,12 @@ class _Maker:
                 read = shard.read(rows[rows >= 0])
             found[kind] = Vectored(rows >= 0, read)
         return found
+
+
+def _gone(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of an item that isn't there any more."""
+    kept = {name: row[name] for name in ("id", "path", "title", "locator", "stamp", "picture")}
+    return kept | {"status": "gone", "message": "not in the source any more", "tags": []}
 
 
 def _seed(
@@ -401,12 +385,12 @@ class Worker:
                 f"A worker's {self._encoder.name} isn't the driver's; install the same model there."
             )
 
-    def make(self, shard: Shard, careful: bool) -> Done:
+    def make(self, shard: Shard, careful: bool) -> Tally:
         """Make one shard; ``careful`` has its pictures tried one by one first, elsewhere."""
         if careful:
             shard = replace(shard, items=_without_poison(shard.items, self._recipe))
-        done, self._head = make_shard(shard, self._recipe, self._encoder, self._head)
-        return done
+        tally, self._head = make_shard(shard, self._recipe, self._encoder, self._head)
+        return tally
 
     def read(self, item: Item) -> None:
         """Do with one picture what may end the process."""
@@ -478,32 +462,26 @@ def run_on_ray(
     """
     began = time.monotonic()
     folder = Folder(recipe.out)
-    shards = shards_of(recipe, catalog.items)
-    names = [part_name(shard.number, recipe.shards) for shard in shards]
+    shards = {part_name(s.number, recipe.shards): s for s in shards_of(recipe, catalog.items)}
     there = [name for name in folder.names() if name.startswith("part-")]
-    if strange := [name for name in there if name not in names]:
+    if strange := [name for name in there if name not in shards]:
         raise UsageError(
             f"{recipe.out} holds {strange[0]}, of a run of another number of shards; give that "
             "number to --shards, or name another --out."
         )
     with ThreadPoolExecutor(16) as pool:
-        facts = dict(zip(there, pool.map(partial(read_facts, folder), there), strict=True))
-    todo = [
-        shard
-        for shard, name in zip(shards, names, strict=True)
-        if name not in facts or facts[name].made_of != shard.made_of
-    ]
-    kept = sum(len(shard.items) for shard in shards) - sum(len(shard.items) for shard in todo)
+        facts = zip(there, pool.map(partial(read_facts, folder), there), strict=True)
+        whole = {name for name, found in facts if found.made_of == shards[name].made_of}
+    todo = [shard for name, shard in shards.items() if name not in whole]
+    kept = sum(len(shards[name].items) for name in whole)
     if recipe.options.progress is not None:
         recipe.options.progress(kept)
-    tally, fitted, count = Tally(), True, 0
-    if todo:
-        done, count = _on_actors(recipe, todo, address, workers)
-        for one in done:
-            tally, fitted = tally + one.tally, fitted and one.probabilities
-    _finish(folder, recipe, dict(zip(names, (shard.made_of for shard in shards), strict=True)))
+    tally, count = _on_actors(recipe, todo, address, workers) if todo else (Tally(), 0)
+    _finish(folder, recipe, {name: shard.made_of for name, shard in shards.items()})
     space = recipe.space or _NO_LABELS
-    summary = tally.summary(catalog, recipe.encoder().name, space.name, fitted=fitted)
+    summary = tally.summary(
+        catalog, recipe.encoder().name, space.name, fitted=not tally.counts["unfitted"]
+    )
     seconds = time.monotonic() - began
     rate = (summary.items or 0) / seconds
     return ClusterSummary(
@@ -520,7 +498,7 @@ def run_on_ray(
 
 def _finish(folder: Folder, recipe: Recipe, made_of: dict[str, str]) -> None:
     """Say that the run is whole, and of what."""
-    said = {"format": 1, "root": recipe.root, "by": recipe.by, "parts": made_of}
+    said = {"format": 1, "root": recipe.catalog.root, "by": recipe.catalog.by, "parts": made_of}
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / RUN
         path.write_text(json.dumps(said, indent=1), "utf-8")
@@ -529,7 +507,7 @@ def _finish(folder: Folder, recipe: Recipe, made_of: dict[str, str]) -> None:
 
 def _on_actors(
     recipe: Recipe, todo: Sequence[Shard], address: str | None, workers: int | None
-) -> tuple[list[Done], int]:
+) -> tuple[Tally, int]:
     try:
         import ray
     except ImportError as error:
@@ -550,8 +528,7 @@ def _on_actors(
         kind = ray.remote(Worker).options(num_cpus=1, num_gpus=1 if gpus else 0)
         waiting, deaths = deque(todo), Counter[int]()
         running: dict[Any, tuple[Any, Shard]] = {}
-        done: list[Done] = []
-        lost: list[int] = []
+        tally, lost = Tally(), list[int]()
 
         def start(actor: Any) -> None:  # noqa: ANN401
             if waiting:
@@ -564,7 +541,7 @@ def _on_actors(
             (ready, *_), _ = ray.wait(list(running), num_returns=1)
             actor, shard = running.pop(ready)
             try:
-                done.append(ray.get(ready))
+                tally += ray.get(ready)
                 if progress is not None:
                     progress(len(shard.items))
             except RayActorError:
@@ -588,7 +565,7 @@ def _on_actors(
             "theirs does so alone; the others are in place. Give workers more memory, or more "
             "--shards, and repeat."
         )
-    return done, count
+    return tally, count
 
 
 def _start(address: str | None) -> None:

@@ -217,9 +217,9 @@ def evaluate_probe(
     held_out = held_out.on_space(probe.space)
     if not (held_out.targets >= 0).any():
         raise CatalogError("The table annotates none of the labels that the probe knows.")
-    x, model = probe.features.of(held_out), probe.classifier
+    x = probe.features.of(held_out)
     families = find_families([key or None for key in held_out.image_keys], held_out.texts)
-    judged = Judged(held_out, families, *model.by_part(x), model.predict_proba(x), *model.cuts(x))
+    judged = Judged(held_out, families, *probe.classifier.say(x))
     if probe.local is not None:
         whole = held_out.on_space(probe.whole)
         scores = Observed.of(workspace, probe.features, whole).scores

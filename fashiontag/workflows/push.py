@@ -1,4 +1,4 @@
-"""Fill a collection of Qdrant from a run on many machines, and search it.
+"""Fill a collection of Qdrant from a run on many machines.
 
 What a point was made of is in its payload, so a shard that is there whole is left alone: a push
 that was stopped goes on where it was, and one after a delta run sends what changed.
@@ -14,39 +14,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fashiontag.catalog import clean_title
-from fashiontag.datamodels import Hit
 from fashiontag.errors import CatalogError, ForeignEncoderError, StoreError, UsageError
-from fashiontag.index import centred
-from fashiontag.index import where as filters
 from fashiontag.index.columns import FIELD
 from fashiontag.index.database import family_of, short_hash, without_placeholders
+from fashiontag.index.nearest import compared
 from fashiontag.index.qdrant import (
     LONGEST,
     About,
-    Asked,
     Collection,
     point_id,
     values_of,
     word_number,
 )
-from fashiontag.objects import Folder
-from fashiontag.sinks.shards import RUN, read_facts, read_rows
+from fashiontag.sinks.shards import RUN, Folder, read_facts, read_rows
 from fashiontag.words import split
-from fashiontag.workflows.search import (
-    WORDS_WEIGHT,
-    Query,
-    SearchResult,
-    check,
-    directions,
-)
 from fashiontag.workspace.embed import content_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Literal
 
     from fashiontag.sinks.shards import Facts
-    from fashiontag.workspace import Workspace
 
 TRIES = 5
 """Of one batch, with pauses of 1, 2, 4 and 8 seconds between them."""
@@ -338,7 +325,7 @@ def _points(
     pictures: Mapping[int, int],
     means: Mapping[str, Any],
 ) -> list[Any]:
-    """Return rows as points: vectors centred, so that the engine's cosines are the index's."""
+    """Return rows as points: vectors as the index compares them."""
     from qdrant_client import models
 
     vectors: dict[str, dict[int, list[float]]] = {}
@@ -347,7 +334,7 @@ def _points(
         vectors[kind] = {}
         if there:
             stored = np.stack([rows[at][kind] for at in there])
-            vectors[kind] = dict(zip(there, centred(stored, means[kind]).tolist(), strict=True))
+            vectors[kind] = dict(zip(there, compared(stored, means[kind]).tolist(), strict=True))
     points = []
     for at, row in enumerate(rows):
         number, family, picture, *_ = _placed(row)
@@ -373,65 +360,3 @@ def _points(
         payload |= values_of(_tags(row, facts.above), json.loads(row["fields"]))
         points.append(models.PointStruct(id=point_id(row["id"]), vector=vector, payload=payload))
     return points
-
-
-def search_collection(
-    workspace: Workspace,
-    collection: Collection,
-    query: Query,
-    *,
-    where: str | None = None,
-    k: int = 10,
-    fold: bool = True,
-    min_score: float | Literal["auto"] | None = None,
-    image_weight: float | None = None,
-) -> SearchResult:
-    """Search a collection as `search` does what is indexed here; its workspace keeps the query.
-
-    Raises
-    ------
-    QueryError, UsageError
-        As in `search`; also what Qdrant can't be asked: the order of texts, ``--min-score auto``.
-    ForeignEncoderError
-        The collection was filled with another model.
-    """
-    check(k, image_weight)
-    if min_score == "auto":
-        raise UsageError(
-            "--min-score auto looks at the scores of everything, which Qdrant doesn't tell; give a "
-            "cosine from -1 to 1."
-        )
-    condition = None if where is None else filters.parse(where)
-    about, encoder = collection.about(), workspace.encoder
-    if about.fingerprint != encoder.fingerprint:
-        raise ForeignEncoderError(
-            f"{collection.address} was filled with {about.model} ({about.fingerprint[:12]}), not "
-            f"with {encoder.name} ({encoder.fingerprint[:12]}); search with --model {about.model}."
-        )
-    asked, query = query, query.heard()
-    weight = query.weight(image_weight)
-    asked_for = Asked(
-        directions(workspace, query),
-        [weight, 1 - weight],
-        query.words if weight < 1 else "",
-        WORDS_WEIGHT * (1 - weight),
-        k,
-        condition,
-        fold,
-        min_score,
-    )
-    found = collection.search(asked_for)
-    hits = tuple(
-        Hit(rank, min(one.score, 1.0), one.id, one.path, one.title, one.tags, one.folded)
-        for rank, one in enumerate(found, start=1)
-    )
-    notes = []
-    if query is not asked:
-        notes.append(f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
-    if not hits:
-        notes.append(
-            "No good match: nothing scores as high as --min-score asks."
-            if where is None
-            else f"Nothing in the collection satisfies --where {where}."
-        )
-    return SearchResult(str(query), hits, " ".join(notes))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from fashiontag.datamodels import Hit
-from fashiontag.errors import ImageError, QueryError, StoreError, UsageError
+from fashiontag.errors import ForeignEncoderError, ImageError, QueryError, StoreError, UsageError
 from fashiontag.index import FEW_SCORES, Part, closeness, nearest
 from fashiontag.index import where as filters
 from fashiontag.names import fold
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Vectors
     from fashiontag.index import Index, IndexedItem, Placement
+    from fashiontag.index.qdrant import Collection
     from fashiontag.vectors import Kind
     from fashiontag.workspace import Workspace
 
@@ -146,8 +147,9 @@ def search(
     fold: bool = True,
     min_score: float | Literal["auto"] | None = None,
     image_weight: float | None = None,
+    collection: Collection | None = None,
 ) -> SearchResult:
-    """Search everything that is indexed with the workspace's model.
+    """Search everything that is indexed with the workspace's model, or was pushed.
 
     Pictures and titles are both compared with words, pictures alone with a picture; each modality
     is centred with the means that ship with the model, so that their cosines are of one scale. A
@@ -171,25 +173,90 @@ def search(
         The lowest score of a hit; "auto" is what chance would give on this query's own scores.
     image_weight : float, optional
         The pictures' say against titles in a query of words, in [0, 1]; None for what did best.
+    collection : Collection, optional
+        Searched in the place of what is indexed here; the workspace keeps the query's vectors.
 
     Raises
     ------
     QueryError, UsageError
-        If k is below 1, or filter or picture can't be read.
+        If k is below 1, filter or picture can't be read, or Qdrant can't be asked that.
     CatalogError
         If nothing is indexed.
     ForeignEncoderError
         If what is indexed was encoded by another model.
     """
-    check(k, image_weight)
+    if k < 1:
+        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
+    if image_weight is not None and not 0 <= image_weight <= 1:
+        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
     condition = None if where is None else filters.parse(where)
     asked, query = query, query.heard()
-    notes = [workspace.left_out()]
+    weight = query.weight(image_weight)
+    if collection is None:
+        hits, notes = _here(workspace, query, condition, k, fold, min_score, weight)
+    else:
+        hits, notes = _there(workspace, collection, query, condition, k, fold, min_score, weight)
+    if not hits and where is not None and min_score is None:
+        notes.insert(0, f"Nothing that is indexed satisfies --where {where}.")
+    elif not hits:
+        such = "" if where is None else f"that satisfies --where {where} "
+        notes.insert(0, f"No good match: nothing {such}scores as high as --min-score asks.")
+    if image_weight is not None and not query.words:
+        notes.append("--image-weight changed nothing: there are no words beside the picture.")
+    if query is not asked:
+        notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
+    return SearchResult(str(query), hits, " ".join(filter(None, notes)))
+
+
+def _there(
+    workspace: Workspace,
+    collection: Collection,
+    query: Query,
+    condition: filters.Filter | None,
+    k: int,
+    fold: bool,
+    min_score: float | Literal["auto"] | None,
+    weight: float,
+) -> tuple[tuple[Hit, ...], list[str]]:
+    """Return the hits of a collection of Qdrant."""
+    if min_score == "auto":
+        raise UsageError(
+            "--min-score auto looks at the scores of everything, which Qdrant doesn't tell; give a "
+            "cosine from -1 to 1."
+        )
+    about, encoder = collection.about(), workspace.encoder
+    if about.fingerprint != encoder.fingerprint:
+        raise ForeignEncoderError(
+            f"{collection.address} was filled with {about.model} ({about.fingerprint[:12]}), not "
+            f"with {encoder.name} ({encoder.fingerprint[:12]}); search with --model {about.model}."
+        )
+    hits = collection.search(
+        about,
+        list(zip(directions(workspace, query), (weight, 1 - weight), strict=False)),
+        k,
+        words=query.words if weight < 1 else "",
+        words_weight=WORDS_WEIGHT * (1 - weight),
+        among=condition,
+        fold=fold,
+        floor=min_score,
+    )
+    return hits, []
+
+
+def _here(
+    workspace: Workspace,
+    query: Query,
+    condition: filters.Filter | None,
+    k: int,
+    fold: bool,
+    min_score: float | Literal["auto"] | None,
+    weight: float,
+) -> tuple[tuple[Hit, ...], list[str]]:
+    """Return the hits of what is indexed here, and what to know of them."""
     index, placement = workspace.index, workspace.placement()
     among = None
     if condition is not None:
         among = filters.select(condition, index, placement.numbers)
-    weight = query.weight(image_weight)
     parts = _parts(workspace, query, placement, weight)
     near = None
     if weight < 1:
@@ -205,26 +272,17 @@ def search(
         Hit(rank, min(score, 1.0), item.id, item.path, item.title, item.tags, folded)
         for rank, (item, score, folded) in enumerate(ranked, start=1)
     )
-    if among is not None and not len(among):
-        notes.insert(0, f"Nothing that is indexed satisfies --where {where}.")
-    elif min_score == "auto" and len(placement.numbers) < FEW_SCORES:
-        notes.insert(
-            0,
+    note = ""
+    if min_score == "auto" and len(placement.numbers) < FEW_SCORES:
+        note = (
             f"--min-score auto cut nothing: {len(placement.numbers)} indexed are too few to tell a "
-            "good score from chance.",
+            "good score from chance."
         )
-    elif not hits:
-        notes.insert(0, "No good match: nothing scores as high as --min-score asks.")
-    elif lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False))):
-        notes.insert(0, f"None of these is tagged {lacking}; the nearest are shown.")
-    elif hits[0].score < max(found.chance, 0.0):
-        notes.insert(0, "No good match: none of these scores better than chance would.")
-    if image_weight is not None and not query.words:
-        notes.append("--image-weight changed nothing: there are no words beside the picture.")
-    notes.append(_gone(there.values()))
-    if query is not asked:
-        notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
-    return SearchResult(str(query), hits, " ".join(filter(None, notes)))
+    elif hits and (lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False)))):
+        note = f"None of these is tagged {lacking}; the nearest are shown."
+    elif hits and hits[0].score < max(found.chance, 0.0):
+        note = "No good match: none of these scores better than chance would."
+    return hits, [note, workspace.left_out(), _gone(there.values())]
 
 
 def _lacking(query: Query, index: Index, hits: Mapping[int, Hit]) -> str:
@@ -272,14 +330,6 @@ def _is_there(path: str) -> bool:
     from fashiontag.catalog.items import as_on_disk  # words alone must not wait for it
 
     return os.path.lexists(as_on_disk(path))
-
-
-def check(k: int, image_weight: float | None) -> None:
-    """Raise `UsageError` for numbers that mean nothing."""
-    if k < 1:
-        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
-    if image_weight is not None and not 0 <= image_weight <= 1:
-        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
 
 
 def _phrases(words: str) -> list[str]:
