@@ -303,12 +303,12 @@ class Tagger:
             The query or the filter can't be understood.
         """
         looked_for = image if image is None else _file_or_bytes(image)
-        asked = Query(query or "", looked_for, minus or "")
+        asked = Query(query or "", looked_for, minus or "", where, k)
         if self._judge is not None:
-            return list(search_in(self._judge.workspace, asked, where=where, k=k).hits)
+            return list(search_in(self._judge.workspace, asked).hits)
         # What is there can be searched before anything is tagged from here.
         with Workspace.indexed(self.workspace, self.encoder) as workspace:
-            return list(search_in(workspace, asked, where=where, k=k).hits)
+            return list(search_in(workspace, asked).hits)
 
     def close(self) -> None:
         """Release the workspace's files; the next call opens them again."""

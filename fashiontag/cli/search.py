@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
-    from fashiontag.server.searching import Search
-    from fashiontag.workflows.search import SearchResult
+    from fashiontag.workflows.search import Query, SearchResult
 
 BLAS_THREADS = "1"
 """Searches multiply tall matrices by two vectors: a second thread made 40 ms 330 on busy cores."""
@@ -78,11 +77,11 @@ def search(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
     from fashiontag.errors import UsageError
-    from fashiontag.server.searching import Search
+    from fashiontag.workflows.search import Query
     from fashiontag.workspace import indexed_model
 
     ends = _ends(paths=paths, null=null, pictures=pictures)
-    asked = Search(query or "", image, minus or "", where, k, fold, _floor(min_score), image_weight)
+    asked = Query(query or "", image, minus or "", where, k, fold, _floor(min_score), image_weight)
     draw = _drawing() if pictures else None
     if exact and index is None:
         raise UsageError("--exact is about --index; give both, or leave it out.")
@@ -104,32 +103,34 @@ def search(
             output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
 
 
-def _elsewhere(address: str, asked: Search, model: options.Model, *, exact: bool) -> SearchResult:
+def _elsewhere(address: str, asked: Query, model: options.Model, *, exact: bool) -> SearchResult:
     """Search a collection that was pushed."""
     from fashiontag.index.qdrant import Collection
+    from fashiontag.workflows.search import search as search_in
     from fashiontag.workspace import Workspace
 
     collection = Collection.open(address, exact=exact)
     encoder = kept(model.resolve(collection.about().model))
     with Workspace.open(model.workspace, encoder) as workspace:
-        return asked.run(workspace, collection)
+        return search_in(workspace, asked, collection)
 
 
 def run(
-    asked: Search, model: options.Model, name: str, draw: Callable[[SearchResult], None]
+    asked: Query, model: options.Model, name: str, draw: Callable[[SearchResult], None]
 ) -> SearchResult:
     """Search with the model of this name, and show what was found."""
+    from fashiontag.workflows.search import search as search_in
     from fashiontag.workspace import Workspace
 
     with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
-        result = asked.run(workspace)
+        result = search_in(workspace, asked)
     output.show(result, lambda: draw(result))
     return result
 
 
 def answer(asked: dict[str, Any]) -> int:
-    """Run a search as another process asks for it: the fields of `Search`, and how it is shown."""
-    from fashiontag.server.searching import Search
+    """Run a search as another process asks for it: the fields of `Query`, and how it is shown."""
+    from fashiontag.workflows.search import Query
     from fashiontag.workspace import indexed_model
 
     output.configure(as_json=bool(asked.pop("json", False)), quiet=bool(asked.pop("quiet", False)))
@@ -137,7 +138,7 @@ def answer(asked: dict[str, Any]) -> int:
     model = options.Model(workspace=Path(asked.pop("workspace")))
     asked["min_score"] = _floor(asked.get("min_score"))
     name = indexed_model(model.workspace)
-    run(Search(**asked), model, name, lambda found: _draw(found, None, ends=ends))
+    run(Query(**asked), model, name, lambda found: _draw(found, None, ends=ends))
     return 0
 
 

@@ -45,9 +45,8 @@ if TYPE_CHECKING:
     from fashiontag.labels import LabelSpace
     from fashiontag.server.lessons import Lesson
     from fashiontag.server.queue import Sort
-    from fashiontag.server.searching import Search
     from fashiontag.workflows.learn import Trained
-    from fashiontag.workflows.search import SearchResult
+    from fashiontag.workflows.search import Query, SearchResult
     from fashiontag.workspace.decisions import Event
 
 AT_ONCE = 1_000
@@ -395,10 +394,12 @@ class Desk:
 
     # -- search, one picture, figures ---------------------------------------------------------
 
-    def search(self, asked: Search) -> SearchResult:
+    def search(self, asked: Query) -> SearchResult:
         """Search, as `fashiontag search` does."""
+        from fashiontag.workflows.search import search
+
         with self._lock:
-            return asked.run(self.workspace, self._collection)
+            return search(self.workspace, asked, self._collection)
 
     def numbers_of(self, result: SearchResult) -> list[int | None]:
         """Return the numbers of a search's hits, by which their photos are asked for."""

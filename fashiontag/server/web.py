@@ -21,8 +21,8 @@ from fashiontag.errors import FashiontagError, ImageError, OutputError, StoreErr
 from fashiontag.plain import plain
 from fashiontag.server.desk import AmbiguousError, BusyError, Decided, Desk, NotFoundError
 from fashiontag.server.guard import Guard
-from fashiontag.server.searching import Search
 from fashiontag.sinks.pages import thumbnail
+from fashiontag.workflows.search import Query as Search
 
 PICTURES = 16
 """Pictures of one request."""
