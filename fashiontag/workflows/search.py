@@ -241,6 +241,7 @@ def _here(
     workspace: Workspace, query: Query, condition: filters.Filter | None
 ) -> tuple[tuple[Hit, ...], list[str]]:
     """Return the hits of what is indexed here, and what to know of them."""
+    left_out = workspace.left_out()  # and refuses what another model indexed
     index, placement = workspace.index, workspace.placement()
     among = None
     if condition is not None:
@@ -276,7 +277,7 @@ def _here(
         note = f"None of these is tagged {lacking}; the nearest are shown."
     elif hits and hits[0].score < max(found.chance, 0.0):
         note = "No good match: none of these scores better than chance would."
-    return hits, [note, workspace.left_out(), _gone(there.values())]
+    return hits, [note, left_out, _gone(there.values())]
 
 
 def _lacking(query: Query, index: Index, hits: Mapping[int, Hit]) -> str:
