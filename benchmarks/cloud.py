@@ -27,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -239,9 +240,10 @@ def recall(place: Path) -> None:
             collection.exact = exact
             for query, where in asked:
                 began = time.monotonic()
-                here = search(workspace, query, where=where, fold=False)
+                asked = replace(query, where=where, fold=False)
+                here = search(workspace, asked)
                 middle = time.monotonic()
-                there = search(workspace, query, where=where, fold=False, collection=collection)
+                there = search(workspace, asked, collection)
                 if not exact:
                     times["index"].append(middle - began)
                     times["engine"].append(time.monotonic() - middle)

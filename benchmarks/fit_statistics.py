@@ -181,7 +181,8 @@ class SpaceEvidence:
         """Return one group's share, with the truth from the data, or from words where it has none.
 
         Labels that no picture shows are left out, and so are pictures that `ZeroShot.blank` keeps
-        from being judged.
+        from being judged, and products whose title names a label that the data have no word for:
+        a polo shirt is a t-shirt there, and both are right.
         """
         group, span = self.space.group(name), self.space.span(name)
         column = TRUTH_OF.get(name, name)
@@ -191,6 +192,10 @@ class SpaceEvidence:
             if weak
             else true_columns(group, attributes[column], self.space)
         )
+        if not weak:
+            finer = self.space.visible[span] & self.space.lowest[span]
+            finer[truth[truth >= 0]] = False
+            truth = np.where((self.words[0][:, span][:, finer] == 1).any(axis=1), -1, truth)
         nothing = np.full(len(self.seen) - len(truth), len(group.labels))
         kept = np.flatnonzero(self.space.visible[span])
         place = np.full(len(group.labels) + 2, -1)

@@ -548,7 +548,7 @@ def galleries(workspace: Path, encoder: Encoder, folder: Path) -> list[str]:
     rows = []
     for number, query in enumerate(BUYERS, start=1):
         with Workspace.indexed(workspace, encoder) as opened:
-            result = search(opened, Query(query), k=10)
+            result = search(opened, Query(query, k=10))
         labelled = [styles[Path(hit.id).stem] for hit in result.hits]
         kinds = Counter(row["articleType"] for row in labelled)
         colours = Counter(row["baseColour"] for row in labelled)

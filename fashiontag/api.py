@@ -207,12 +207,27 @@ class Tagger:
         Tagged
             In order.
         """
+        if self._judge is None:
+            workspace = Workspace.open(self.workspace, self.encoder)
+            self._judge = Judge(workspace, self.space, self.probe)
+        judge = self._judge
+        # people may have decided since the last call
+        judge.standing = Standing(self.space, current(self.workspace), _root())
         pairs = (item if isinstance(item, tuple) else (item, None) for item in items)
-        yield from self._iter(
-            starmap(_item, enumerate(pairs)),
-            scores=scores,
-            options=EmbedOptions(batch_size, workers, progress),
-        )
+        made = starmap(_item, enumerate(pairs))
+        options = EmbedOptions(batch_size, workers, progress)
+        entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
+        try:
+            for embedded in embed(judge.workspace, made, options, window=WINDOW):
+                rows = judge.tag(embedded, scores=scores)
+                kept = index_entries(embedded, rows, judge.space)
+                entries |= {entry.item.id: entry for entry in kept}
+                if len(entries) >= INDEXED_AT_ONCE:
+                    _keep(judge, entries)
+                yield from rows
+        finally:  # also where the caller wants no more
+            if entries:
+                _keep(judge, entries)
 
     def tag_frame(
         self,
@@ -288,40 +303,18 @@ class Tagger:
             The query or the filter can't be understood.
         """
         looked_for = image if image is None else _file_or_bytes(image)
-        asked = Query(query or "", looked_for, minus or "")
+        asked = Query(query or "", looked_for, minus or "", where, k)
         if self._judge is not None:
-            return list(search_in(self._judge.workspace, asked, where=where, k=k).hits)
+            return list(search_in(self._judge.workspace, asked).hits)
         # What is there can be searched before anything is tagged from here.
         with Workspace.indexed(self.workspace, self.encoder) as workspace:
-            return list(search_in(workspace, asked, where=where, k=k).hits)
+            return list(search_in(workspace, asked).hits)
 
     def close(self) -> None:
         """Release the workspace's files; the next call opens them again."""
         if self._judge is not None:
             self._judge.workspace.close()
             self._judge = None
-
-    def _iter(
-        self, items: Iterable[Item], *, scores: bool, options: EmbedOptions
-    ) -> Iterator[Tagged]:
-        if self._judge is None:
-            workspace = Workspace.open(self.workspace, self.encoder)
-            self._judge = Judge(workspace, self.space, self.probe)
-        judge = self._judge
-        # people may have decided since the last call
-        judge.standing = Standing(self.space, current(self.workspace), _root())
-        entries: dict[str, Entry] = {}  # a path that was given twice is one item, as told last
-        try:
-            for embedded in embed(judge.workspace, items, options, window=WINDOW):
-                rows = judge.tag(embedded, scores=scores)
-                kept = index_entries(embedded, rows, judge.space)
-                entries |= {entry.item.id: entry for entry in kept}
-                if len(entries) >= INDEXED_AT_ONCE:
-                    _keep(judge, entries)
-                yield from rows
-        finally:  # also where the caller wants no more
-            if entries:
-                _keep(judge, entries)
 
 
 def _paired(pictures: Iterable[Any], titles: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

@@ -94,6 +94,8 @@ class Database(sqlite3.Connection):
     ) -> Iterator[None]:
         """Make statements one transaction: of one state, and counting at the end or not at all.
 
+        A turn within a turn of the same thread is a part of it.
+
         Parameters
         ----------
         done : str
@@ -101,9 +103,13 @@ class Database(sqlite3.Connection):
         begin : {"DEFERRED", "IMMEDIATE"}
             The latter holds SQLite's write lock from the start.
         """
-        with self.lone(done), self:  # which commits, or rolls back
-            self.execute(f"BEGIN {begin}")
-            yield
+        with self.lone(done):
+            if self.in_transaction:
+                yield
+                return
+            with self:  # which commits, or rolls back
+                self.execute(f"BEGIN {begin}")
+                yield
 
     @contextmanager
     def lone(self, done: str) -> Iterator[None]:

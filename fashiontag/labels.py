@@ -616,12 +616,7 @@ def _check_implications(space: LabelSpace, where: str) -> None:
     labels = dict(zip(space.tags, space.labels, strict=True))
     for tag, label in labels.items():
         for parent in label.implies:
-            if parent not in labels:
-                hint = _nearest(parent, space.tags)
-                raise LabelFileError(
-                    f"{_place(where, tag)} implies '{parent}', which no label is{hint}; "
-                    "write 'group=label'."
-                )
+            _check_tag(parent, space, f"{_place(where, tag)} implies")
     for tag, label in labels.items():
         if tag in space.implied(label.implies):
             raise LabelFileError(f"{_place(where, tag)} implies itself; break the circle.")
@@ -637,15 +632,18 @@ def _check_implications(space: LabelSpace, where: str) -> None:
 def _check_applies(group: Group, space: LabelSpace, at: str) -> None:
     """Refuse ``applies`` that names what no label is, its own group, or several groups."""
     for tag in group.applies:
-        if tag not in space.tags:
-            raise LabelFileError(
-                f"{at} applies to '{tag}', which no label is{_nearest(tag, space.tags)}; "
-                "write 'group=label'."
-            )
+        _check_tag(tag, space, f"{at} applies to")
     about = {tag.split("=")[0] for tag in group.applies}
     if len(about) > 1 or group.name in about:
         raise LabelFileError(
             f"{at} applies to tags of {', '.join(sorted(about))}; name those of one other group."
+        )
+
+
+def _check_tag(tag: str, space: LabelSpace, at: str) -> None:
+    if tag not in space.tags:
+        raise LabelFileError(
+            f"{at} '{tag}', which no label is{_nearest(tag, space.tags)}; write 'group=label'."
         )
 
 

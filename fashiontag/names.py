@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 NONE = frozenset({"none", "none of these"})
 """What people write, folded, for: none of the group's labels."""
@@ -18,6 +19,7 @@ _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ´′", "'"))
 _INVISIBLE = str.maketrans(dict.fromkeys("\u00ad\u200b\ufeff"))
 
 
+@lru_cache(2**12)  # most are labels, asked for with every item
 def fold(text: str) -> str:
     """Return what two spellings of one name have in common.
 

@@ -14,6 +14,7 @@ LEVELS = {
     "errors": 0,
     "datamodels": 0,
     "names": 0,
+    "plain": 0,
     "objects": 1,
     "database": 1,
     "words": 1,
@@ -57,7 +58,7 @@ HEAVY = {
     "index": {"faiss", "qdrant_client", "httpx"},
     "workflows": {"PIL", "ray", "sqlite3", "qdrant_client"},
     "api": {"PIL"},
-    "server": {"fastapi", "starlette", "pydantic"},
+    "server": {"fastapi", "jinja2", "pydantic", "starlette"},
     "cli": {"typer", "rich", "textual_image", "uvicorn"},  # textual_image for rich, with --pictures
 }  # fmt: skip
 

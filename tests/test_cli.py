@@ -1,4 +1,8 @@
-"""The command line as a user meets it: by subprocess, with a tiny model of random weights."""
+"""The command line as a user meets it, with the embedded model.
+
+In this process, which has imported all that a command needs; where streams, signals or imports
+matter, by a process of its own.
+"""
 
 import contextlib
 import csv
@@ -15,7 +19,7 @@ import time
 from pathlib import Path
 
 import pytest
-from encoder_folders import write_clip
+from commandline import call
 from fakes import color_picture
 from rich.text import Text
 
@@ -31,11 +35,6 @@ labels = ["silk", "wool"]
 """
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> str:
-    return f"local-dir:{write_clip(tmp_path_factory.mktemp('model') / 'tiny')}"
-
-
 def draw_shop(folder: Path) -> Path:
     for name in ("red", "green", "blue"):
         color_picture(folder / "shop" / f"{name}.png", name)
@@ -45,11 +44,11 @@ def draw_shop(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory, model) -> Path:
-    """Return a workspace that holds all vectors: torch is loaded once, not in every test."""
+def warm(tmp_path_factory) -> Path:
+    """Return a workspace that holds all vectors."""
     folder = tmp_path_factory.mktemp("warm")
     shop = draw_shop(folder)
-    call(*tag(shop, model), "--titles", "titles.csv", cwd=folder)
+    call(*tag(shop), "--titles", "titles.csv", cwd=folder)
     call("search", "red", cwd=folder)
     return folder / ".fashiontag"
 
@@ -61,21 +60,12 @@ def shop(tmp_path, warm) -> Path:
     return draw_shop(tmp_path)
 
 
-def tag(shop: Path | str, model: str) -> tuple[object, ...]:
-    return ("tag", shop, "--labels", "few.toml", "--model", model)
+def tag(shop: Path | str) -> tuple[object, ...]:
+    return ("tag", shop, "--labels", "few.toml")
 
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "fashiontag", *map(str, arguments)]
-
-
-def call(*arguments: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*arguments), cwd=cwd, capture_output=True, text=True, encoding="utf-8"
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -83,8 +73,8 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_tag_then_search(shop, tmp_path, model) -> None:
-    done = call(*tag(shop, model), "--titles", "titles.csv", cwd=tmp_path)
+def test_tag_then_search(shop, tmp_path) -> None:
+    done = call(*tag(shop), "--titles", "titles.csv", cwd=tmp_path)
     assert "3 items, 0 errors, 0 newly encoded" in done.stdout
     table = rows(tmp_path / "tags.csv")
     assert [row["id"] for row in table] == ["blue.png", "green.png", "red.png"]
@@ -96,11 +86,11 @@ def test_tag_then_search(shop, tmp_path, model) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
-def test_a_terminal_shows_pictures(shop, tmp_path, model) -> None:
+def test_a_terminal_shows_pictures(shop, tmp_path) -> None:
     import pty
     import termios
 
-    call(*tag(shop, model), cwd=tmp_path)
+    call(*tag(shop), cwd=tmp_path)
     search = ("search", "red", "--pictures", "-k", "1")
     piped = call(*search, cwd=tmp_path)
     assert "no terminal" in piped.stderr
@@ -125,59 +115,60 @@ def test_a_terminal_shows_pictures(shop, tmp_path, model) -> None:
     assert colour in shown
 
 
-def test_pictures_without_their_library_say_what_to_install(shop, tmp_path, model) -> None:
-    call(*tag(shop, model), cwd=tmp_path)
+def test_pictures_without_their_library_say_what_to_install(shop, tmp_path) -> None:
+    call(*tag(shop), cwd=tmp_path)
     (tmp_path / "textual_image.py").write_text("raise ImportError\n")
-    done = call("search", "red", "--pictures", cwd=tmp_path, code=2)
-    assert "fashiontag[pictures]" in done.stderr
+    done = printed("search", "red", "--pictures", cwd=tmp_path, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert b"fashiontag[pictures]" in done.stderr
 
 
-def test_a_repeated_run_writes_the_same_bytes(shop, tmp_path, model) -> None:
+def test_a_repeated_run_writes_the_same_bytes(shop, tmp_path) -> None:
     outputs = []
     for _ in range(2):
-        call(*tag(shop, model), "--out", "t.jsonl", "--scores", cwd=tmp_path)
+        call(*tag(shop), "--out", "t.jsonl", "--scores", cwd=tmp_path)
         outputs.append((tmp_path / "t.jsonl").read_bytes())
     assert outputs[0] == outputs[1]
 
 
-def test_a_run_with_nothing_to_do_says_so(shop, tmp_path, model) -> None:
+def test_a_run_with_nothing_to_do_says_so(shop, tmp_path) -> None:
     long_ago = time.time() - 60  # what has just been written is looked at again
     for picture in shop.iterdir():
         os.utime(picture, (long_ago, long_ago))
-    call(*tag(shop, model), cwd=tmp_path)
+    call(*tag(shop), cwd=tmp_path)
     stamp = (tmp_path / "tags.csv").stat()
-    assert "nothing changed" in call(*tag(shop, model), cwd=tmp_path).stdout
-    told = json.loads(call(*tag(shop, model), "--json", cwd=tmp_path).stdout)
+    assert "nothing changed" in call(*tag(shop), cwd=tmp_path).stdout
+    told = json.loads(call(*tag(shop), "--json", cwd=tmp_path).stdout)
     assert (told["unchanged"], told["items"], told["encoded"]) == (True, 3, 0)
     assert (tmp_path / "tags.csv").stat() == stamp
 
 
-def test_stdout_is_csv_and_nothing_else(shop, tmp_path, model) -> None:
-    done = call(*tag(shop, model), "--out", "-", cwd=tmp_path)
+def test_stdout_is_csv_and_nothing_else(shop, tmp_path) -> None:
+    done = call(*tag(shop), "--out", "-", cwd=tmp_path)
     table = list(csv.DictReader(done.stdout.splitlines()))
     assert [row["status"] for row in table] == ["ok"] * 3
     assert "3 items" in done.stderr
 
 
-def test_json_is_one_document(shop, tmp_path, model) -> None:
+def test_json_is_one_document(shop, tmp_path) -> None:
     (shop / "empty.png").touch()
-    done = call(*tag(shop, model), "--json", cwd=tmp_path)
+    done = call(*tag(shop), "--json", cwd=tmp_path)
     summary = json.loads(done.stdout)
     assert (summary["items"], summary["ok"], summary["errors"]) == (4, 3, 1)
     assert summary["reasons"] == {"empty file": 1}
-    assert summary["probabilities"] is False
+    assert summary["probabilities"] is True  # fitted for the embedded model
 
 
-def test_strict_fails_on_an_unreadable_picture(shop, tmp_path, model) -> None:
+def test_strict_fails_on_an_unreadable_picture(shop, tmp_path) -> None:
     (shop / "empty.png").touch()
-    call(*tag(shop, model), "--strict", cwd=tmp_path, code=1)
+    call(*tag(shop), "--strict", cwd=tmp_path, code=1)
     assert len(rows(tmp_path / "tags.csv")) == 4
 
 
-def test_a_report_is_one_file_with_inert_titles(shop, tmp_path, model) -> None:
+def test_a_report_is_one_file_with_inert_titles(shop, tmp_path) -> None:
     title = "<i>A</i> red silk dress"  # without markup it is a title that is encoded already
     (tmp_path / "t.csv").write_text(f'image,title\nred.png,"{title}"\n')
-    call(*tag(shop, model), "--titles", "t.csv", "--html", "r.html", cwd=tmp_path)
+    call(*tag(shop), "--titles", "t.csv", "--html", "r.html", cwd=tmp_path)
     page = (tmp_path / "r.html").read_text("utf-8")
     assert "<i>A" not in page
     assert "/9j/" in page, "no JPEG thumbnail in the page"
@@ -225,30 +216,25 @@ def visible(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), MISUSE.values(), ids=MISUSE)
-def test_misuse_gets_one_sentence_and_leaves_nothing(
-    arguments, code, said, shop, tmp_path, model
-) -> None:
+def test_misuse_gets_one_sentence_and_leaves_nothing(arguments, code, said, shop, tmp_path) -> None:
     (tmp_path / "void").mkdir()
     (tmp_path / "void.csv").touch()
     (tmp_path / "t.csv").write_text("image,title\nred.png,Red\n")
     (tmp_path / "bad.toml").write_text("[groups.a]\nlabels = ['x', 'x']\n")
     before = visible(tmp_path)
-    given = list(arguments)
-    if given[:1] == ["tag"] and "--model" not in given:
-        given += ["--model", model]
-    done = call(*given, cwd=tmp_path, code=code)
+    done = call(*arguments, cwd=tmp_path, code=code)
     (sentence,) = done.stderr.strip().splitlines()
     assert sentence.startswith("error: ")
     assert said in sentence
     assert visible(tmp_path) == before
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, model) -> None:
+def test_ctrl_c_says_how_to_go_on(tmp_path) -> None:
     (tmp_path / "few.toml").write_text(LABELS)
     for number in range(400):
         color_picture(tmp_path / f"shop/{number:03}.png", (number % 256, number // 2, 9))
     with subprocess.Popen(
-        command(*tag("shop", model), "--batch-size", 1),
+        command(*tag("shop"), "--batch-size", 1),
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -268,7 +254,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, model) -> None:
     assert process.returncode == 130
     assert "the same command goes on" in said
     assert not (tmp_path / "tags.csv").exists()
-    call(*tag("shop", model), cwd=tmp_path)
+    call(*tag("shop"), cwd=tmp_path)
     assert len(rows(tmp_path / "tags.csv")) == 400
 
 
@@ -287,8 +273,8 @@ def test_labels_and_version_answer() -> None:
     assert call("--version", cwd=Path.cwd()).stdout.startswith("fashiontag 0.")
 
 
-def test_a_search_by_words_waits_for_no_picture_and_no_page(shop, tmp_path, model) -> None:
-    call(*tag(shop, model), cwd=tmp_path)
+def test_a_search_by_words_waits_for_no_picture_and_no_page(shop, tmp_path) -> None:
+    call(*tag(shop), cwd=tmp_path)
     code = """
 import sys
 from fashiontag.cli import run
@@ -318,9 +304,9 @@ def test_no_command_shows_what_there_is(tmp_path) -> None:
     assert call(cwd=tmp_path).stdout == call("--help", cwd=tmp_path).stdout
 
 
-def test_quiet_says_nothing_but_results_and_warnings(shop, tmp_path, model) -> None:
+def test_quiet_says_nothing_but_results_and_warnings(shop, tmp_path) -> None:
     (tmp_path / "t.csv").write_text("image,title\nred.png,Red\nnone.png,Blue\n")
-    done = call(*tag(shop, model), "--titles", "t.csv", "--quiet", cwd=tmp_path)
+    done = call(*tag(shop), "--titles", "t.csv", "--quiet", cwd=tmp_path)
     assert done.stdout == ""
     assert done.stderr.startswith("warning:")
     assert call("search", "red", "-q", "--paths", cwd=tmp_path).stdout.count(".png") == 3
@@ -369,11 +355,11 @@ def printed(*arguments: object, cwd: Path, **options) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
-def test_a_stream_that_is_no_utf8_gets_what_it_can_show(shop, tmp_path, model, encoding) -> None:
+def test_a_stream_that_is_no_utf8_gets_what_it_can_show(shop, tmp_path, encoding) -> None:
     (tmp_path / "titles.csv").write_text("image;title\nred.png;A red dress ♥ é\n", "utf-8")
     told = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     for arguments in (
-        (*tag(shop, model), "--titles", "titles.csv"),
+        (*tag(shop), "--titles", "titles.csv"),
         ("search", "red"),
         ("search", "red ♥", "--json"),
     ):
@@ -386,12 +372,10 @@ def test_a_stream_that_is_no_utf8_gets_what_it_can_show(shop, tmp_path, model, e
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_run_whose_table_is_written_never_fails_for_its_summary(
-    shop, tmp_path, model, as_json
-) -> None:
+def test_a_run_whose_table_is_written_never_fails_for_its_summary(shop, tmp_path, as_json) -> None:
     extra = ["--json"] if as_json else []
     with Path("/dev/full").open("w") as full:
-        done = printed(*tag(shop, model), *extra, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
+        done = printed(*tag(shop), *extra, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
         assert done.returncode == 0, done.stderr
         assert b"the summary couldn't be shown (No space left on device)" in done.stderr
         assert len(rows(tmp_path / "tags.csv")) == 3
@@ -400,8 +384,8 @@ def test_a_run_whose_table_is_written_never_fails_for_its_summary(
     assert done.stderr.startswith(b"error: can't write to standard output")
 
 
-def test_a_closed_standard_output_costs_no_table(shop, tmp_path, model) -> None:
-    closed = " ".join(map(shlex.quote, command(*tag(shop, model)))) + " >&-"
+def test_a_closed_standard_output_costs_no_table(shop, tmp_path) -> None:
+    closed = " ".join(map(shlex.quote, command(*tag(shop)))) + " >&-"
     assert subprocess.run(["sh", "-c", closed], cwd=tmp_path, check=False).returncode == 0
     assert len(rows(tmp_path / "tags.csv")) == 3
 
@@ -412,7 +396,7 @@ def test_a_closed_standard_output_costs_no_table(shop, tmp_path, model) -> None:
 def test_control_characters_never_reach_a_terminal(control) -> None:
     shown = io.StringIO()
     console = output.Console(file=shown, force_terminal=True, width=60, color_system=None)
-    table = output.table("title")
+    table = output.empty_table("title")
     table.add_row(Text(f"red{control}dress"))
     console.print(table)
     console.print(f"told{control}", markup=False, soft_wrap=True)
@@ -428,12 +412,12 @@ def test_an_error_that_names_a_file_shows_no_control_characters(tmp_path) -> Non
 
 @pytest.mark.skipif(os.name != "posix", reason="file names are bytes")
 @pytest.mark.parametrize("name", [b"caf\xe9.png", b"two\nlines.png", b"\xff\xfe.png"])
-def test_paths_are_the_names_on_disk_and_may_end_in_nul(shop, tmp_path, model, name) -> None:
+def test_paths_are_the_names_on_disk_and_may_end_in_nul(shop, tmp_path, name) -> None:
     try:
         shutil.copy(shop / "red.png", os.fsencode(shop) + b"/" + name)
     except OSError:
         pytest.skip("this file system takes no such name")
-    call(*tag(shop, model), cwd=tmp_path)
+    call(*tag(shop), cwd=tmp_path)
     done = printed("search", "red", "--no-fold", "--paths", "-0", cwd=tmp_path, capture_output=True)
     paths = done.stdout.split(b"\0")
     assert os.fsencode(shop) + b"/" + name in paths

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from encoder_folders import write_clip
 from fakes import color_picture
 
 from fashiontag import daemon
@@ -24,10 +23,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="sockets in folders a
 def shop(tmp_path_factory):
     """A workspace beside a folder of two pictures."""
     folder = tmp_path_factory.mktemp("shop")
-    model = write_clip(folder / "clip")
     for color in ("red", "blue"):
         color_picture(folder / "shop" / f"{color}.png", color)
-    run(folder, "index", "shop", "--model", f"local-dir:{model}")
+    run(folder, "index", "shop")
     return folder
 
 

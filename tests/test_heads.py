@@ -526,3 +526,32 @@ def test_a_picture_gives_no_label_of_a_group_that_is_out_of_question() -> None:
     assert given([0.9, 0.0, 0.1], by_title=True) == ["kind=bag", "sole=flat"]
     assert given([0.1, 0.0, 0.9], by_title=False) == ["kind=sneakers", "sole=flat"]
     assert given([0.3, 0.0, 0.3], by_title=False) == ["sole=flat"]  # nobody knows what it is
+
+
+def test_a_users_list_of_kinds_is_not_given_to_another_kind() -> None:
+    space = parse_labels({"groups": {"bag": {"labels": ["tote", "clutch"]}}}, "bags", "bags.txt")
+    kinds = np.eye(6, dtype=np.float32)  # the first two are the labels themselves
+    head = ZeroShot(space, kinds[:2], [np.zeros((0, 6), np.float32)], Statistics(), kinds)
+    pictures = unit(np.array([[1, 0, 0, 0, 0, 0], [0.3, 0, 0.9, 0, 0, 0]], np.float32))
+    none = np.zeros((2, 2), np.float32)
+    scores = head.score(Evidence(pictures, pictures, np.zeros(2, bool), none))
+    given = [[tag.label for tag in row] for row in Decider(space).decide(scores)]
+    assert given == [["tote"], []]
+
+
+def test_a_users_group_of_general_words_asks_for_less() -> None:
+    content = {"labels": ["top", "bottom"]}
+    space = parse_labels({"groups": {"part": content}}, "own", "own")
+    kinds = np.eye(6, dtype=np.float32)
+    general = unit(np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], np.float32))
+    head = ZeroShot(space, general, [np.zeros((0, 6), np.float32)], Statistics(), kinds)
+    scores = head.score(
+        Evidence(kinds[:1], kinds[:1], np.zeros(1, bool), np.zeros((1, 2), np.float32))
+    )
+    assert [tag.label for tag in Decider(space).decide(scores)[0]] == ["top"]
+
+
+def test_without_statistics_too_a_picture_of_nothing_has_no_say() -> None:
+    kinds = np.eye(4, dtype=np.float32)
+    head = ZeroShot(open_space(1), kinds[:1], [kinds[3:]], Statistics(), kinds[:3])
+    np.testing.assert_array_equal(head.blank(kinds[[3, 0]]), [True, False])

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,8 +135,9 @@ def test_the_same_hits_as_here(filled, workspace, shop, where):
     pictures = [Query(image=shop / "shop" / "07.png"), Query("red", shop / "shop" / "11.png")]
     for query in (*QUERIES, *pictures):
         for fold in (True, False):
-            here = search(workspace, query, where=where, k=7, fold=fold)
-            there = search(workspace, query, where=where, k=7, fold=fold, collection=filled)
+            asked = replace(query, where=where, k=7, fold=fold)
+            here = search(workspace, asked)
+            there = search(workspace, asked, filled)
             assert hits(there) == hits(here)
             scores = [[hit.score for hit in result.hits] for result in (here, there)]
             assert scores[0] == pytest.approx(scores[1], abs=2e-3)
@@ -153,12 +155,12 @@ def test_the_same_hits_as_here(filled, workspace, shop, where):
 )
 def test_what_cannot_be_translated_is_refused_by_name(filled, workspace, where, said):
     with pytest.raises(QueryError, match=said):
-        search(workspace, Query("red"), collection=filled, where=where)
+        search(workspace, Query("red", where=where), filled)
 
 
 def test_auto_is_refused(filled, workspace):
     with pytest.raises(UsageError, match="--min-score auto looks at"):
-        search(workspace, Query("red"), min_score="auto", collection=filled)
+        search(workspace, Query("red", min_score="auto"), filled)
 
 
 def test_exact_is_exact(monkeypatch):
@@ -205,7 +207,7 @@ def test_serve_searches_the_collection(filled, workspace, shop):
     from fashiontag.server.web import create_app
 
     space = load_labels(str(shop / "labels.toml"))
-    here = search(workspace, Query("red dress"), where="table.price < 60", k=5)
+    here = search(workspace, Query("red dress", where="table.price < 60", k=5))
     with (
         Desk(shop / "work", ColorEncoder(), space, None, filled) as desk,
         TestClient(create_app(desk), base_url="http://127.0.0.1:8765") as client,
@@ -239,7 +241,7 @@ def test_a_stopped_push_never_shows_and_goes_on(shop, standin, workspace, monkey
     monkeypatch.setattr(push.time, "sleep", lambda seconds: None)
     collection = Collection.open(standin.address("shop"))
     push.push(str(shop / "run"), collection, MEANS)
-    before = hits(search(workspace, Query("red"), collection=collection, k=90))
+    before = hits(search(workspace, Query("red", k=90), collection))
     other = make(shop, "fewer", items=lambda items: items[:50])
     made = []
 
@@ -250,17 +252,17 @@ def test_a_stopped_push_never_shows_and_goes_on(shop, standin, workspace, monkey
 
     with pytest.raises(KeyboardInterrupt):
         push.push(other, collection, MEANS, batch=9, progress=stop)
-    assert hits(search(workspace, Query("red"), collection=collection, k=90)) == before
+    assert hits(search(workspace, Query("red", k=90), collection)) == before
     done = push.push(other, collection, MEANS, batch=9)
     assert (done.points, done.sent < 50, len(done.dropped)) == (50, True, 1)
-    assert len(search(workspace, Query("red"), k=90, fold=False, collection=collection).hits) == 50
+    assert len(search(workspace, Query("red", k=90, fold=False), collection).hits) == 50
 
 
 def test_an_update_sends_what_changed_and_deletes_what_went(shop, filled, workspace):
     other = make(shop, "update", items=lambda items: items[1:])
     done = push.push(other, filled, MEANS, update=True)
     assert (done.points, done.deleted >= 1, done.sent < 89) == (89, True, True)
-    found = search(workspace, Query("red"), k=90, fold=False, collection=filled)
+    found = search(workspace, Query("red", k=90, fold=False), filled)
     assert "00.png" not in {hit.id for hit in found.hits}
     assert len(found.hits) == 89
     again = push.push(other, filled, MEANS, update=True)
@@ -308,7 +310,7 @@ def test_another_model_is_refused_and_switched_to(shop, filled, workspace):
         push.push(other, filled, MEANS, update=True)
     push.push(other, filled, MEANS)
     with pytest.raises(ForeignEncoderError, match="search with --model stranger"):
-        search(workspace, Query("red"), collection=filled)
+        search(workspace, Query("red"), filled)
 
 
 class Stranger(ColorEncoder):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commandline import call
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -41,14 +42,7 @@ def test_the_readme_is_short_and_shows_commands() -> None:
 def test_the_commands_run_in_order(desk) -> None:
     for command in COMMANDS:
         arguments = shlex.split(command)[1:]
-        done = subprocess.run(
-            [sys.executable, "-m", "fashiontag", *arguments],
-            cwd=desk,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        assert done.stdout
+        assert call(*arguments, cwd=desk).stdout, command
     assert (desk / "tags.csv").is_file()
     assert (desk / "report.html").is_file()
 

@@ -75,9 +75,9 @@ def index(shop, workspace, encoder, titles=True, source=None):
 
 
 def search(workspace, encoder, *, query="", image=None, minus="", **options):
-    asked = Query(query, image, minus)
+    asked = Query(query, image, minus, **options)
     with Workspace.indexed(workspace, encoder) as opened:
-        return search_in(opened, asked, **options)
+        return search_in(opened, asked)
 
 
 @pytest.fixture
@@ -483,7 +483,7 @@ from fashiontag.encoders import resolve
 from fashiontag.workflows.search import Query, search
 from fashiontag.workspace import Workspace
 with Workspace.indexed(Path("{workspace}"), resolve("local-dir:{folder}")) as opened:
-    result = search(opened, Query("red dress"), fold=False)
+    result = search(opened, Query("red dress", fold=False))
 heavy = ("torch", "open_clip", "PIL", "faiss", "regex", "typer")
 print(len(result.hits), *[name for name in heavy if name in sys.modules])
 """

@@ -185,7 +185,7 @@ def test_what_was_tagged_is_found_by_what_its_labels_stand_under(shop, workspace
     sink = Rows()
     with Workspace.open(workspace, ColorEncoder()) as opened:
         tag(opened, read_catalog(str(shop)), space, sinks=[sink])
-        found = search(opened, Query("red"), where="colour = warm").hits
+        found = search(opened, Query("red", where="colour = warm")).hits
     assert sink.by_id["red.png"].labels("colour") == ("red",)
     assert [(hit.id, hit.tags) for hit in found] == [("red.png", ("colour=red",))]
 

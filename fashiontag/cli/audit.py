@@ -22,24 +22,18 @@ def audit(
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the list goes, as CSV.")] = Path(
-        "audit.csv"
-    ),
+    out: Annotated[Path, "FILE", "Where the list goes, as CSV."] = Path("audit.csv"),
     html: options.HtmlOption = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="GROUP=COLUMN",
-            help="Compare this group with this column of the table; else it is found.",
-        ),
+        "GROUP=COLUMN",
+        "Compare this group with this column of the table; else it is found.",
     ] = None,
     min_side: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="The least shorter side of a picture.")
     ] = 500,
-    columns: options.Columns,
     units: options.Units,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """List what is wrong with SOURCE: contradictions, then gaps, then faults of pictures.
 
@@ -54,11 +48,11 @@ def audit(
     if not all(said.values()):
         raise UsageError("--column wants GROUP=COLUMN, as in --column color=Colour.")
     space = load_labels(labels)
-    read = {Path(path).resolve() for path in (columns.titles, *sources) if path}
+    read = {Path(path).resolve() for path in (session.titles, *sources) if path}
     if out.resolve() in read or (html and html.resolve() in read):
         raise UsageError(f"{out} is read by this run and would be lost; write somewhere else.")
-    catalog = units.part(columns.read(*sources))
-    with model.open() as workspace, output.progress("Reading", len(catalog.items)) as advance:
+    catalog = units.part(session.read(*sources))
+    with session.work("Reading", catalog) as (workspace, settings):
         found = workflow.audit(
             workspace,
             catalog,
@@ -66,7 +60,7 @@ def audit(
             probe=probe,
             columns=said,
             min_side=min_side,
-            options=effort.embed_options(advance),
+            options=settings,
         )
     write_findings(
         out, ((f.rank, f.check, f.id, f.evidence, f.suggestion, f.score) for f in found.findings)
@@ -82,21 +76,16 @@ def audit(
 def _draw(found: Audit, out: Path) -> None:
     from collections import Counter
 
-    from rich.text import Text
-
-    table = output.table(">", "check", "id", "evidence", "suggestion", ">score")
-    for finding in found.findings[:SHOWN]:
-        table.add_row(
-            str(finding.rank),
-            finding.check,
-            *(Text(t) for t in (finding.id, finding.evidence, finding.suggestion)),
-            f"{finding.score:.2f}",
-        )
-    if found.findings:
-        output.results.print(table)
+    output.table(
+        *(">", "check", "id", "evidence", "suggestion", ">score"),
+        rows=(
+            (str(f.rank), f.check, f.id, f.evidence, f.suggestion, f"{f.score:.2f}")
+            for f in found.findings[:SHOWN]
+        ),
+    )
     for finding in found.findings:
         if not finding.ids:
-            output.results.print(Text(f"common  {finding.evidence}"), soft_wrap=True)
+            output.sentence(f"common  {finding.evidence}")
     counts = Counter(finding.check for finding in found.findings if finding.ids)
     if counts:
         output.results.print(output.joined([(name, f"{n:,}") for name, n in counts.most_common()]))
@@ -104,9 +93,7 @@ def _draw(found: Audit, out: Path) -> None:
         output.say(f"{group} was compared with the column {column}.")
     for note in found.notes:
         output.say(note)
-    output.results.print(
+    output.sentence(
         f"{output.counted(len(found.findings), 'finding')} on {found.products:,} products "
-        f"in {found.seconds:.1f} s → {out}",
-        markup=False,
-        soft_wrap=True,
+        f"in {found.seconds:.1f} s → {out}"
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -19,13 +17,10 @@ def calibrate(
     labels: options.LabelsOption = None,
     truth: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE", help="A table of labelled products, as probe-train takes it; optional."
-        ),
+        "FILE",
+        "A table of labelled products, as probe-train takes it; optional.",
     ] = None,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """Fit a model's scale, "unknown" and cuts to your catalogue, from titles that name labels.
 
@@ -36,43 +31,34 @@ def calibrate(
     from fashiontag.labels import load_labels
     from fashiontag.workflows import calibrate as workflow
 
-    space, catalog = load_labels(labels), columns.read(source)
+    space, catalog = load_labels(labels), session.read(source)
     ids = [item.id for item in catalog.items]
     known = read_annotations(truth, ids, like=space) if truth else None
-    with model.open() as workspace, output.progress("Looking", len(catalog.items)) as advance:
-        done = workflow.calibrate(workspace, catalog, space, known, effort.embed_options(advance))
+    with session.work("Looking", catalog) as (workspace, settings):
+        done = workflow.calibrate(workspace, catalog, space, known, settings)
     output.warn(*done.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     output.show(done, lambda: _draw(done), report=True)
 
 
 def _draw(done: Calibration) -> None:
-    from rich.text import Text
-
-    say = output.results.print
-    table = output.table("group", "fitted on", ">given to pictures alone", ">of those right")
     kept: dict[str, list[str]] = {}
+    rows = []
     for group in done.groups:
         if group.kept:
             kept.setdefault(group.kept, []).append(group.group)
             continue
         what = "true labels" if group.source == "truth" else "titles"
-        table.add_row(
-            Text(group.group),
-            f"{group.labelled:,} {what}",
-            f"{group.given:.0%}",
-            f"{group.right:.0%} ({group.least:.0%} to {group.most:.0%})",
-        )
-    if table.row_count:
-        say(table)
+        right = f"{group.right:.0%} ({group.least:.0%} to {group.most:.0%})"
+        rows.append((group.group, f"{group.labelled:,} {what}", f"{group.given:.0%}", right))
+    if rows:
+        output.table("group", "fitted on", ">given to pictures alone", ">of those right", rows=rows)
         by = {group.source for group in done.groups} - {""}
         judge = "by their titles" if by == {"titles"} else "by what it was fitted on"
-        say(f"Right {judge}, on other products than were fitted on; 95 % sure.", style="dim")
+        output.sentence(f"Right {judge}, on other products than were fitted on; 95 % sure.", "dim")
     for why, groups in kept.items():
-        say(f"As before: {', '.join(groups)} ({why}).", markup=False, soft_wrap=True)
+        output.sentence(f"As before: {', '.join(groups)} ({why}).")
     end = f"→ {done.file}; tag and serve use it" if done.file else "nothing was changed"
-    say(
+    output.sentence(
         f"{done.products:,} products, {done.titled:,} with a title, {done.model}, "
-        f"{done.seconds:.1f} s, {end}",
-        markup=False,
-        soft_wrap=True,
+        f"{done.seconds:.1f} s, {end}"
     )

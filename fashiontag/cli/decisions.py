@@ -22,35 +22,27 @@ SHOWN = 20
 def decisions(
     action: Annotated[
         Literal["import", "list", "undo"],
-        typer.Argument(
-            metavar="import|list|undo",
-            help="Take over what was corrected in a table; list what holds; take the last import "
-            "back.",
-        ),
+        "import|list|undo",
+        "Take over what was corrected in a table; list what holds; take the last import back.",
     ],
     table: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[FILE]",
-            help="For import: a table that `tag` wrote (.csv .tsv .jsonl .parquet) and somebody "
-            "corrected, or saved as .xlsx (a cleared cell means: none of these); a JSON export of "
-            "Label Studio; a folder that FiftyOne exported.",
-        ),
+        "[FILE]",
+        "For import: a table that `tag` wrote (.csv .tsv .jsonl .parquet) and somebody "
+        "corrected, or saved as .xlsx (a cleared cell means: none of these); a JSON export of "
+        "Label Studio; a folder that FiftyOne exported.",
     ] = None,
     *,
     of: Annotated[
         Path | None,
-        typer.Option(
-            metavar="TABLE", help="What FILE is a corrected copy of, if that can't be told."
-        ),
+        "TABLE",
+        "What FILE is a corrected copy of, if that can't be told.",
     ] = None,
     new_labels: Annotated[
         bool,
-        typer.Option("--new-labels", help="Keep labels that the label file doesn't have."),
+        "Keep labels that the label file doesn't have.",
     ] = False,
-    by: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who decided; default: the user here.")
-    ] = None,
+    by: Annotated[str | None, "NAME", "Who decided; default: the user here."] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="List every event, also what holds no more.")
     ] = False,
@@ -93,19 +85,15 @@ def _import(
     def draw() -> None:
         _draw(done.decided)
         known = done.corrections - len(done.decided)
-        output.results.print(
+        output.sentence(
             f"{output.counted(len(done.decided), 'decision')} from {table}"
             + (f", {known:,} more were decided so before" if known else "")
-            + ("; `fashiontag tag` gives them from now on." if done.decided else "."),
-            markup=False,
-            soft_wrap=True,
+            + ("; `fashiontag tag` gives them from now on." if done.decided else ".")
         )
         if not done.taken_over:
-            output.results.print(
+            output.sentence(
                 f"{table} holds other changes too, so `tag` won't write over it: give it another "
-                "--out, or --overwrite to lose them.",
-                markup=False,
-                soft_wrap=True,
+                "--out, or --overwrite to lose them."
             )
 
     output.show(done, draw, report=True)
@@ -119,7 +107,7 @@ def _undo(by: str | None, place: options.Place) -> None:
 
     def draw() -> None:
         _draw(events)
-        output.results.print(f"{output.counted(len(events), 'decision')} taken back.")
+        output.sentence(f"{output.counted(len(events), 'decision')} taken back.")
 
     output.show({"undone": events}, draw, report=True)
 
@@ -132,21 +120,14 @@ def _list(place: options.Place, *, everything: bool) -> None:
 
     def draw() -> None:
         _draw(events, most=None)
-        output.results.print(
-            f"{output.counted(len(events), 'event' if everything else 'decision')}."
-        )
+        output.sentence(f"{output.counted(len(events), 'event' if everything else 'decision')}.")
 
     output.show({"decisions": events}, draw)
 
 
 def _draw(events: Sequence[Event], most: int | None = SHOWN) -> None:
-    from rich.text import Text
-
-    if not events:
-        return
-    table = output.table("when", "who", "picture", "group", "was", "is")
-    for event in events[:most]:
-        texts = (
+    rows = (
+        (
             event.at.replace("T", " ")[:16],
             event.by,
             event.item,
@@ -154,7 +135,8 @@ def _draw(events: Sequence[Event], most: int | None = SHOWN) -> None:
             " | ".join(event.was) or "–",
             "undecided" if event.labels is None else " | ".join(event.labels) or "none of these",
         )
-        table.add_row(*map(Text, texts))
-    output.results.print(table)
+        for event in events[:most]
+    )
+    output.table("when", "who", "picture", "group", "was", "is", rows=rows)
     if most is not None and len(events) > most:
-        output.results.print(f"and {len(events) - most:,} more.", style="dim")
+        output.sentence(f"and {len(events) - most:,} more.", "dim")

@@ -56,9 +56,8 @@ def _draw(facts: dict[str, dict[str, str]]) -> None:
     table = Table.grid(padding=(0, 3))
     for section, lines in facts.items():
         for number, (name, value) in enumerate(lines.items()):
-            table.add_row(
-                Text("" if number else section, style="bold"), Text(name), Text(str(value))
-            )
+            head = Text("" if number else section, style="bold")
+            table.add_row(head, Text(name), Text(str(value)))
         table.add_row()
     output.results.print(table)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -24,16 +22,13 @@ def duplicates(
     *,
     min_score: Annotated[
         float | None,
-        typer.Option(
-            metavar="SCORE", help="Lowest cosine of two pictures of one style, 0.995 if not given."
-        ),
+        "SCORE",
+        "Lowest cosine of two pictures of one style, 0.995 if not given.",
     ] = None,
-    photos_only: Annotated[
-        bool, typer.Option("--photos-only", help="Only pictures with the very same bytes.")
-    ] = False,
+    photos_only: Annotated[bool, "Only pictures with the very same bytes."] = False,
     paths: Annotated[
         bool,
-        typer.Option("--paths", help="Print the paths of all but each group's first, for pipes."),
+        "Print the paths of all but each group's first, for pipes.",
     ] = False,
     html: options.HtmlOption = None,
     model: options.Model,
@@ -64,19 +59,22 @@ def duplicates(
 
 
 def _draw(groups: Sequence[Group], *, paths: bool) -> None:
-    from rich.text import Text
-
     if paths:
         for group in groups:
             for item in group.items[1:]:
                 output.line(item.path)
     elif groups:
-        table = output.table("", "same", "score", "picture", "title")
-        for number, group in enumerate(groups, start=1):
-            for at, (item, score) in enumerate(zip(group.items, group.scores, strict=True)):
-                head = (str(number), group.kind) if at == 0 else ("", "")
-                table.add_row(*head, f"{score:.2f}", Text(item.id), Text(item.title))
-        output.results.print(table)
+        rows = (
+            (
+                *((str(number), group.kind) if at == 0 else ("", "")),
+                f"{score:.2f}",
+                item.id,
+                item.title,
+            )
+            for number, group in enumerate(groups, start=1)
+            for at, (item, score) in enumerate(zip(group.items, group.scores, strict=True))
+        )
+        output.table("", "same", "score", "picture", "title", rows=rows)
     counts = Counter(group.kind for group in groups)
     output.say(
         f"{counts['photo']:,} photos and {counts['style']:,} styles are there more than once, "

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 (read at run time)
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -20,26 +18,20 @@ SHOWN = 12
 def eval(  # noqa: A001 (named as its command)
     table: Annotated[
         str,
-        typer.Argument(
-            metavar="LABELS", help="A table of labelled products, as probe-train takes it."
-        ),
+        "LABELS",
+        "A table of labelled products, as probe-train takes it.",
     ],
     *,
-    tags: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judge this table of tags.")
-    ] = None,
+    tags: Annotated[Path | None, "FILE", "Judge this table of tags."] = None,
     images: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Judge what `tag` would give these pictures."),
+        "SOURCE",
+        "Judge what `tag` would give these pictures.",
     ] = None,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
-    key_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column of LABELS to join by.")
-    ] = None,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    key_column: options.KeyColumnOption = None,
+    session: options.Session,
 ) -> None:
     """Say how much is right, wrong and left empty, per group and label, with examples."""
     from fashiontag.errors import UsageError
@@ -48,12 +40,12 @@ def eval(  # noqa: A001 (named as its command)
     if (tags is None) == (images is None):
         raise UsageError("eval needs one of --tags FILE and --images SOURCE.")
     if tags is not None:
-        found, warnings = compare.compare_table(table, tags, model.workspace, id_column=key_column)
+        found, warnings = compare.compare_table(
+            table, tags, session.workspace, id_column=key_column
+        )
         judge = f"{tags} never gives"
     else:
-        found, warnings = _of_pictures(
-            table, str(images), labels, probe, key_column, columns, model, effort
-        )
+        found, warnings = _of_pictures(table, str(images), labels, probe, key_column, session)
         judge = "the label file and the probe don't have"
     output.warn(*warnings)
     output.show({**output.plain(found), "warnings": warnings}, lambda: draw(found, judge))
@@ -65,9 +57,7 @@ def _of_pictures(
     labels: str | None,
     probe: Path | None,
     key_column: str | None,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> tuple[Verdict, tuple[str, ...]]:
     from fashiontag.catalog.annotations import read_annotations
     from fashiontag.heads.artefact import load_probe
@@ -75,52 +65,42 @@ def _of_pictures(
     from fashiontag.workflows.compare import compare_pictures
     from fashiontag.workflows.tag import Judge
 
-    catalog = columns.read(images)
+    catalog = session.read(images)
     space = load_labels(labels)
-    with (
-        model.open() as workspace,
-        output.progress("Judging", len(catalog.items)) as advance,
-    ):
+    with session.work("Judging", catalog) as (workspace, settings):
         loaded = load_probe(probe, workspace.encoder) if probe else None
         judging = Judge(workspace, space, loaded)
         notes = read_annotations(table, catalog.names, id_column=key_column, like=judging.space)
-        settings = effort.embed_options(advance)
         found, warnings = compare_pictures(notes, catalog, judging, settings)
         return found, (*notes.warnings, *warnings)
 
 
 def draw(found: Verdict, judge: str) -> None:
     """Say how much is right, wrong and left empty; ``judge`` is who doesn't know a label."""
-    from rich.text import Text
-
-    say = output.results.print
+    say = output.sentence
     broader = f" ({found.broader:,} of them by a parent of the label)" if found.broader else ""
     say(f"Right {found.right:,}{broader}. Wrong {found.wrong:,}. Left empty {found.empty:,}.")
-    groups = output.table("group", ">right", ">wrong", ">left empty")
-    for group in found.groups:
-        groups.add_row(Text(group.group), *_figures(group.right, group.wrong, group.empty))
-    say(groups)
-    worst = sorted(found.labels, key=lambda one: -(one.wrong + one.empty))[:SHOWN]
-    labels = output.table("label", ">right", ">wrong", ">left empty", "for example")
-    for one in worst:
+    output.table(
+        *("group", ">right", ">wrong", ">left empty"),
+        rows=((one.group, *_figures(one.right, one.wrong, one.empty)) for one in found.groups),
+    )
+    rows = []
+    for one in sorted(found.labels, key=lambda one: -(one.wrong + one.empty))[:SHOWN]:
         if one.wrong + one.empty:
             seen = [
                 f"{example.id}: {' | '.join(example.said) or 'nothing'}"
                 + (f", not {' | '.join(example.true)}" if example.said and example.true else "")
                 for example in one.examples
             ]
-            name = Text(f"{one.group}={one.label or 'none of these'}")
-            labels.add_row(name, *_figures(one.right, one.wrong, one.empty), Text("\n".join(seen)))
-    if labels.row_count:
-        say(labels)
+            name = f"{one.group}={one.label or 'none of these'}"
+            rows.append((name, *_figures(one.right, one.wrong, one.empty), "\n".join(seen)))
+    output.table("label", ">right", ">wrong", ">left empty", "for example", rows=rows)
     if found.unknown:
         names = [f"{tag} ({count})" for tag, count in found.unknown.items()]
         more = ", …" if len(names) > 8 else ""
         say(
             f"{sum(found.unknown.values()):,} of the wrong and empty ones have labels that {judge}:"
-            f" {', '.join(names[:8])}{more}.",
-            markup=False,
-            soft_wrap=True,
+            f" {', '.join(names[:8])}{more}."
         )
     judged = found.right + found.wrong
     share = f"{found.right / judged:.1%}" if judged else "–"
@@ -128,8 +108,7 @@ def draw(found: Verdict, judge: str) -> None:
     say(
         f"Details: {found.products:,} products; of what is given {share} is right; of the answers "
         f"{given} are given.",
-        style="dim",
-        markup=False,
+        "dim",
     )
 
 

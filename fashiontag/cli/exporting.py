@@ -19,31 +19,23 @@ if TYPE_CHECKING:
 class Filling:
     """What is written into a shop's own file."""
 
-    add_columns: Annotated[
-        bool, typer.Option("--add-columns", help="Add the columns that the file lacks, at its end.")
-    ] = False
+    add_columns: Annotated[bool, "Add the columns that the file lacks, at its end."] = False
     replace: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Overwrite what an earlier export wrote there, never what a person wrote.",
-        ),
+        "COLUMN",
+        "Overwrite what an earlier export wrote there, never what a person wrote.",
     ] = None
     labels: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="The label file that says what labels are in taxonomies; default: fashion.",
-        ),
+        "NAME|FILE",
+        "The label file that says what labels are in taxonomies; default: fashion.",
     ] = None
     taxonomy: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write ids of this taxonomy only (Shopify's taxonomy.json, Google's "
-            "taxonomy-with-ids.txt); with Shopify's, metafields are filled where the category may "
-            "have them.",
-        ),
+        "FILE",
+        "Write ids of this taxonomy only (Shopify's taxonomy.json, Google's "
+        "taxonomy-with-ids.txt); with Shopify's, metafields are filled where the category may "
+        "have them.",
     ] = None
 
 
@@ -51,10 +43,8 @@ class Filling:
 def export(
     tags: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[TAGS]",
-            help="A table of `fashiontag tag`; without one the file comes out as it is.",
-        ),
+        "[TAGS]",
+        "A table of `fashiontag tag`; without one the file comes out as it is.",
     ] = None,
     *,
     format: Annotated[  # noqa: A002
@@ -68,15 +58,14 @@ def export(
     ],
     into: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE|DIR",
-            help="The shop's file, or the folder of `fashiontag import`; default: the imported "
-            "catalogue of that format in the workspace.",
-        ),
+        "FILE|DIR",
+        "The shop's file, or the folder of `fashiontag import`; default: the imported "
+        "catalogue of that format in the workspace.",
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE|DIR", help="The copy or folder; default: NAME-tagged, here."),
+        "FILE|DIR",
+        "The copy or folder; default: NAME-tagged, here.",
     ] = None,
     filling: Filling,
     place: options.Place,

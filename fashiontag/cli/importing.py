@@ -17,34 +17,31 @@ if TYPE_CHECKING:
 def import_(
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A feed (.gz too): Shopify CSV or products.json, Google XML or TSV, WooCommerce "
-            "CSV; a folder of saved product pages; or the address of a feed or a shop.",
-        ),
+        "SOURCE",
+        "A feed (.gz too): Shopify CSV or products.json, Google XML or TSV, WooCommerce "
+        "CSV; a folder of saved product pages; or the address of a feed or a shop.",
     ],
     *,
     images: Annotated[
         str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Pictures, named as in their addresses, or by SKU or id (SKU.jpg, SKU_2.jpg).",
-        ),
+        "DIR",
+        "Pictures, named as in their addresses, or by SKU or id (SKU.jpg, SKU_2.jpg).",
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The catalogue folder; default: the source's stem."),
+        "DIR",
+        "The catalogue folder; default: the source's stem.",
     ] = None,
     format: Annotated[  # noqa: A002
-        str | None, typer.Option(metavar="NAME", help="The feed's format; default: found out.")
+        str | None, "NAME", "The feed's format; default: found out."
     ] = None,
     no_download: Annotated[
         bool,
-        typer.Option("--no-download", help="Fetch no picture; those that aren't here are missing."),
+        "Fetch no picture; those that aren't here are missing.",
     ] = False,
     allow_private: Annotated[
         bool,
-        typer.Option("--allow-private", help="Addresses inside this network may be asked too."),
+        "Addresses inside this network may be asked too.",
     ] = False,
     delay: Annotated[
         float,

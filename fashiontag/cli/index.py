@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -18,20 +16,15 @@ if TYPE_CHECKING:
 
 @options.command
 def index(
-    source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="As for `fashiontag tag`.")
-    ] = None,
+    source: Annotated[str | None, "[SOURCE]", "As for `fashiontag tag`."] = None,
     *,
-    status: Annotated[
-        bool, typer.Option("--status", help="Show what is indexed, and change nothing.")
-    ] = False,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    status: Annotated[bool, "Show what is indexed, and change nothing."] = False,
+    session: options.Session,
     engine: options.Engine,
     out: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where --engine ray puts its files, or an address."),
+        "DIR",
+        "Where --engine ray puts its files, or an address.",
     ] = None,
 ) -> None:
     """Make the index match SOURCE (new, changed, renamed, gone), without tagging.
@@ -45,31 +38,24 @@ def index(
     if status and source:
         raise UsageError("--status shows all that is indexed; leave SOURCE out.")
     if status:
-        sources = indexed_sources(model.workspace)
+        sources = indexed_sources(session.workspace)
         output.show(
-            [_facts(source) for source in sources], lambda: _draw_status(sources, model.workspace)
+            [_facts(source) for source in sources], lambda: _draw_status(sources, session.workspace)
         )
         return
     if not source:
         raise UsageError("There is no SOURCE; give a folder, or --status to see what is indexed.")
-    catalog = columns.read(source)
+    catalog = session.read(source)
     if engine.is_ray():
         if out is None:
             raise UsageError("--engine ray puts its files somewhere; give --out DIR or an address.")
-        engine.run(catalog, out, model, effort)
+        engine.run(catalog, out, session)
         return
     if out is not None:
         raise UsageError("--out is about --engine ray; give both, or leave it out.")
-    with (
-        model.open() as workspace,
-        output.progress("Indexing", len(catalog.items)) as advance,
-    ):
-        summary = index_source(
-            workspace,
-            catalog,
-            keep_titles=columns.titles is None,
-            options=effort.embed_options(advance),
-        )
+    with session.work("Indexing", catalog) as (workspace, settings):
+        keep = session.titles is None
+        summary = index_source(workspace, catalog, keep_titles=keep, options=settings)
     output.show(summary, lambda: _draw(summary), report=True)
 
 

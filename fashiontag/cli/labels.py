@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 (read at run time)
 from typing import Annotated
 
-import typer
-
 from fashiontag.cli import labelsheet, options, output
 from fashiontag.labels import load_labels
 
@@ -15,23 +13,20 @@ from fashiontag.labels import load_labels
 def labels(
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME|FILE]", help="A shipped label file's name, or a path."),
+        "[NAME|FILE]",
+        "A shipped label file's name, or a path.",
     ] = None,
     *,
     titles: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A table of titles: which labels do they name?"),
+        "FILE",
+        "A table of titles: which labels do they name?",
     ] = None,
-    title_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
-    ] = None,
+    title_column: Annotated[str | None, "NAME", "The column that holds the title."] = None,
     taxonomy: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Shopify's taxonomy.json or Google's taxonomy-with-ids.txt: is what the labels "
-            "name there?",
-        ),
+        "FILE",
+        "Shopify's taxonomy.json or Google's taxonomy-with-ids.txt: is what the labels name there?",
     ] = None,
 ) -> None:
     """Show and check a label file: its groups, labels and rules."""

@@ -70,14 +70,16 @@ def checked(space: LabelSpace, path: Path, warnings: tuple[str, ...]) -> dict[st
 
 def draw_entries(facts: Mapping[str, Any]) -> None:
     """Print which label is what in a taxonomy, and which groups its category may have."""
-    from rich.text import Text
-
-    table = output.table("label", "Shopify", "Google", "and may have")
-    for row in facts["labels"]:
-        ours = row["path"].rpartition(" > ")[2]
-        shopify = f"{row['shopify']} {ours}".strip() or "–"
-        table.add_row(*map(Text, (row["tag"], shopify, row["google"], ", ".join(row["groups"]))))
-    output.results.print(table)
+    rows = (
+        (
+            row["tag"],
+            f"{row['shopify']} {row['path'].rpartition(' > ')[2]}".strip() or "–",
+            row["google"],
+            ", ".join(row["groups"]),
+        )
+        for row in facts["labels"]
+    )
+    output.table("label", "Shopify", "Google", "and may have", rows=rows)
 
 
 def show(file: str | None = None) -> None:
@@ -117,13 +119,15 @@ def _show(space: LabelSpace) -> None:
     from rich.console import Group as Lines
     from rich.text import Text
 
-    table = output.table("group", "takes", "labels (in italics: only a title can tell)")
-    for group in space.groups:
-        takes = "one" if group.exclusive else "several"
-        lines = Lines(*_lines(group, "", 0))
-        table.add_row(Text(group.name, style="bold"), f"{takes} of {len(group.labels)}", lines)
-    output.results.print(table)
-    output.results.print(
-        f"{space.name}: {space.size} labels in {len(space.groups)} groups, hash {space.hash[:12]}",
-        markup=False,
+    rows = (
+        (
+            Text(group.name, style="bold"),
+            f"{'one' if group.exclusive else 'several'} of {len(group.labels)}",
+            Lines(*_lines(group, "", 0)),
+        )
+        for group in space.groups
+    )
+    output.table("group", "takes", "labels (in italics: only a title can tell)", rows=rows)
+    output.sentence(
+        f"{space.name}: {space.size} labels in {len(space.groups)} groups, hash {space.hash[:12]}"
     )

@@ -11,7 +11,7 @@ from fashiontag.cli import options, output
 
 @options.command
 def matches(
-    key: Annotated[str, typer.Argument(metavar="ID", help="A product that was tagged.")],
+    key: Annotated[str, "ID", "A product that was tagged."],
     *,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="The most hits.")] = 10,
     html: options.HtmlOption = None,
@@ -21,8 +21,6 @@ def matches(
 
     The rules are fixed and said with every hit; nothing of it is learned.
     """
-    from rich.text import Text
-
     from fashiontag.datamodels import Hit
     from fashiontag.workflows import matches as workflow
 
@@ -35,10 +33,9 @@ def matches(
         output.gallery(html, title=f"Goes with {key}", note="By fixed rules.", hits=hits)
 
     def draw() -> None:
-        table = output.table(">", ">score", "picture", "title", "why")
-        for one in found:
-            texts = (Text(one.id), Text(one.title), Text(one.why))
-            table.add_row(str(one.rank), f"{one.score:.2f}", *texts)
-        output.results.print(table if found else "Nothing goes with it by these rules.")
+        rows = ((str(m.rank), f"{m.score:.2f}", m.id, m.title, m.why) for m in found)
+        output.table(">", ">score", "picture", "title", "why", rows=rows)
+        if not found:
+            output.sentence("Nothing goes with it by these rules.")
 
     output.show(found, draw)

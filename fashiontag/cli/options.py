@@ -1,7 +1,8 @@
 """Options that several commands share, declared once, and what they open.
 
-A command takes a bundle as one parameter (``source: Source``); `command` spreads it on the command
-line and puts it together again.
+What a command takes before its ``*`` are arguments, the rest are options; the last text of an
+annotation is the help, and one before it what stands for the value. A bundle is one parameter
+(``model: Model``); `command` spreads it on the command line and puts it together again.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable  # noqa: TC003 - read at run time, as all annotations here
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from fashiontag.cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder
     from fashiontag.encoders import LazyEncoder
@@ -29,48 +33,31 @@ if TYPE_CHECKING:
 
 SourceArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) with "
-        "a path column, an s3:// or gs:// address, or hf:NAME.",
-    ),
+    "SOURCE",
+    "A folder, one picture, a quoted glob, a table (.csv .tsv .jsonl .parquet .xlsx) with a path "
+    "column, an s3:// or gs:// address, or hf:NAME.",
 ]
 SourcesArgument = Annotated[
     list[str],
-    typer.Argument(
-        metavar="SOURCE...",
-        help="A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a "
-        "path column, an s3:// or gs:// address, or hf:NAME.",
-    ),
+    "SOURCE...",
+    "A folder, pictures (img/*.jpg), a table (.csv .tsv .jsonl .parquet .xlsx) with a path column, "
+    "an s3:// or gs:// address, or hf:NAME.",
 ]
 LabelsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--labels",
-        metavar="NAME|FILE",
-        help="A shipped label file's name, or a path; default: fashion.",
-    ),
+    str | None, "NAME|FILE", "A shipped label file's name, or a path; default: fashion."
 ]
 ProbeOption = Annotated[
     Path | None,
-    typer.Option(
-        "--probe",
-        metavar="DIR",
-        help="A folder of `fashiontag probe-train`: it judges the labels that it knows.",
-    ),
+    "DIR",
+    "A folder of `fashiontag probe-train`: it judges the labels that it knows.",
 ]
 IndexOption = Annotated[
     str | None,
-    typer.Option(
-        "--index",
-        metavar="ADDRESS",
-        help="A collection that `fashiontag push` filled: qdrant+http://HOST:6333/NAME.",
-    ),
+    "ADDRESS",
+    "A collection that `fashiontag push` filled: qdrant+http://HOST:6333/NAME.",
 ]
-HtmlOption = Annotated[
-    Path | None,
-    typer.Option("--html", metavar="FILE", help="Also write a page of pictures to look at."),
-]
+HtmlOption = Annotated[Path | None, "FILE", "Also write a page of pictures to look at."]
+KeyColumnOption = Annotated[str | None, "NAME", "The column of LABELS to join by."]
 
 
 @dataclass(frozen=True)
@@ -79,22 +66,21 @@ class Columns:
 
     titles: Annotated[
         str | None,  # a path would make s3:// into s3:/
-        typer.Option(metavar="FILE", help="A table of titles, joined by file name, stem or id."),
+        "FILE",
+        "A table of titles, joined by file name, stem or id.",
     ] = None
     path_column: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The column of a SOURCE table with the paths."),
+        "NAME",
+        "The column of a SOURCE table with the paths.",
     ] = None
     item_id: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The column of a SOURCE table that names its items."),
+        "NAME",
+        "The column of a SOURCE table that names its items.",
     ] = None
-    id_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column of --titles to join by.")
-    ] = None
-    title_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column that holds the title.")
-    ] = None
+    id_column: Annotated[str | None, "NAME", "The column of --titles to join by."] = None
+    title_column: Annotated[str | None, "NAME", "The column that holds the title."] = None
 
     def read(self, *sources: str) -> Catalog:
         """List the items of sources and join their titles; what is odd about them is said."""
@@ -112,19 +98,19 @@ class Units:
 
     by: Annotated[
         str | None,
-        typer.Option(
-            metavar="photo|variant|product",
-            help="What a row is of; default: product if SOURCE is an imported catalogue or "
-            "--product-column is given, else photo.",
-        ),
+        "photo|variant|product",
+        "What a row is of; default: product if SOURCE is an imported catalogue or "
+        "--product-column is given, else photo.",
     ] = None
     product_column: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The column of a table that names a photo's product."),
+        "NAME",
+        "The column of a table that names a photo's product.",
     ] = None
     variant_column: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The column that names the variant, or is empty."),
+        "NAME",
+        "The column that names the variant, or is empty.",
     ] = None
 
     def part(self, catalog: Catalog) -> Catalog:
@@ -140,9 +126,7 @@ class Units:
 class Place:
     """Where vectors and the index are."""
 
-    workspace: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where vectors and the index are kept.")
-    ] = Path(".fashiontag")
+    workspace: Annotated[Path, "DIR", "Where vectors and the index are kept."] = Path(".fashiontag")
 
 
 @dataclass(frozen=True)
@@ -151,53 +135,39 @@ class Model(Place):
 
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="An open_clip model: ARCH/WEIGHTS, hf-hub:ORG/NAME, local-dir:PATH or a short "
-            "name that `fashiontag doctor` lists; default: the embedded one.",
-        ),
+        "NAME",
+        "An open_clip model: ARCH/WEIGHTS, hf-hub:ORG/NAME, local-dir:PATH or a short "
+        "name that `fashiontag doctor` lists; default: the embedded one.",
     ] = None
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto for the best there is.")
-    ] = "auto"
+    device: Annotated[str, "cpu, cuda, cuda:1, mps, or auto for the best there is."] = "auto"
     precision: Annotated[
-        str, typer.Option(help="fp32, bf16, fp16 (no processor), or auto for the fastest there is.")
+        str, "fp32, bf16, fp16 (no processor), or auto for the fastest there is."
     ] = "auto"
     no_calibration: Annotated[
         bool,
-        typer.Option("--no-calibration", help="Leave out what `fashiontag calibrate` fitted."),
+        "Leave out what `fashiontag calibrate` fitted.",
     ] = False
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False
+    offline: Annotated[bool, "Never touch the network."] = False
     allow_pickle: Annotated[
         bool,
-        typer.Option("--allow-pickle", help="Accept a model that offers only pickled weights."),
+        "Accept a model that offers only pickled weights.",
     ] = False
 
     def resolve(self, name: str | None = None) -> LazyEncoder:
         """Find the model, or the one that is named."""
         from fashiontag import encoders
 
-        return encoders.resolve(
-            self.model or name,
-            device=self.device,
-            precision=self.precision,
-            offline=self.offline,
-            allow_pickle=self.allow_pickle,
-            announce=output.say,
-        )
+        return encoders.resolve(self.model or name, announce=output.say, **self._how())
 
     def maker(self) -> Callable[[], Encoder]:
         """Return what finds the same model in another process."""
         from fashiontag import encoders
 
-        return partial(
-            encoders.resolve,
-            self.model,
-            device=self.device,
-            precision=self.precision,
-            offline=self.offline,
-            allow_pickle=self.allow_pickle,
-        )
+        return partial(encoders.resolve, self.model, **self._how())
+
+    def _how(self) -> dict[str, Any]:
+        names = ("device", "precision", "offline", "allow_pickle")
+        return {name: getattr(self, name) for name in names}
 
     def open(self) -> Workspace:
         """Open the workspace with the model, creating it if need be."""
@@ -214,8 +184,8 @@ class Model(Place):
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How fast pictures are read and encoded."""
+class Session(Model, Columns):
+    """A source, the model that looks at it, and how fast pictures are read and encoded."""
 
     batch_size: Annotated[
         int | None,
@@ -228,23 +198,30 @@ class Effort:
         typer.Option(min=1, metavar="N", help="Threads that read and decode; default: one a core."),
     ] = None
 
-    def embed_options(self, progress: Callable[[int], None]) -> EmbedOptions:
-        """Return the same for the workflows."""
+    @contextmanager
+    def progress(self, what: str, count: int) -> Iterator[EmbedOptions]:
+        """Show how far a job on pictures is; yield how workflows are to do it."""
         from fashiontag.workspace.embed import EmbedOptions
 
-        return EmbedOptions(self.batch_size, self.workers, progress)
+        with output.progress(what, count) as advance:
+            yield EmbedOptions(self.batch_size, self.workers, advance)
+
+    @contextmanager
+    def work(self, what: str, catalog: Catalog) -> Iterator[tuple[Workspace, EmbedOptions]]:
+        """Open the workspace for a job on a catalogue, and show how far that is."""
+        with self.open() as workspace, self.progress(what, len(catalog.items)) as settings:
+            yield workspace, settings
 
 
 @dataclass(frozen=True)
 class Engine:
     """Where the work is done: in this process, or by workers of Ray."""
 
-    engine: Annotated[
-        str | None, typer.Option(metavar="ray", help="Work on a Ray cluster, or on one made here.")
-    ] = None
+    engine: Annotated[str | None, "ray", "Work on a Ray cluster, or on one made here."] = None
     ray_address: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="The cluster: auto, HOST:6379 or ray://HOST:10001."),
+        "ADDRESS",
+        "The cluster: auto, HOST:6379 or ray://HOST:10001.",
     ] = None
     shards: Annotated[
         int,
@@ -256,7 +233,8 @@ class Engine:
     ] = None
     hourly: Annotated[
         float | None,
-        typer.Option(metavar="PRICE", help="Of the cluster; says what a million items cost."),
+        "PRICE",
+        "Of the cluster; says what a million items cost.",
     ] = None
 
     def is_ray(self) -> bool:
@@ -273,25 +251,25 @@ class Engine:
         self,
         catalog: Catalog,
         out: str,
-        model: Model,
-        effort: Effort,
+        session: Session,
         space: LabelSpace | None = None,
         probe: Path | None = None,
     ) -> int:
         """Run on Ray, show what came of it, and return how many error rows there are."""
         from fashiontag.workflows import cluster
 
-        with output.progress("Tagging" if space else "Embedding", len(catalog.items)) as advance:
-            model.resolve()  # says what a download is of
+        what = "Tagging" if space else "Embedding"
+        with session.progress(what, len(catalog.items)) as settings:
+            session.resolve()  # says what a download is of
             recipe = cluster.recipe_for(
-                model.maker(),
+                session.maker(),
                 catalog,
                 space,
-                workspace=model.workspace,
+                workspace=session.workspace,
                 probe=probe,
                 out=out,
                 shards=self.shards,
-                options=effort.embed_options(advance),
+                options=settings,
             )
             summary = cluster.run_on_ray(
                 recipe,
@@ -327,7 +305,7 @@ class _Everywhere:
         bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")
     ] = False
     debug: Annotated[  # read by `main`, before anything can fail
-        bool, typer.Option("--debug", help="Show a traceback instead of one sentence.")
+        bool, "Show a traceback instead of one sentence."
     ] = False
 
 
@@ -336,20 +314,21 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     hints = get_type_hints(function, include_extras=True)
     bundles = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
     parameters = [
-        parameter.replace(annotation=hints[name])
+        parameter.replace(annotation=_declared(parameter.kind, name, hints[name]))
         for name, parameter in inspect.signature(function).parameters.items()
         if name not in bundles
     ]
+    option = inspect.Parameter.KEYWORD_ONLY
     for bundle in (*bundles.values(), _Everywhere):
         kinds = get_type_hints(bundle, include_extras=True)
         parameters += [
             inspect.Parameter(
-                option.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=option.default,
-                annotation=kinds[option.name],
+                one.name,
+                option,
+                default=one.default,
+                annotation=_declared(option, one.name, kinds[one.name]),
             )
-            for option in fields(bundle)
+            for one in fields(bundle)
         ]
     # What the function itself asks for stays first on the page of help.
     parameters.sort(key=lambda parameter: parameter.kind)
@@ -370,3 +349,15 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     shown.__signature__ = inspect.Signature(parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _declared(place: int, name: str, annotation: Any) -> Any:  # noqa: ANN401
+    """Return an annotation with texts as typer has it; what is typer's already stays."""
+    kind, *said = get_args(annotation)
+    if not isinstance(said[-1], str):
+        return annotation
+    told: dict[str, Any] = dict(zip(("help", "metavar"), reversed(said), strict=False))
+    if place == inspect.Parameter.KEYWORD_ONLY:
+        # by its name alone: of a switch typer would make a --no-switch too
+        return Annotated[kind, typer.Option(f"--{name.replace('_', '-')}", **told)]
+    return Annotated[kind, typer.Argument(**told)]

@@ -7,24 +7,23 @@ commands hand over what they have and a way to draw it.
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console as RichConsole
 from rich.segment import Segment
 
 from fashiontag.errors import OutputError
+from fashiontag.plain import plain as plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import ConsoleOptions, RenderableType
     from rich.table import Table
@@ -162,19 +161,6 @@ def document(value: Any) -> None:  # noqa: ANN401
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401
-    """Return strict JSON's form of a result: null for what is undefined or infinite."""
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, float):
-        return round(value, 5) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(inner) for inner in value]
-    return str(value) if isinstance(value, Path) else value
-
-
 def gallery(
     page: Path, *, title: str, note: str, hits: Sequence[Hit], items: Sequence[Item] | None = None
 ) -> None:
@@ -187,8 +173,29 @@ def gallery(
     write_gallery(page, title=title, note=note, hits=hits, images=images)
 
 
-def table(*columns: str) -> Table:
-    """Return an empty table in the one style of the house; a leading ">" sets a column right."""
+def sentence(text: str, style: str = "") -> None:
+    """Print a sentence of a result for people."""
+    from rich.text import Text
+
+    results.print(Text(text, style), soft_wrap=True)
+
+
+def table(*columns: str, rows: Iterable[Sequence[RenderableType]] = ()) -> None:
+    """Print rows in the one style of the house, nothing where there are none.
+
+    A leading ">" sets a column right. Texts are shown as they are, without markup.
+    """
+    from rich.text import Text
+
+    made = empty_table(*columns)
+    for row in rows:
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    if made.row_count:
+        results.print(made)
+
+
+def empty_table(*columns: str) -> Table:
+    """Return the same without rows, for whoever has more to say of columns."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -23,14 +23,11 @@ if TYPE_CHECKING:
     from fashiontag.workflows.learn import Forecast
     from fashiontag.workspace import Workspace
 
-_LABELS = typer.Argument(
-    metavar="LABELS",
-    help="A table joined to the pictures like titles: a column tags (group=label|…), one column "
-    "per attribute, or 0/1 columns; 'none' says that no label of the group holds.",
+_LABELS = (
+    "A table joined to the pictures like titles: a column tags (group=label|…), one column per "
+    "attribute, or 0/1 columns; 'none' says that no label of the group holds."
 )
-ImagesOption = Annotated[
-    str, typer.Option("--images", metavar="SOURCE", help="The pictures, as in `tag`.")
-]
+ImagesOption = Annotated[str, "SOURCE", "The pictures, as in `tag`."]
 
 
 @dataclass(frozen=True)
@@ -39,19 +36,16 @@ class Labelling:
 
     unlabeled: Annotated[
         Literal["group", "negative", "unknown"],
-        typer.Option(
-            metavar="group|negative|unknown",
-            help="What a blank means: its group isn't known (unless another label of it is given), "
-            "the label doesn't hold, or nothing at all.",
-        ),
+        "group|negative|unknown",
+        "What a blank means: its group isn't known (unless another label of it is given), "
+        "the label doesn't hold, or nothing at all.",
     ] = "group"
     groups: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Use only these columns or groups of LABELS."),
+        "A,B",
+        "Use only these columns or groups of LABELS.",
     ] = None
-    key_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column of LABELS to join by.")
-    ] = None
+    key_column: options.KeyColumnOption = None
 
     def read(
         self,
@@ -87,7 +81,7 @@ class Teaching:
         int | None,
         typer.Option(min=1, metavar="K", help="Draw K products per label, one per family."),
     ] = None
-    seed: Annotated[int, typer.Option(metavar="N", help="Which draw.")] = 0
+    seed: Annotated[int, "N", "Which draw."] = 0
     auto_precision: Annotated[
         float | None,
         typer.Option(
@@ -99,18 +93,14 @@ class Teaching:
     ] = None
     promise_per: Annotated[
         Literal["group", "label"],
-        typer.Option(
-            metavar="group|label",
-            help="One promise for a group's labels together, or one for each label.",
-        ),
+        "group|label",
+        "One promise for a group's labels together, or one for each label.",
     ] = "group"
     head: Annotated[
         Literal["local", "linear"],
-        typer.Option(
-            metavar="local|linear",
-            help="What judges groups of which one label holds: what is near labelled products, or "
-            "one linear head.",
-        ),
+        "local|linear",
+        "What judges groups of which one label holds: what is near labelled products, or "
+        "one linear head.",
     ] = "local"
 
     @property
@@ -125,33 +115,23 @@ class Teaching:
 
 @options.command
 def probe_train(
-    table: Annotated[str | None, _LABELS] = None,
+    table: Annotated[str | None, "LABELS", _LABELS] = None,
     *,
     images: ImagesOption,
     decisions: Annotated[
         bool,
-        typer.Option(
-            "--decisions", help="Learn what people decided, too; it outranks LABELS, or is all."
-        ),
+        "Learn what people decided, too; it outranks LABELS, or is all.",
     ] = False,
     labels: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Words and prompts of groups that this label file has; others are invented.",
-        ),
+        "NAME|FILE",
+        "Words and prompts of groups that this label file has; others are invented.",
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the probe goes; default: probe.")
-    ] = None,
-    append: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Add to the labels of this probe.")
-    ] = None,
+    out: Annotated[Path | None, "DIR", "Where the probe goes; default: probe."] = None,
+    append: Annotated[Path | None, "DIR", "Add to the labels of this probe."] = None,
     teaching: Teaching,
     labelling: Labelling,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """Learn your own labels from a few products; `tag --probe DIR` then gives them."""
     from fashiontag.errors import UsageError
@@ -163,17 +143,17 @@ def probe_train(
         raise UsageError("probe-train needs LABELS, a table of labelled products, or --decisions.")
     target = out or append or Path("probe")
     check_target(target)
-    catalog = columns.read(images)
-    with model.open() as workspace:
+    catalog = session.read(images)
+    with session.open() as workspace:
         old = load_probe(append, workspace.encoder) if append else None
         decided = _decided(workspace, catalog, table) if decisions else None
         space = load_labels(labels) if labels else None
         annotations = labelling.read(table, catalog, space, decided=decided)
-        training = _gather(workspace, catalog, annotations, effort)
+        training = _gather(workspace, catalog, annotations, session)
         if old is not None:
             training = old.training.combined(training)
-        with output.progress("Looking at the rest", len(catalog.items)) as advance:
-            rest = unlabelled(workspace, catalog, annotations, effort.embed_options(advance))
+        with session.progress("Looking at the rest", len(catalog.items)) as settings:
+            rest = unlabelled(workspace, catalog, annotations, settings)
         if teaching.shots is not None:
             training, said = draw(training, teaching.shots, teaching.seed)
             output.warn(*said)
@@ -199,19 +179,13 @@ def probe_train(
 
 @options.command
 def probe_eval(
-    probe: Annotated[
-        Path, typer.Argument(metavar="PROBE", help="A folder of `fashiontag probe-train`.")
-    ],
-    table: Annotated[str, _LABELS],
+    probe: Annotated[Path, "PROBE", "A folder of `fashiontag probe-train`."],
+    table: Annotated[str, "LABELS", _LABELS],
     *,
     images: ImagesOption,
-    html: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write report.json and report.html.")
-    ] = None,
+    html: Annotated[Path | None, "DIR", "Also write report.json and report.html."] = None,
     labelling: Labelling,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
 ) -> None:
     """Compare a probe with labelled products that it wasn't trained on."""
     from fashiontag.heads.artefact import load_probe
@@ -219,15 +193,14 @@ def probe_eval(
     from fashiontag.workflows.evaluate import evaluate_probe
     from fashiontag.workflows.tag import Judge
 
-    catalog = columns.read(images)
-    with model.open() as workspace:
+    catalog = session.read(images)
+    with session.open() as workspace:
         loaded = load_probe(probe, workspace.encoder)
         annotations = labelling.read(table, catalog, like=loaded.whole)
-        held_out = _gather(workspace, catalog, annotations, effort)
+        held_out = _gather(workspace, catalog, annotations, session)
         report, warnings = evaluate_probe(workspace, loaded, held_out)
-        with output.progress("Judging", len(annotations.rows)) as advance:
+        with session.progress("Judging", len(annotations.rows)) as settings:
             judging = Judge(workspace, loaded.whole, loaded)
-            settings = effort.embed_options(advance)
             verdict, _ = compare_pictures(annotations, catalog, judging, settings)
     output.warn(*warnings)
     facts = {**output.plain(report), "verdict": output.plain(verdict)}
@@ -259,12 +232,12 @@ def _decided(workspace: Workspace, catalog: Catalog, table: str | None) -> Decid
 
 
 def _gather(
-    workspace: Workspace, catalog: Catalog, annotations: Annotations, effort: options.Effort
+    workspace: Workspace, catalog: Catalog, annotations: Annotations, session: options.Session
 ) -> Training:
     from fashiontag.workflows.learn import gather
 
-    with output.progress("Embedding", len(annotations.rows)) as advance:
-        training, warnings = gather(workspace, catalog, annotations, effort.embed_options(advance))
+    with session.progress("Embedding", len(annotations.rows)) as settings:
+        training, warnings = gather(workspace, catalog, annotations, settings)
     output.warn(*warnings)
     return training
 
@@ -308,7 +281,7 @@ def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> N
 
     draw(verdict, "the probe doesn't have")
     columns = ["group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib."]
-    grid = output.table(*columns, *([] if promised is None else [">published", ">right"]))
+    grid = output.empty_table(*columns, *([] if promised is None else [">published", ">right"]))
     grid.padding = (0, 1, 0, 0)
     for group in report.groups:
         figures = (group.image, group.title, group.fused, group.macro_f1, group.top1)
@@ -323,15 +296,14 @@ def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> N
     output.results.print(grid)
     for group in report.groups:
         if group.outlook is not None and group.outlook.more:
-            output.results.print(
+            output.sentence(
                 f"{group.group}: {group.published:.0%} of the products may be published; about "
-                f"{group.outlook.more:,} more labelled ones would buy {group.outlook.share:.0%}.",
-                markup=False,
+                f"{group.outlook.more:,} more labelled ones would buy {group.outlook.share:.0%}."
             )
-    output.results.print(
+    output.sentence(
         f"On {report.products:,} {report.basis}: average precision by image, by title, by both; F1 "
         "of what is given (means of labels); calibration error of the best label.",
-        style="dim",
+        "dim",
     )
     out = [
         f"{label.group}={label.label}"
@@ -340,13 +312,12 @@ def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> N
     ]
     if out:
         least = math.ceil(math.log(1 - CONFIDENCE) / math.log(promised or 1))
-        output.results.print(
+        output.sentence(
             f"{len(out)} of {len(report.labels)} labels can't be promised: {promised:.0%} takes "
             f"{least} products of different families that get the label, or a label of its group, "
             "and have it, and more where some haven't; label more of "
             f"{', '.join(out[:8])}{', …' if len(out) > 8 else ''}",
-            style="dim",
-            markup=False,
+            "dim",
         )
 
 

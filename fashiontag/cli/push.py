@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -16,28 +14,24 @@ if TYPE_CHECKING:
 def push(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="The folder or address that --engine ray filled."),
+        "RUN",
+        "The folder or address that --engine ray filled.",
     ],
     *,
     to: Annotated[
         str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="qdrant+http://HOST:6333/NAME, or https; a key is taken from QDRANT_API_KEY.",
-        ),
+        "ADDRESS",
+        "qdrant+http://HOST:6333/NAME, or https; a key is taken from QDRANT_API_KEY.",
     ],
     update: Annotated[
         bool,
-        typer.Option("--update", help="Change what is there, point by point: after a delta run."),
+        "Change what is there, point by point: after a delta run.",
     ] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave former collections of the name on the server.")
-    ] = False,
+    keep: Annotated[bool, "Leave former collections of the name on the server."] = False,
     quantize: Annotated[
         str,
-        typer.Option(
-            metavar="none|float16|int8|binary", help="What the engine holds in memory to compare."
-        ),
+        "none|float16|int8|binary",
+        "What the engine holds in memory to compare.",
     ] = "none",
     model: options.Model,
 ) -> None:

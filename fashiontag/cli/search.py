@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from fashiontag.datamodels import Hit
     from fashiontag.encoders import LazyEncoder
-    from fashiontag.server.searching import Search
-    from fashiontag.workflows.search import SearchResult
+    from fashiontag.workflows.search import Query, SearchResult
 
 BLAS_THREADS = "1"
 """Searches multiply tall matrices by two vectors: a second thread made 40 ms 330 on busy cores."""
@@ -32,76 +31,57 @@ LINES = 7
 """Lines of a picture in the terminal."""
 
 
-_MinScore = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SCORE|auto",
-        help="Leave out hits below; auto cuts where chance would reach, and may leave none.",
-    ),
-]
-_Daemon = Annotated[
-    bool,
-    typer.Option(
-        "--daemon/--no-daemon",
-        help="Leave a process behind for 5 minutes that answers the next search at once.",
-    ),
-]
-
-
 @options.command
 def search(
-    query: Annotated[
-        str | None, typer.Argument(metavar="[QUERY]", help="What to look for, in words.")
-    ] = None,
+    query: Annotated[str | None, "[QUERY]", "What to look for, in words."] = None,
     *,
-    image: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")
-    ] = None,
-    minus: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What to turn away from.")
-    ] = None,
+    image: Annotated[Path | None, "FILE", "What to look for, as a picture."] = None,
+    minus: Annotated[str | None, "TEXT", "What to turn away from."] = None,
     where: Annotated[
         str | None,
-        typer.Option(
-            metavar="EXPR",
-            help="Only items with these tags or fields: \"color = 'red' and table.price < 50\".",
-        ),
+        "EXPR",
+        "Only items with these tags or fields: \"color = 'red' and table.price < 50\".",
     ] = None,
     image_weight: Annotated[
         float | None,
-        typer.Option(
-            metavar="W", help="The pictures' say against titles, 0 to 1, where there are words."
-        ),
+        "W",
+        "The pictures' say against titles, 0 to 1, where there are words.",
     ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="The most hits.")] = 10,
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Show one hit per family of products.")
     ] = True,
-    min_score: _MinScore = None,
-    paths: Annotated[bool, typer.Option("--paths", help="Print paths only, for pipes.")] = False,
+    min_score: Annotated[
+        str | None,
+        "SCORE|auto",
+        "Leave out hits below; auto cuts where chance would reach, and may leave none.",
+    ] = None,
+    paths: Annotated[bool, "Print paths only, for pipes."] = False,
     null: Annotated[
         bool, typer.Option("--null", "-0", help="End --paths with a NUL each, as xargs -0 reads.")
     ] = False,
     html: options.HtmlOption = None,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Show the pictures in the terminal.")
-    ] = False,
-    daemon: _Daemon = True,
+    pictures: Annotated[bool, "Show the pictures in the terminal."] = False,
+    daemon: Annotated[
+        bool,
+        typer.Option(
+            "--daemon/--no-daemon",
+            help="Leave a process behind for 5 minutes that answers the next search at once.",
+        ),
+    ] = True,
     index: options.IndexOption = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Have the engine of --index compare everything.")
-    ] = False,
+    exact: Annotated[bool, "Have the engine of --index compare everything."] = False,
     model: options.Model,
 ) -> None:
     """Search what was tagged or indexed, by words, by picture, or by both at once."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", BLAS_THREADS)
     from fashiontag import daemon as process
     from fashiontag.errors import UsageError
-    from fashiontag.server.searching import Search
+    from fashiontag.workflows.search import Query
     from fashiontag.workspace import indexed_model
 
     ends = _ends(paths=paths, null=null, pictures=pictures)
-    asked = Search(query or "", image, minus or "", where, k, fold, _floor(min_score), image_weight)
+    asked = Query(query or "", image, minus or "", where, k, fold, _floor(min_score), image_weight)
     draw = _drawing() if pictures else None
     if exact and index is None:
         raise UsageError("--exact is about --index; give both, or leave it out.")
@@ -123,32 +103,34 @@ def search(
             output.say(f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'} → {html}")
 
 
-def _elsewhere(address: str, asked: Search, model: options.Model, *, exact: bool) -> SearchResult:
+def _elsewhere(address: str, asked: Query, model: options.Model, *, exact: bool) -> SearchResult:
     """Search a collection that was pushed."""
     from fashiontag.index.qdrant import Collection
+    from fashiontag.workflows.search import search as search_in
     from fashiontag.workspace import Workspace
 
     collection = Collection.open(address, exact=exact)
     encoder = kept(model.resolve(collection.about().model))
     with Workspace.open(model.workspace, encoder) as workspace:
-        return asked.run(workspace, collection)
+        return search_in(workspace, asked, collection)
 
 
 def run(
-    asked: Search, model: options.Model, name: str, draw: Callable[[SearchResult], None]
+    asked: Query, model: options.Model, name: str, draw: Callable[[SearchResult], None]
 ) -> SearchResult:
     """Search with the model of this name, and show what was found."""
+    from fashiontag.workflows.search import search as search_in
     from fashiontag.workspace import Workspace
 
     with Workspace.indexed(model.workspace, kept(model.resolve(name))) as workspace:
-        result = asked.run(workspace)
+        result = search_in(workspace, asked)
     output.show(result, lambda: draw(result))
     return result
 
 
 def answer(asked: dict[str, Any]) -> int:
-    """Run a search as another process asks for it: the fields of `Search`, and how it is shown."""
-    from fashiontag.server.searching import Search
+    """Run a search as another process asks for it: the fields of `Query`, and how it is shown."""
+    from fashiontag.workflows.search import Query
     from fashiontag.workspace import indexed_model
 
     output.configure(as_json=bool(asked.pop("json", False)), quiet=bool(asked.pop("quiet", False)))
@@ -156,7 +138,7 @@ def answer(asked: dict[str, Any]) -> int:
     model = options.Model(workspace=Path(asked.pop("workspace")))
     asked["min_score"] = _floor(asked.get("min_score"))
     name = indexed_model(model.workspace)
-    run(Search(**asked), model, name, lambda found: _draw(found, None, ends=ends))
+    run(Query(**asked), model, name, lambda found: _draw(found, None, ends=ends))
     return 0
 
 
@@ -247,7 +229,7 @@ def _draw(
     if ends or not result.hits:
         return
     best = max(hit.score for hit in result.hits)
-    table = output.table(">", "score")
+    table = output.empty_table(">", "score")
     if picture is not None:
         table.add_column("")
     table.add_column("picture", overflow="fold", max_width=30)

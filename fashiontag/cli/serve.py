@@ -20,9 +20,7 @@ def serve(
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Others than 127.0.0.1 ask for a token.")
-    ] = "127.0.0.1",
+    host: Annotated[str, "ADDRESS", "Others than 127.0.0.1 ask for a token."] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Where to listen.")] = (
         8765
     ),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 (read at run time)
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -15,17 +13,15 @@ if TYPE_CHECKING:
 
 @options.command
 def split(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="As for `fashiontag tag`.")],
+    source: Annotated[str, "SOURCE", "As for `fashiontag tag`."],
     *,
     keep: Annotated[
         Literal["family"],
-        typer.Option(help="What stays together: products with the same picture or one style."),
+        "What stays together: products with the same picture or one style.",
     ] = "family",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for the three tables.")],
-    parts: Annotated[
-        str, typer.Option(metavar="A,B,C", help="The shares of train, validation and test.")
-    ] = ".8,.1,.1",
-    seed: Annotated[int, typer.Option(help="Another one draws other families.")] = 0,
+    out: Annotated[Path, "DIR", "A new folder for the three tables."],
+    parts: Annotated[str, "A,B,C", "The shares of train, validation and test."] = ".8,.1,.1",
+    seed: Annotated[int, "Another one draws other families."] = 0,
     columns: options.Columns,
 ) -> None:
     """Write train.csv, validation.csv and test.csv, for people who train their own.

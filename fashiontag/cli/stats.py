@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 (read at run time)
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -21,19 +19,14 @@ def stats(
     *,
     by: Annotated[
         str | None,
-        typer.Option(
-            metavar="G1[,G2]", help="One group or field, or two for a cross-table and its gaps."
-        ),
+        "G1[,G2]",
+        "One group or field, or two for a cross-table and its gaps.",
     ] = None,
-    where: Annotated[
-        str | None, typer.Option(metavar="EXPR", help="Only these products, as for search.")
-    ] = None,
+    where: Annotated[str | None, "EXPR", "Only these products, as for search."] = None,
     labelled: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The document of `eval --json`: shares are corrected by how right tags were.",
-        ),
+        "FILE",
+        "The document of `eval --json`: shares are corrected by how right tags were.",
     ] = None,
     html: options.HtmlOption = None,
     model: options.Model,
@@ -78,23 +71,20 @@ def _quality(path: Path) -> dict[str, tuple[float, float, int]]:
 def _draw(found: Stats) -> None:
     from itertools import groupby
 
-    from rich.text import Text
-
-    say = output.results.print
-    for group, shares in groupby(found.shares, lambda share: share.group):
-        rows = list(shares)
-        table = output.table(group, ">products", ">share", ">95 % interval")
-        for one in rows[:SHOWN]:
-            interval = f"{one.low:.1%} to {one.high:.1%}"
-            table.add_row(Text(one.label), f"{one.count:,}", f"{one.share:.1%}", interval)
-        say(table)
-        if len(rows) > SHOWN:
-            output.say(f"{len(rows) - SHOWN} more in --json")
-    if found.by:
-        gaps = output.table("gap", ">products", ">expected")
-        for cell in found.gaps[:SHOWN]:
-            gaps.add_row(
-                Text(f"{cell.row}, {cell.column}"), f"{cell.count:,}", f"{cell.expected:,.0f}"
-            )
-        say(gaps if found.gaps else "No cell is far below what its row and column lead to expect.")
-    say(f"{found.products:,} products", markup=False)
+    for group, of_group in groupby(found.shares, lambda share: share.group):
+        shares = list(of_group)
+        rows = (
+            (s.label, f"{s.count:,}", f"{s.share:.1%}", f"{s.low:.1%} to {s.high:.1%}")
+            for s in shares[:SHOWN]
+        )
+        output.table(group, ">products", ">share", ">95 % interval", rows=rows)
+        if len(shares) > SHOWN:
+            output.say(f"{len(shares) - SHOWN} more in --json")
+    gaps = (
+        (f"{cell.row}, {cell.column}", f"{cell.count:,}", f"{cell.expected:,.0f}")
+        for cell in found.gaps[:SHOWN]
+    )
+    output.table("gap", ">products", ">expected", rows=gaps)
+    if found.by and not found.gaps:
+        output.sentence("No cell is far below what its row and column lead to expect.")
+    output.sentence(f"{found.products:,} products")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
@@ -17,14 +15,10 @@ if TYPE_CHECKING:
 @options.command
 def store(
     *,
-    status: Annotated[
-        bool, typer.Option("--status", help="Show what is kept (the default).")
-    ] = False,
+    status: Annotated[bool, "Show what is kept (the default)."] = False,
     prune: Annotated[
         bool,
-        typer.Option(
-            "--prune", help="Drop items of folders that are gone, and vectors that no item uses."
-        ),
+        "Drop items of folders that are gone, and vectors that no item uses.",
     ] = False,
     place: options.Place,
 ) -> None:

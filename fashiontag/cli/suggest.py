@@ -31,22 +31,15 @@ def suggest(
     ] = 0,
     probe: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="What this probe is unsure of comes first."),
+        "DIR",
+        "What this probe is unsure of comes first.",
     ] = None,
-    labelled: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A LABELS table: its products are done.")
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The table to fill in.")] = Path(
-        "suggest.csv"
-    ),
+    labelled: Annotated[str | None, "FILE", "A LABELS table: its products are done."] = None,
+    out: Annotated[Path, "FILE", "The table to fill in."] = Path("suggest.csv"),
     html: options.HtmlOption = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over a table that was filled in.")
-    ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Which audit set.")] = 0,
-    columns: options.Columns,
-    model: options.Model,
-    effort: options.Effort,
+    overwrite: Annotated[bool, "Write over a table that was filled in."] = False,
+    seed: Annotated[int, "N", "Which audit set."] = 0,
+    session: options.Session,
 ) -> None:
     """Say which unlabelled products to label next: diverse, typical, and not clear yet."""
     from fashiontag.catalog.annotations import read_annotations
@@ -55,13 +48,10 @@ def suggest(
     from fashiontag.workflows import suggest as workflow
     from fashiontag.workspace.written import Written
 
-    catalog = columns.read(source)
+    catalog = session.read(source)
     rows = () if labelled is None else read_annotations(labelled, catalog.names).rows
     done = {catalog.items[row].id for row in rows}
-    with (
-        model.open() as workspace,
-        output.progress("Embedding", len(catalog.items)) as advance,
-    ):
+    with session.work("Embedding", catalog) as (workspace, settings):
         written = Written(workspace.path, out)
         if not overwrite:
             written.refuse_if_touched()
@@ -73,7 +63,7 @@ def suggest(
             probe=load_probe(probe, workspace.encoder) if probe else None,
             labelled=done,
             seed=seed,
-            options=effort.embed_options(advance),
+            options=settings,
         )
     write_suggestions(
         out,

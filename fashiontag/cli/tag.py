@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fashiontag.cli import options, output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from fashiontag.catalog.items import By
@@ -24,15 +23,6 @@ PREVIEW = 8
 REASONS = 5
 """Reasons why pictures couldn't be read that are shown; the table has all."""
 
-_Out = Annotated[
-    str,
-    typer.Option(
-        metavar="FILE",
-        help="Where rows go, on this disk or at an s3:// or gs:// address; the suffix decides: "
-        ".csv .tsv .jsonl .parquet .xlsx; - is CSV on standard output.",
-    ),
-]
-
 
 @options.command
 def tag(
@@ -40,24 +30,19 @@ def tag(
     *,
     labels: options.LabelsOption = None,
     probe: options.ProbeOption = None,
-    no_probe: Annotated[
-        bool, typer.Option("--no-probe", help="Leave out what was applied in `fashiontag serve`.")
-    ] = False,
-    out: _Out = "tags.csv",
+    no_probe: Annotated[bool, "Leave out what was applied in `fashiontag serve`."] = False,
+    out: Annotated[
+        str,
+        "FILE",
+        "Where rows go, on this disk or at an s3:// or gs:// address; the suffix decides: .csv "
+        ".tsv .jsonl .parquet .xlsx; - is CSV on standard output.",
+    ] = "tags.csv",
     html: options.HtmlOption = None,
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Add every label's score (.jsonl and .parquet).")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over a table that was changed by hand.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 if any picture couldn't be read.")
-    ] = False,
-    columns: options.Columns,
+    scores: Annotated[bool, "Add every label's score (.jsonl and .parquet)."] = False,
+    overwrite: Annotated[bool, "Write over a table that was changed by hand."] = False,
+    strict: Annotated[bool, "Exit with 1 if any picture couldn't be read."] = False,
     units: options.Units,
-    model: options.Model,
-    effort: options.Effort,
+    session: options.Session,
     engine: options.Engine,
 ) -> int:
     """Tag every product picture of SOURCE, with its title where there is one.
@@ -76,24 +61,20 @@ def tag(
     if to_stdout and output.wants_json():
         raise UsageError("--out - and --json both want standard output; give --out a file name.")
     space = load_labels(labels)
-    doubts = unsaid(space, latin_only=model.model is None)
+    doubts = unsaid(space, latin_only=session.model is None)
     output.warn(*doubts)
-    catalog = units.part(columns.read(*sources))
+    catalog = units.part(session.read(*sources))
     if engine.is_ray():
         if to_stdout or html or scores:
             raise UsageError("--engine ray writes shards; leave --out -, --html and --scores out.")
         if probe is None and not no_probe:
-            probe = workflow.found_probe(model.workspace, model.resolve())
-        return int(engine.run(catalog, out, model, effort, space, probe) > 0 and strict)
-    inputs = tuple(Path(path) for path in (columns.titles, labels) if path is not None)
-    table, away = _place_of(out, model.workspace)
+            probe = workflow.found_probe(session.workspace, session.resolve())
+        return int(engine.run(catalog, out, session, space, probe) > 0 and strict)
+    inputs = tuple(Path(path) for path in (session.titles, labels) if path is not None)
+    table, away = _place_of(out, session.workspace)
     outputs = workflow.Outputs(None if to_stdout else table, html, inputs, overwrite)
     preview = _Preview(catalog.by)
-    with (
-        away,
-        model.open() as workspace,
-        output.progress("Tagging", len(catalog.items)) as advance,
-    ):
+    with away, session.work("Tagging", catalog) as (workspace, settings):
         if probe is None and not no_probe and (probe := workflow.applied_probe(workspace)):
             output.say(f"Tagging with {probe}, as applied in serve; --no-probe leaves it out.")
         summary = workflow.tag(
@@ -104,7 +85,7 @@ def tag(
             outputs=outputs,
             scores=scores,
             sinks=[preview],
-            options=effort.embed_options(advance),
+            options=settings,
         )
     output.warn(*summary.warnings[len(catalog.warnings) :])  # the catalogue's own were said
     warnings = (*doubts, *summary.warnings)
@@ -141,57 +122,26 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
     from rich.text import Text
 
     kind = preview.kind
-
-    def dim(text: str) -> Text:
-        return Text(text, style="dim")
-
     console = output.talk if to_stdout else output.results
     if preview.rows:
-        table = output.table()
+        table = output.empty_table()
         table.add_column("picture" if kind == "items" else kind[:-1], overflow="fold", max_width=26)
         table.add_column("title", max_width=34, overflow="ellipsis", no_wrap=True)
         table.add_column("tags")
         for row in preview.rows:
             given = [(tag.label, f"{tag.score:.2f}".replace("0.", ".")) for tag in row.given]
-            cell = output.joined(given) if given else dim("unsure")
+            cell = output.joined(given) if given else Text("unsure", "dim")
             if row.status == "error":
-                cell = Text(row.message, style="red")
+                cell = Text(row.message, "red")
             table.add_row(Text(row.id), Text(row.title), cell)
         console.print(table)
-    if summary.tagged and summary.ok:
+    if summary.ok:
         shares = [(group, f"{n / summary.ok:.0%}") for group, n in summary.tagged.items() if n]
         if shares:
-            console.print(Text.assemble(dim("products with  "), output.joined(shares)))
-        if never := [group for group, n in summary.tagged.items() if not n]:
-            console.print(dim(f"no product with  {', '.join(never)}"))
-    if summary.decided:
-        said = output.counted(summary.decided, "decision")
-        console.print(dim(f"note   {said} of people taken over as they are (method: person)."))
-    for reason, count in list(summary.reasons.items())[:REASONS]:
-        console.print(Text(f"error  {count} × {reason}", style="red"))
-    if (more := len(summary.reasons) - REASONS) > 0:
-        console.print(Text(f"error  {more} more reasons in {summary.out}", style="red"))
-    if summary.chunked_titles:
-        console.print(
-            dim(
-                f"note   {summary.chunked_titles} titles were longer than the model reads at once; "
-                "each was read in parts."
-            )
-        )
-    if summary.silent_titles:
-        console.print(
-            dim(
-                f"note   {summary.silent_titles} titles say nothing that {summary.model} can read "
-                "(N/A, a number, another script): there the picture decides."
-            )
-        )
-    if not summary.probabilities:
-        console.print(
-            dim(
-                f"note   nothing was fitted for {summary.model}: its scores rank labels, they are "
-                "no probabilities."
-            )
-        )
+            lead = Text("products with  ", "dim")
+            console.print(Text.assemble(lead, output.joined(shares)))
+    for text, style in _notes(summary):
+        console.print(Text(text, style))
     if summary.unchanged:
         end = f"nothing changed, {summary.out} is as the last run left it"
     else:
@@ -203,3 +153,34 @@ def _draw(summary: TagSummary, preview: _Preview, *, to_stdout: bool) -> None:
     console.print(
         f"{summary.items:,} {kind}, {summary.errors:,} errors, {end}", markup=False, soft_wrap=True
     )
+
+
+def _notes(summary: TagSummary) -> Iterator[tuple[str, str]]:
+    """Yield what else is to be known of a run, and the style to say it in."""
+    if summary.ok and (never := [group for group, n in summary.tagged.items() if not n]):
+        yield f"no product with  {', '.join(never)}", "dim"
+    if summary.decided:
+        said = output.counted(summary.decided, "decision")
+        yield f"note   {said} of people taken over as they are (method: person).", "dim"
+    for reason, count in list(summary.reasons.items())[:REASONS]:
+        yield f"error  {count} × {reason}", "red"
+    if (more := len(summary.reasons) - REASONS) > 0:
+        yield f"error  {more} more reasons in {summary.out}", "red"
+    if summary.chunked_titles:
+        yield (
+            f"note   {summary.chunked_titles} titles were longer than the model reads at once; "
+            "each was read in parts.",
+            "dim",
+        )
+    if summary.silent_titles:
+        yield (
+            f"note   {summary.silent_titles} titles say nothing that {summary.model} can read "
+            "(N/A, a number, another script): there the picture decides.",
+            "dim",
+        )
+    if not summary.probabilities:
+        yield (
+            f"note   nothing was fitted for {summary.model}: its scores rank labels, they are no "
+            "probabilities.",
+            "dim",
+        )

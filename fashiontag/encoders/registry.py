@@ -60,6 +60,8 @@ class KnownModel:
             return False
 
 
+# Sizes and licences are those of the models' descriptions, noted down where no hub could be
+# reached, so nobody compared them with the files; `hub.fetch` says what the hub says now.
 KNOWN = (
     KnownModel(EMBEDDED, "embedded", 20, "Apache-2.0", "inside the package; small and quick"),
     KnownModel(

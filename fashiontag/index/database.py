@@ -8,7 +8,8 @@ import secrets
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from fashiontag.database import Database, as_utf8
 from fashiontag.index import columns
 from fashiontag.index.columns import Column
 from fashiontag.index.derived import Derived
+from fashiontag.index.nearest import members
 from fashiontag.index.rows import BLOCK, blocks, numbering
 from fashiontag.index.words import Titles
 from fashiontag.words import split, style
@@ -65,6 +67,8 @@ CREATE TEMP TABLE staged (
     id TEXT PRIMARY KEY, path TEXT, title TEXT, tags TEXT, fields TEXT, image_key TEXT,
     text_key TEXT, family INTEGER, words TEXT) WITHOUT ROWID
 """
+
+_NO_MAINS = np.empty((2, 0), np.int64)
 
 # One photo under two or three names is one product; under four it is "no picture yet".
 _MOST_STYLES = 4
@@ -438,15 +442,13 @@ class Index:
         operator : {"=", "<", "<=", ">", ">="}
         value : str or float
         """
-        kept = self._kept("column " + column, 4, lambda: Column.read(self._database, column))
+        kept = self._column(column)
         with self._database.turn():
-            return Column(*kept).matching(self._database, column, operator, value)
+            return kept.matching(self._database, column, operator, value)
 
     def facet(self, column: str) -> list[tuple[str, float | None, NDArray[np.int64]]]:
         """Return each value of one of `columns`, as a number if it is one, and its items."""
-        kept = Column(
-            *self._kept(f"column {column}", 4, lambda: Column.read(self._database, column))
-        )
+        kept = self._column(column)
         with self._database.turn():
             texts = dict(
                 self._database.execute("SELECT val, value FROM vals WHERE name = ?", (column,))
@@ -457,6 +459,9 @@ class Index:
             (texts[val], numeric, part)
             for val, numeric, part in zip(kept.values.tolist(), numerics, parts, strict=True)
         ]
+
+    def _column(self, name: str) -> Column:
+        return Column(*self._kept("column " + name, 4, lambda: Column.read(self._database, name)))
 
     def lacking(self, texts: Sequence[str], numbers: Sequence[int]) -> list[str]:
         """Return the tags ``group=label`` that texts name, and that none of these items has.
@@ -524,17 +529,50 @@ class Index:
                 )
             }
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many items have each label, or one under it, by tag group."""
+    def counts(self, among: NDArray[np.int64] | None = None) -> dict[str, dict[str, int]]:
+        """Return how many items have each label, or one under it, by tag group.
+
+        ``among`` are the numbers of those that count; None is all of them.
+        """
         found: dict[str, dict[str, int]] = {}
-        with self._database.turn():
-            for name, value, count in self._database.execute(
-                "SELECT name, value, (SELECT count(*) FROM facets WHERE facets.val = vals.val)"
-                " AS n FROM vals WHERE name NOT GLOB ? ORDER BY name, n DESC, value",
-                (f"{columns.FIELD}*",),
-            ):
-                found.setdefault(name, {})[value] = count
+        for name in self.columns():
+            if not name.startswith(columns.FIELD):
+                found[name] = {
+                    value: len(numbers) if among is None else int(members(numbers, among).sum())
+                    for value, _, numbers in self.facet(name)
+                }
         return found
+
+    def mains(self) -> NDArray[np.int64]:
+        """Return the photos of imported products, and the main photo of what each shows.
+
+        That is the product, or its variant where it has photos of several. An imported photo is
+        known by its id, which is made of its product and position.
+
+        Returns
+        -------
+        ndarray of shape (2, m), int64
+            Numbers of photos, ascending, and of main photos.
+        """
+
+        def read() -> Arrays:
+            rows = self._database.execute(
+                "SELECT number, source, json_extract(fields, '$.product') AS product,"
+                " json_extract(fields, '$.variant'), json_extract(fields, '$.position') AS position"
+                " FROM items WHERE id = replace(replace(product, '%', '%25'), '/', '%2F') || '/'"
+                " || position ORDER BY source, product, CAST(position AS INTEGER)"
+            )
+            pairs = []
+            for _, product in groupby(rows, key=itemgetter(1, 2)):
+                photos = [(number, variant or "") for number, _, _, variant, _ in product]
+                several = len({variant for _, variant in photos} - {""}) > 1
+                first: dict[str, int] = {}
+                for number, variant in photos:
+                    pairs.append((number, first.setdefault(variant if several else "", number)))
+            return [np.array(sorted(pairs), np.int64).reshape(-1, 2).T]
+
+        fields = {f"{columns.FIELD}product", f"{columns.FIELD}position"}
+        return self._kept("mains", 1, read)[0] if fields <= {*self.columns()} else _NO_MAINS
 
     def placement(self, fingerprint: str, find: Finder) -> Placement:
         """Return where the items of one model have their vectors.
@@ -585,7 +623,7 @@ class Index:
         the index has just left.
         """
         with self._database.turn():  # all that is read is of one state
-            ((generation,),) = self._database.execute("SELECT generation FROM state")
+            generation = self._generation()
             kept = self._derived.read(generation, name, count)
             if kept is not None and (numbers is None or np.array_equal(kept[0], numbers)):
                 return kept
@@ -596,8 +634,10 @@ class Index:
     def generation(self) -> int:
         """Return a number that is another whenever a source was replaced."""
         with self._database.turn():
-            ((generation,),) = self._database.execute("SELECT generation FROM state")
-        return int(generation)
+            return self._generation()
+
+    def _generation(self) -> int:
+        return int(self._database.execute("SELECT generation FROM state").fetchone()[0])
 
 
 def _aligned(rows: Iterator[tuple[int, bytes]], numbers: Iterable[int]) -> Iterator[bytes]:

@@ -8,43 +8,45 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.catalog import Catalog, FileRef, clean_title, item_of
-from fashiontag.catalog.annotations import read_annotations
-from fashiontag.datamodels import Item
+from fashiontag.catalog import Catalog, item_of
 from fashiontag.errors import CatalogError, FashiontagError, UsageError
 from fashiontag.heads.artefact import load_probe, save_probe
+from fashiontag.heads.photos import fuse_scores, photos_among, together
 from fashiontag.index import where as filters
 from fashiontag.names import fold
+from fashiontag.server.lessons import item_as_indexed, lesson_of, train
 from fashiontag.server.queue import Queue, conflicts
-from fashiontag.workflows.learn import SEEN, gather, train_probe, unlabelled
+from fashiontag.sinks.tables import Layout
 from fashiontag.workflows.tag import APPLIED, Judge, applied_probe, tag
 from fashiontag.workspace import Workspace
 from fashiontag.workspace.decisions import Choice, Decisions, Standing
-from fashiontag.workspace.embed import Embedded, embed
+from fashiontag.workspace.embed import Embedded, Threads, embed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Encoder, Tagged, TagScore
+    from fashiontag.datamodels import Encoder, Item, TagScore
     from fashiontag.heads.probe import Probe
     from fashiontag.heads.zeroshot import Scores
     from fashiontag.index.database import IndexedItem
-    from fashiontag.index.qdrant import Collection
+    from fashiontag.index.qdrant import Collection as Elsewhere
     from fashiontag.labels import LabelSpace
+    from fashiontag.server.lessons import Lesson
     from fashiontag.server.queue import Sort
-    from fashiontag.server.searching import Search
     from fashiontag.workflows.learn import Trained
-    from fashiontag.workflows.search import SearchResult
+    from fashiontag.workflows.search import Query, SearchResult
     from fashiontag.workspace.decisions import Event
 
 AT_ONCE = 1_000
@@ -74,9 +76,11 @@ class Card:
     Attributes
     ----------
     number : int
-        The index's own name, by which its photo is asked for.
+        The index's own name of its main photo, by which that is asked for.
     id, source, title, fields
-        As indexed; the source is its root.
+        As indexed, of the main photo; the source is its root.
+    photos : tuple of int
+        The numbers of all its photos, the main one first.
     tags : tuple of TagScore
         What people decided, else what the program gives now.
     decided : mapping of str to tuple of str
@@ -90,6 +94,7 @@ class Card:
     source: str
     title: str
     fields: Mapping[str, str]
+    photos: tuple[int, ...]
     tags: tuple[TagScore, ...]
     decided: Mapping[str, tuple[str, ...]]
     conflicts: tuple[str, ...]
@@ -111,60 +116,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a person decides of one product in one group; ``labels`` is () for none of these."""
+    """What a person decides of one product in one group; ``labels`` is () for none of these.
+
+    It is a photo that is named; ``whole`` means all those of its product.
+    """
 
     id: str
     group: str
     labels: tuple[str, ...]
     source: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A product that would be tagged otherwise, as `workflows.learn.Example`, with its number."""
-
-    number: int
-    title: str
-    group: str
-    before: str
-    after: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What a probe learned, or would change; as `workflows.learn.Forecast`."""
-
-    decisions: int
-    looked_at: int
-    changed: int
-    right: float
-    wrong: float
-    examples: tuple[Change, ...]
-    warnings: tuple[str, ...]
-    seconds: float
-    applied: bool
-
-
-@dataclass(slots=True)
-class _State:
-    """What people decided, by product: kept in step with the events on disk."""
-
-    revision: int = -1
-    by_number: dict[int, dict[str, Event]] = field(default_factory=lambda: defaultdict(dict))
-    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def add(self, events: Iterable[Event]) -> None:
-        for event in events:
-            number = self.numbers.get((event.source, event.item))
-            if number is None:
-                continue
-            if event.labels is None:
-                self.by_number[number].pop(event.group, None)
-            else:
-                self.by_number[number][event.group] = event
-            if not self.by_number[number]:
-                del self.by_number[number]
+    whole: bool = False
 
 
 class Desk:
@@ -196,7 +157,7 @@ class Desk:
         encoder: Encoder,
         space: LabelSpace,
         probe: Path | None = None,
-        collection: Collection | None = None,
+        collection: Elsewhere | None = None,
         *,
         calibrated: bool = True,
     ) -> None:
@@ -211,10 +172,13 @@ class Desk:
         self._lock = threading.RLock()
         self._learning = threading.Lock()
         self._closed = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._background = ThreadPoolExecutor(3, "desk")
+        self._jobs: list[Future[None]] = []
+        self._pool = Threads.of()  # starting some would be a tenth of the time of a picture
         self._trouble = ""
-        self._state = _State()
-        self._queue = Queue.plain(np.empty(0, np.int64))
+        self._decided: dict[int, dict[str, Event]] = {}
+        self._revision = -1
+        self._queue = Queue.plain(*np.empty((2, 0), np.int64))
         self._queue_of: tuple[object, ...] = ()
         self._lesson: tuple[tuple[object, ...], Trained] | None = None
         self._judge = Judge(
@@ -247,22 +211,18 @@ class Desk:
             Filter or cursor can't be read.
         """
         with self._lock:
-            queue, state = self._current_queue(), self._current()
-            among = np.ones(len(queue.numbers), bool)
-            if where.strip():
-                chosen = filters.select(filters.parse(where), self.workspace.index, queue.numbers)
-                among[:] = False
-                among[chosen] = True
+            queue, decided = self._current_queue(), self._current()
+            among = queue.products(self._satisfying(where, queue))
             if show != "all":
-                decided = np.isin(queue.numbers, np.fromiter(state.by_number, np.int64))
-                among &= decided if show == "decided" else ~decided
+                done = queue.products(queue.marked(decided))
+                among &= done if show == "decided" else ~done
             try:
                 numbers, cursor = queue.page(sort, among, limit, after)
             except (ValueError, OverflowError) as error:
                 raise UsageError(
                     f"after is {after!r}; give the cursor that the page before ended with."
                 ) from error
-            cards = self.cards(self.workspace.index.items(numbers))
+            cards = self.cards(numbers)
         return Page(tuple(cards), cursor, int(among.sum()), sort in queue.keys)
 
     def item(self, item_id: str, source: str | None = None) -> Card:
@@ -273,7 +233,7 @@ class Desk:
         NotFoundError, AmbiguousError
         """
         with self._lock:
-            return self.cards([self._find(item_id, source)])[0]
+            return self.cards([self._find(item_id, source).number])[0]
 
     def path_of(self, number: int) -> Path:
         """Return the file of a product's photo; `NotFoundError` if there is no such product."""
@@ -282,31 +242,51 @@ class Desk:
             raise NotFoundError(f"There is no product of the number {number}.")
         return Path(found[0].path)
 
-    def cards(self, items: Sequence[IndexedItem]) -> list[Card]:
-        """Return products with what is said of them now."""
-        if not items:
-            return []
+    def cards(self, numbers: Sequence[int]) -> list[Card]:
+        """Return products, each named by one of its photos, with what is said of them now."""
         with self._lock:
-            state, space = self._current(), self._judge.space
-            embedded = self._embedded(items)
-            scored = self._judge.score(self._judge.evidence(embedded), embedded.read)
-            rows = self._judge.decide(embedded, scored)
-            out = []
-            zipped = zip(items, embedded.items, rows, conflicts(scored, space), strict=True)
-            for known, item, row, differ in zipped:
-                events = state.by_number.get(known.number, {}).values()
-                standing = Standing(space, events, known.source)
-                decided = standing.labels(item)
-                tags = standing.over(item, row.tags) if events else row.tags
-                out.append(
-                    Card(
-                        *(known.number, known.id, known.source, known.title, known.fields),
-                        tags=tags,
-                        decided=decided,
-                        conflicts=tuple(name for name in differ if name not in decided),
-                    )
+            queue, judge, space = self._current_queue(), self._judge, self._judge.space
+            wanted = [queue.photos(number) for number in numbers]
+            there = self.workspace.index.items([n for photos in wanted for n in photos])
+            known = {item.number: item for item in there}
+            looks = [[known[n] for n in photos if n in known] for photos in wanted]
+            looks = [look for look in looks if look]
+            if not looks:
+                return []
+            photos = [photo for look in looks for photo in look]
+            embedded = self._embedded(photos)
+            evidence = judge.evidence(embedded)
+            scored = judge.score(evidence, embedded.read)
+            differ, ends = [*conflicts(scored, space)], np.cumsum([len(look) for look in looks])
+            spans = [range(end - len(look), end) for end, look in zip(ends, looks, strict=True)]
+            if len(photos) > len(looks):
+                whole = judge.head.statistics.shows_whole(evidence.images)
+                scored = together(
+                    [fuse_scores(space, photos_among(scored, span), whole[span]) for span in spans]
                 )
-        return out
+            found = judge.decider.decide(scored)
+            torn = [tuple(dict.fromkeys(g for row in span for g in differ[row])) for span in spans]
+            return [self._card(*one) for one in zip(looks, found, torn, strict=True)]
+
+    def _card(
+        self, look: Sequence[IndexedItem], tags: tuple[TagScore, ...], torn: Sequence[str]
+    ) -> Card:
+        main, said_of = look[0], self._current()
+        events: dict[str, Event] = {}
+        for photo in reversed(look):  # what was said of the main photo is said of the product
+            events |= said_of.get(photo.number, {})
+        decided: Mapping[str, tuple[str, ...]] = {}
+        if events:
+            said = [replace(event, item=main.id) for event in events.values()]
+            standing, item = Standing(self._judge.space, said, main.source), item_as_indexed(main)
+            decided, tags = standing.labels(item), standing.over(item, tags)
+        return Card(
+            *(main.number, main.id, main.source, main.title, main.fields),
+            photos=tuple(photo.number for photo in look),
+            tags=tags,
+            decided=decided,
+            conflicts=tuple(name for name in torn if name not in decided),
+        )
 
     def labels(self) -> dict[str, dict[str, Any]]:
         """Return the groups and labels that a person can choose from."""
@@ -327,21 +307,21 @@ class Desk:
         if not 0 < len(wanted) <= AT_ONCE:
             raise UsageError(f"{len(wanted)} decisions came at once; send 1 to {AT_ONCE:,}.")
         with self._lock:
-            state, places = self._current(), {}
-            for one in wanted:
-                if (one.id, one.source) not in places:
-                    places[one.id, one.source] = self._find(one.id, one.source)
-            found = list(places.values())
-            cards = {card.number: card for card in self.cards(found)}
             choices = []
+            asked = {(one.id, one.source): None for one in wanted}
+            number_of = {one: self._find(*one).number for one in asked}
+            cards = {n: card for card in self.cards([*number_of.values()]) for n in card.photos}
+            known = {item.number: item for item in self.workspace.index.items([*cards])}
             for one in wanted:
-                item = places[one.id, one.source]
-                group, labels = self._spelled(one)
-                card = cards[item.number]
-                was = tuple(t.label for t in card.tags if t.group == group)
-                choices.append(Choice(item.source, item.id, group, labels, was, item.image_key))
+                number = number_of[one.id, one.source]
+                card, (group, labels) = cards[number], self._spelled(one)
+                was = tuple(tag.label for tag in card.tags if tag.group == group)
+                photos = [known[n] for n in (card.photos if one.whole else (number,))]
+                choices += [
+                    Choice(item.source, item.id, group, labels, was, item.image_key)
+                    for item in photos
+                ]
             events = self.decisions.record(choices, by=by, via="serve")
-            state.numbers |= {(item.source, item.id): item.number for item in found}
             self._follow(events)
         return events
 
@@ -369,50 +349,26 @@ class Desk:
             raise BusyError("Somebody is learning at this moment; try again in a few seconds.")
         try:
             with self._lock:
-                self._current()
-                stamp = (self._state.revision, self.workspace.index.generation())
-                decided = {n: dict(events) for n, events in self._state.by_number.items()}
+                queue, decided = self._current_queue(), self._current()
+                stamp = (self._revision, self.workspace.index.generation())
+                decided = {number: dict(events) for number, events in decided.items()}
             if not decided:
                 raise CatalogError(
                     "Nobody decided anything of what is indexed; correct some products first."
                 )
             if self._lesson is None or self._lesson[0] != stamp:
-                self._lesson = stamp, self._train(decided)
+                with self._open() as workspace:
+                    mains = queue.numbers[queue.products(np.ones(len(queue.numbers), bool))]
+                    trained = train(workspace, self._judge.space, self._base, decided, mains)
+                self._lesson = stamp, trained
             trained = self._lesson[1]
             if apply:
                 self._apply(trained.probe)
                 self._lesson = None
         finally:
             self._learning.release()
-        return self._lesson_of(trained, sum(map(len, decided.values())), applied=apply)
-
-    def _train(self, decided: Mapping[int, Mapping[str, Event]]) -> Trained:
-        with self._open() as workspace:
-            numbers = workspace.placement().numbers
-            rest = np.setdiff1d(numbers, np.fromiter(decided, np.int64))
-            drawn = np.random.default_rng(0).permutation(rest)[:SEEN]
-            known = workspace.index.items([*decided, *np.sort(drawn).tolist()])
-            # ids repeat across sources, numbers don't
-            items = [_item(item, str(item.number)) for item in known]
-            told = {
-                str(item.number): {g: e.labels or () for g, e in decided[item.number].items()}
-                for item in known
-                if item.number in decided
-            }
-            catalog = Catalog("the workspace", "", items)
-            ids = [item.id for item in items]
-            annotations = read_annotations(None, ids, self._judge.space, decided=told)
-            training, _ = gather(workspace, catalog, annotations)
-            base = self._base
-            if base is not None:
-                training = base.training.combined(training)
-            promise = None if base is None else _promise(base)
-            return train_probe(
-                workspace,
-                training,
-                catalogue=unlabelled(workspace, catalog, annotations),
-                promise=promise,
-            )
+        events = [*_once(queue, decided).values()]
+        return lesson_of(trained, self._judge.space, events, applied=apply)
 
     def _apply(self, probe: Probe) -> None:
         path = self.workspace.path / APPLIED
@@ -423,19 +379,6 @@ class Desk:
             self._judge = judge
         self._in_background(self._retag)
 
-    def _lesson_of(self, trained: Trained, decisions: int, *, applied: bool) -> Lesson:
-        seen = trained.forecast
-        examples = tuple(
-            Change(int(e.id), e.title, e.group, e.before, e.after, e.probability)
-            for e in seen.examples
-        )
-        return Lesson(
-            *(decisions, seen.products, seen.changed, seen.right, seen.wrong, examples),
-            warnings=trained.warnings,
-            seconds=trained.seconds,
-            applied=applied,
-        )
-
     def _retag(self) -> None:
         """Tag what is indexed again, from stored vectors, so that search and filters follow."""
         with self._open() as workspace:
@@ -444,17 +387,19 @@ class Desk:
             by_source: dict[str, list[Item]] = defaultdict(list)
             for item in workspace.index.items(numbers):
                 if item.image_key and not item.source.startswith("hf:"):
-                    by_source[item.source].append(_item(item))
+                    by_source[item.source].append(item_as_indexed(item))
             for root, items in by_source.items():
                 if not self._closed.is_set():
                     tag(workspace, Catalog("the workspace", root, items), self._space, probe=probe)
 
     # -- search, one picture, figures ---------------------------------------------------------
 
-    def search(self, asked: Search) -> SearchResult:
+    def search(self, asked: Query) -> SearchResult:
         """Search, as `fashiontag search` does."""
+        from fashiontag.workflows.search import search
+
         with self._lock:
-            return asked.run(self.workspace, self._collection)
+            return search(self.workspace, asked, self._collection)
 
     def numbers_of(self, result: SearchResult) -> list[int | None]:
         """Return the numbers of a search's hits, by which their photos are asked for."""
@@ -468,23 +413,27 @@ class Desk:
         """Return the photo of a product, to search with."""
         return Path(self._find(item_id, source).path)
 
-    def tag(self, images: Sequence[tuple[str, bytes]], title: str = "") -> list[Tagged]:
-        """Tag pictures that aren't in the catalogue: name and bytes each."""
+    def tag(self, images: Sequence[tuple[str, bytes]], title: str = "") -> list[dict[str, Any]]:
+        """Tag pictures that aren't in the catalogue, name and bytes each; rows as of ``.jsonl``."""
         items = [item_of(data, title, name) for name, data in images]
         with self._lock:
-            return [row for w in embed(self.workspace, items) for row in self._judge.tag(w)]
+            judge = self._judge
+            windows = embed(self.workspace, items, threads=self._pool)
+            rows = [row for window in windows for row in judge.tag(window)]
+        layout = Layout(judge.space.names, promised=judge.promised)
+        return [*map(layout.nested_row, rows)]
 
-    @property
-    def judge(self) -> Judge:
-        """What judges at the moment."""
-        return self._judge
+    def stats(self, where: str = "") -> dict[str, Any]:
+        """Return counts and shares per group, how far people are, and what judges.
 
-    def stats(self) -> dict[str, Any]:
-        """Return counts and shares per group, how far people are, and what judges."""
+        Of the products that satisfy a filter; labels are counted by photo.
+        """
         with self._lock:
-            state, queue, judge = self._current(), self._current_queue(), self._judge
-            counts = self.workspace.index.counts()
-        total = len(queue.numbers)
+            queue, judge, said = self._current_queue(), self._judge, self._current()
+            among = self._satisfying(where, queue)
+            chosen = queue.numbers[among] if where.strip() else None
+            counts = self.workspace.index.counts(chosen)
+        total = int(among.sum())
         groups = {}
         for group in judge.space.groups:
             have = counts.get(group.name, {})
@@ -493,30 +442,31 @@ class Desk:
                 {"label": name, "count": count, "share": count / max(total, 1)}
                 for name, count in sorted(found, key=lambda pair: -pair[1])
             ]
+        decided = among & queue.marked(said)
         probe = judge.probe
         return {
-            "items": total,
-            "reviewed": len(state.by_number),
-            "decisions": sum(map(len, state.by_number.values())),
+            "items": int(queue.products(among).sum()),
+            "reviewed": int(queue.products(decided).sum()),
+            "decisions": len(_once(queue, said)),
             "sources": [s.root for s in self.workspace.index.sources() if s.items],
             "model": self.workspace.encoder.name,
             "labels": judge.space.name,
             "probe": None if probe is None else {"products": len(probe.training.ids)},
             "promise": None if probe is None else probe.classifier.precision,
-            "busy": any(thread.is_alive() for thread in self._threads),
+            "busy": any(not job.done() for job in self._jobs),
             "trouble": self._trouble,
             "groups": groups,
         }
 
     def settle(self) -> None:
         """Wait for what runs in the background."""
-        for thread in self._threads:
-            thread.join()
+        wait(self._jobs)
 
     def close(self) -> None:
         """Let what runs in the background end, and release the files."""
         self._closed.set()
-        self.settle()
+        self._background.shutdown(cancel_futures=True)
+        self._pool.close()
         self.workspace.close()
         self.decisions.close()
 
@@ -527,6 +477,14 @@ class Desk:
         self.close()
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _satisfying(self, where: str, queue: Queue) -> NDArray[np.bool_]:
+        """Mark the photos that satisfy a filter, all where there is none."""
+        if not where.strip():
+            return np.ones(len(queue.numbers), bool)
+        found = np.zeros(len(queue.numbers), bool)
+        found[filters.select(filters.parse(where), self.workspace.index, queue.numbers)] = True
+        return found
 
     def _find(self, item_id: str, source: str | None) -> IndexedItem:
         index = self.workspace.index
@@ -563,7 +521,7 @@ class Desk:
         """Return indexed products as a window whose vectors are stored; nothing is read."""
         images, texts = self.workspace.images, self.workspace.texts
         return Embedded(
-            items=tuple(_item(item) for item in items),
+            items=tuple(map(item_as_indexed, items)),
             images=images.find([item.image_key or "" for item in items]),
             texts=texts.find([item.text_key or "" for item in items]),
             image_keys=tuple(item.image_key for item in items),
@@ -572,24 +530,31 @@ class Desk:
             chunked=0,
         )
 
-    def _current(self) -> _State:
-        """Return what people decided, read again where others added to it."""
-        if self._state.revision != self.decisions.revision():
-            events = self.decisions.current()
-            state = _State(
-                self.decisions.revision(),
-                numbers=self.workspace.index.locate([e.key[:2] for e in events.values()]),
-            )
-            state.add(events.values())
-            self._state = state
-        return self._state
+    def _current(self) -> dict[int, dict[str, Event]]:
+        """Return what people decided, by number and group, read again where others added to it."""
+        revision = self.decisions.revision()
+        if self._revision != revision:
+            self._decided, self._revision = {}, revision
+            self._add(self.decisions.current().values())
+        return self._decided
 
     def _follow(self, events: Sequence[Event]) -> None:
         """Keep step with events of our own; others' between them are read with the next request."""
-        state = self._state
-        if events and events[0].number == state.revision + 1:
-            state.add(events)
-            state.revision = events[-1].number
+        if events and events[0].number == self._revision + 1:
+            self._add(events)
+            self._revision = events[-1].number
+
+    def _add(self, events: Collection[Event]) -> None:
+        numbers = self.workspace.index.locate([event.key[:2] for event in events])
+        for event in events:
+            number = numbers.get(event.key[:2])
+            if number is not None:
+                groups = self._decided.setdefault(number, {})
+                groups[event.group] = event
+                if event.labels is None:
+                    del groups[event.group]
+                if not groups:
+                    del self._decided[number]
 
     def _current_queue(self) -> Queue:
         """Return the order of products; a better one is computed beside requests."""
@@ -598,17 +563,17 @@ class Desk:
             numbers = self.workspace.placement().numbers
             # between two states an older order, if there is one, is better than none
             if not np.array_equal(self._queue.numbers, numbers):
-                self._queue = Queue.plain(numbers)
-                self._state.revision = -1  # its numbers were of another state
+                self._queue = Queue.plain(numbers, self.workspace.index.mains())
+                self._revision = -1  # its numbers were of another state
             self._queue_of = stamp
             if len(numbers) <= AT_SIGHT:
-                self._sort(stamp, numbers)
+                self._sort(stamp)
             else:
-                self._in_background(lambda: self._sort(stamp, numbers))
+                self._in_background(lambda: self._sort(stamp))
         return self._queue
 
-    def _sort(self, stamp: tuple[object, ...], numbers: NDArray[np.int64]) -> None:
-        judge = self._judge
+    def _sort(self, stamp: tuple[object, ...]) -> None:
+        judge, plain = self._judge, self._queue
 
         @contextmanager
         def wanted() -> Iterator[None]:
@@ -627,11 +592,11 @@ class Desk:
                 rows = self._embedded(self.workspace.index.items(some)).images
                 return self.workspace.images.padded(rows, self.workspace.encoder.dim)
 
-        queue = Queue.judged(numbers, judge.space, scores, pictures)
+        queue = plain.judged(judge.space, scores, pictures)
         with wanted():
             self._queue = queue
 
-    def _in_background(self, work: Any) -> None:  # noqa: ANN401
+    def _in_background(self, work: Callable[[], object]) -> None:
         def run() -> None:
             try:
                 work()
@@ -640,21 +605,14 @@ class Desk:
             except (FashiontagError, ValueError) as error:
                 self._trouble = str(error)
 
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=run, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._jobs = [job for job in self._jobs if not job.done()]
+        self._jobs.append(self._background.submit(run))
 
 
-def _item(known: IndexedItem, item_id: str | None = None) -> Item:
-    """Return an indexed product as its source had it."""
-    text = clean_title(known.title) if known.title else ""
-    image = FileRef(known.path)
-    return Item(item_id or known.id, known.path, known.title, text, known.fields, image)
-
-
-def _promise(probe: Probe) -> Any:  # noqa: ANN401
-    from fashiontag.heads.local import Promise
-
-    precision = probe.classifier.precision
-    return None if precision is None else Promise(precision)
+def _once(queue: Queue, decided: Mapping[int, Mapping[str, Event]]) -> dict[tuple[int, str], Event]:
+    """Return decisions by product and group: those on its photos are one."""
+    return {
+        (queue.photos(number)[0], group): event
+        for number, events in decided.items()
+        for group, event in events.items()
+    }

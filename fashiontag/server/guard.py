@@ -7,25 +7,26 @@ be one that this server goes by (else a foreign name that resolves to it could r
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
-import json
+from collections import Counter
 from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
-
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 32_000_000
 """Of one request: a photo of a good camera has 10 to 25 MB."""
+
+AT_ONCE, WAITING = 8, 128
+"""Requests of one client that are worked on at once, and that may be there in all; more are
+answered 503. The others' find threads free whatever one client sends."""
 
 COOKIE = "fashiontag"
 
@@ -61,9 +62,11 @@ class Guard:
         with ``?token=`` sets. None is for loopback only.
     """
 
-    def __init__(self, app: App, token: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, token: str | None = None) -> None:
         self._app = app
         self._token = token
+        self._here = Counter[str]()
+        self._turns: dict[str, asyncio.Semaphore] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer what is wrong with it."""
@@ -71,71 +74,66 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
-        refused = self._refused(headers)
-        if refused:
-            await _answer(send, 403, refused)
+        client = (scope.get("client") or [""])[0]
+        refusal = self._refusal(Request(scope), client)
+        if refusal is not None:
+            await refusal(scope, receive, _safe(send))
             return
-        if self._token is not None and not self._known(headers):
-            given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-            if scope["method"] == "GET" and self._is_token(given):
-                cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
-                await _answer(send, 303, "", {"location": scope["path"], "set-cookie": cookie})
-            else:
-                await _answer(send, 401, "Give the token that `fashiontag serve` showed.")
-            return
-        if _length(headers) > MOST_BYTES:
-            await _answer(send, 413, f"At most {MOST_BYTES:,} bytes can be sent at once.")
-            return
-        await self._pass_on(scope, receive, send)
+        self._here[client] += 1
+        try:
+            async with self._turns.setdefault(client, asyncio.Semaphore(AT_ONCE)):
+                await self._pass_on(scope, receive, send)
+        finally:
+            self._here[client] -= 1
+            if not self._here[client]:
+                del self._here[client], self._turns[client]
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        came, started, over = 0, False, False
+        came, started = 0, False
 
         async def bounded() -> Message:
-            nonlocal came, over
+            nonlocal came
             message = await receive()
             came += len(message.get("body", b""))
-            over = came > MOST_BYTES
-            if over:
+            if came > MOST_BYTES:
                 raise _TooLargeError
             return message
 
-        async def safe(message: Message) -> None:
+        async def answer(message: Message) -> None:
             nonlocal started
-            if over and not started:  # what the application makes of it is not the reason
-                return
-            if message["type"] == "http.response.start":
+            if came <= MOST_BYTES or started:  # what the application makes of it is no reason
                 started = True
-                extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *extra]
-            await send(message)
+                await send(message)
 
         with suppress(_TooLargeError):
-            await self._app(scope, bounded, safe)
-        if over and not started:
-            await _answer(send, 413, f"At most {MOST_BYTES:,} bytes can be sent at once.")
+            await self._app(scope, bounded, _safe(answer))
+        if came > MOST_BYTES and not started:
+            await _too_large()(scope, receive, _safe(send))
 
-    def _refused(self, headers: dict[str, str]) -> str:
-        host = headers.get("host", "")
-        if self._token is None and not is_loopback(_name(host)):
-            return f"This server is not {host!r}; open it by 127.0.0.1 or localhost."
-        origin = headers.get("origin")
-        if origin is not None and _netloc(origin) != host:
-            return f"A page of {origin} may not use this server."
+    def _refusal(self, request: Request, client: str) -> Response | None:
+        headers = request.headers
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._token is None and not is_loopback(_split(f"//{host}").hostname or ""):
+            return _no(403, f"This server is not {host!r}; open it by 127.0.0.1 or localhost.")
+        if origin is not None and _split(origin).netloc != host:
+            return _no(403, f"A page of {origin} may not use this server.")
         if headers.get("sec-fetch-site") == "cross-site":
-            return "A page of another site may not use this server."
-        return ""
-
-    def _known(self, headers: dict[str, str]) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(given.strip()):
-            return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and self._is_token(cookie.value)
+            return _no(403, "A page of another site may not use this server.")
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        given = bearer.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+        if self._token is not None and not self._is_token(given):
+            asked = request.query_params.get("token", "")
+            if request.method != "GET" or not self._is_token(asked):
+                return _no(401, "Give the token that `fashiontag serve` showed.")
+            page = RedirectResponse("/" + request.scope["path"].lstrip("/"), 303)
+            page.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+            return page
+        length = headers.get("content-length", "0")
+        if length.isascii() and length.isdigit() and int(length) > MOST_BYTES:
+            return _too_large()
+        if self._here[client] >= WAITING:
+            return _no(503, "Too much is asked at this moment; try again in a second.")
+        return None
 
     def _is_token(self, given: str) -> bool:
         return self._token is not None and hmac.compare_digest(
@@ -143,32 +141,29 @@ class Guard:
         )
 
 
-def _netloc(origin: str) -> str:
-    """Return host and port of an origin, "" for one that is no address."""
+def _split(address: str) -> SplitResult:
+    """Return the parts of an address, empty ones of what is none."""
     try:
-        return urlsplit(origin).netloc
+        return urlsplit(address)
     except ValueError:
-        return ""
+        return urlsplit("")
 
 
-def _name(host: str) -> str:
-    """Return the name in a ``Host`` header, without port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower()
+def _no(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status)
 
 
-def _length(headers: dict[str, str]) -> int:
-    text = headers.get("content-length", "0")
-    return int(text) if text.isascii() and text.isdigit() else 0
+def _too_large() -> Response:
+    return _no(413, f"At most {MOST_BYTES:,} bytes can be sent at once.")
 
 
-async def _answer(
-    send: Send, status: int, sentence: str, headers: dict[str, str] | None = None
-) -> None:
-    body = json.dumps({"error": sentence}).encode()
-    all_headers = HEADERS | {"content-type": "application/json"} | (headers or {})
-    pairs = [(name.encode(), value.encode("latin-1")) for name, value in all_headers.items()]
-    pairs.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})
+def _safe(send: Send) -> Send:
+    """Add `HEADERS` to what is sent."""
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+            message["headers"] = [*message.get("headers", []), *extra]
+        await send(message)
+
+    return with_headers

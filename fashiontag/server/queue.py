@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from fashiontag.heads.active import pick, uncertainty
 from fashiontag.heads.groups import group_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,56 +35,80 @@ class Queue:
     Attributes
     ----------
     numbers : ndarray of shape (n,), int64
-        The index's own names, ascending.
+        The index's own names of photos, ascending.
+    mains : ndarray of shape (n,), int64, or None
+        The place of the main photo of what each shows, which stands for the product in every
+        order. None where each photo is a product of its own.
     keys : mapping of sort to ndarray of shape (n,), float64
         Higher comes first; equals come by number.
     """
 
     numbers: NDArray[np.int64]
+    mains: NDArray[np.int64] | None
     keys: dict[Sort, NDArray[np.float64]]
 
     @classmethod
-    def plain(cls, numbers: NDArray[np.int64]) -> Queue:
-        """Return a queue that knows nothing but the catalogue's order."""
-        return cls(numbers, {"catalogue": np.zeros(len(numbers))})
+    def plain(cls, numbers: NDArray[np.int64], pairs: NDArray[np.int64]) -> Queue:
+        """Return a queue that knows nothing but the catalogue's order; pairs as `Index.mains`."""
+        mains = None
+        if pairs.size:
+            mains = np.arange(len(numbers))
+            photos, firsts = pairs[:, np.isin(pairs, numbers).all(axis=0)]
+            mains[np.searchsorted(numbers, photos)] = np.searchsorted(numbers, firsts)
+        return cls(numbers, mains, {"catalogue": np.zeros(len(numbers))})
 
-    @classmethod
+    def marked(self, numbers: Collection[int]) -> NDArray[np.bool_]:
+        """Mark some photos, shape (n,); those that aren't here are passed over."""
+        return np.isin(self.numbers, np.fromiter(numbers, np.int64, len(numbers)))
+
+    def products(self, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Mark the main photos of products of which some photo is marked, shape (n,)."""
+        if self.mains is None:
+            return marked.copy()
+        found = np.zeros(len(self.numbers), bool)
+        found[self.mains[marked]] = True
+        return found
+
+    def photos(self, number: int) -> list[int]:
+        """Return the numbers of the photos of what one shows, the main one first."""
+        place = int(np.searchsorted(self.numbers, number))
+        if self.mains is None or place == len(self.numbers) or self.numbers[place] != number:
+            return [number]
+        main = self.mains[place]
+        others = np.flatnonzero(self.mains == main)
+        return [int(number) for number in self.numbers[[main, *others[others != main]]]]
+
     def judged(
-        cls,
-        numbers: NDArray[np.int64],
+        self,
         space: LabelSpace,
         judge: Callable[[Sequence[int]], Scores],
         pictures: Callable[[Sequence[int]], Vectors],
     ) -> Queue:
-        """Judge every product and put those first that a decision tells most about.
+        """Judge the main photos, and put those first that a decision tells most about.
 
-        Parameters
-        ----------
-        numbers : ndarray of shape (n,), int64
-        space : LabelSpace
-        judge, pictures : callable
-            Of some numbers, their scores and their pictures' vectors.
+        ``judge`` and ``pictures`` give the scores and the pictures' vectors of some numbers.
         """
-        unsure, differ = np.zeros(len(numbers)), np.zeros(len(numbers))
+        every = np.flatnonzero(self.products(np.ones(len(self.numbers), bool)))
+        unsure, differ = np.zeros((2, len(self.numbers)))
         spans = group_spans(space)
-        for start in range(0, len(numbers), WINDOW):
-            window = slice(start, start + WINDOW)
-            scores = judge(numbers[window].tolist())
+        for start in range(0, len(every), WINDOW):
+            window = every[start : start + WINDOW]
+            scores = judge(self.numbers[window].tolist())
             unsure[window] = uncertainty(scores.labels, spans)
             differ[window] = [len(names) for names in conflicts(scores, space)]
-        first = np.argsort(-unsure, kind="stable")[:LOOKED_AT]
+        first = every[np.argsort(-unsure[every], kind="stable")[:LOOKED_AT]]
         gain = unsure.copy()
         if len(first):
-            x = pictures(numbers[first].tolist())
+            x = pictures(self.numbers[first].tolist())
             picked = first[pick(x, PICKED, unsure[first].astype(np.float32))]
             gain[picked] = 2 + np.arange(len(picked), 0, -1)  # before all that weren't picked
         keys: dict[Sort, NDArray[np.float64]] = {
             "gain": gain,
             "unsure": unsure,
             "conflict": differ + unsure / 2,  # unsure is at most 1
-            "catalogue": np.zeros(len(numbers)),
+            "catalogue": np.zeros(len(self.numbers)),
         }
-        return cls(numbers, keys)
+        return replace(self, keys=keys)
 
     def page(
         self, sort: Sort, among: NDArray[np.bool_], limit: int, after: str = ""

@@ -1,22 +1,16 @@
 """The desk over HTTP: routes, their OpenAPI document, and what an error becomes. Extra ``[serve]``.
 
-Routes that wait for the desk run in FastAPI's threads; how many may wait is bounded, so that one
-client's crowd is told to come back and the rest go on.
+Routes run in FastAPI's threads; how many of one client's do at once, `guard` bounds.
 """
 # No `from __future__ import annotations`: FastAPI reads them where local names are gone.
 
 import json
-import math
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, File, Form, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment, PackageLoader
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -24,14 +18,11 @@ from starlette.responses import Response
 from fashiontag import __version__
 from fashiontag.catalog.images import load_image
 from fashiontag.errors import FashiontagError, ImageError, OutputError, StoreError, UsageError
+from fashiontag.plain import plain
 from fashiontag.server.desk import AmbiguousError, BusyError, Decided, Desk, NotFoundError
 from fashiontag.server.guard import Guard
-from fashiontag.server.searching import Search
 from fashiontag.sinks.pages import thumbnail
-from fashiontag.sinks.tables import Layout
-
-WAITING = 128
-"""Requests that may wait for the desk; more are answered 503 at once."""
+from fashiontag.workflows.search import Query as Search
 
 PICTURES = 16
 """Pictures of one request."""
@@ -46,8 +37,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (OutputError, 503),
     (FashiontagError, 409),
 )
-_PAGES = {"/": "review.html", "/search": "search.html", "/stats": "stats.html"}
-_TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html"}
+_PAGES = {"/": "review", "/search": "search", "/stats": "stats"}
+_ASSETS = ("style.css", "common.js", *(f"{name}.js" for name in _PAGES.values()))
 
 Text = Annotated[str, Field(max_length=2_000)]
 Source = Annotated[str | None, Query(max_length=4_000, description="Where ids repeat: which.")]
@@ -63,12 +54,7 @@ class DecisionBody(BaseModel):
     labels: Annotated[list[Text], Field(max_length=100)]
     source: ItemId | None = None
     by: Text | None = None
-
-
-class LearnBody(BaseModel):
-    """Whether what is learned is applied, or only shown."""
-
-    apply: bool = False
+    whole: Annotated[bool, Field(description="All photos of the product that is shown.")] = False
 
 
 class Json(Response):
@@ -78,7 +64,7 @@ class Json(Response):
 
     def render(self, content: object) -> bytes:
         """Return strict JSON, null for what is no number."""
-        return json.dumps(_plain(content), separators=(",", ":")).encode()
+        return json.dumps(plain(content), separators=(",", ":")).encode()
 
 
 def create_app(desk: Desk, token: str | None = None) -> Guard:
@@ -96,22 +82,6 @@ def create_app(desk: Desk, token: str | None = None) -> Guard:
     _products(app, desk)
     _decisions(app, desk)
     return Guard(app, token)
-
-
-class _Turns:
-    """Bounds how many requests wait for the desk."""
-
-    def __init__(self) -> None:
-        self._free = threading.BoundedSemaphore(WAITING)
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        if not self._free.acquire(blocking=False):
-            raise BusyError("Too much is asked at this moment; try again in a second.")
-        try:
-            yield
-        finally:
-            self._free.release()
 
 
 def _errors(app: FastAPI) -> None:
@@ -132,19 +102,17 @@ def _errors(app: FastAPI) -> None:
 
 
 def _pages(app: FastAPI, desk: Desk) -> None:
+    pages = Environment(loader=PackageLoader("fashiontag.server", "pages"), autoescape=True)
     files = resources.files("fashiontag.server") / "pages"
 
-    def page(name: str) -> Callable[[], Response]:
-        def answer() -> Response:
-            kind = _TYPES[name.rpartition(".")[2]]
-            return Response((files / name).read_text("utf-8"), media_type=kind)
-
-        return answer
+    def serve(path: str, text: str, kind: str) -> None:
+        app.add_route(path, lambda _: Response(text, media_type=kind), include_in_schema=False)
 
     for path, name in _PAGES.items():
-        app.add_api_route(path, page(name), include_in_schema=False)
-    for name in ("style.css", "common.js", "review.js", "search.js", "stats.js"):
-        app.add_api_route(f"/assets/{name}", page(name), include_in_schema=False)
+        serve(path, pages.get_template(f"{name}.html").render(name=name), "text/html")
+    for name in _ASSETS:
+        kind = "text/css" if name.endswith(".css") else "text/javascript"
+        serve(f"/assets/{name}", (files / name).read_text("utf-8"), kind)
 
     @app.get("/favicon.ico", include_in_schema=False)
     def icon() -> Response:
@@ -163,8 +131,6 @@ def _pages(app: FastAPI, desk: Desk) -> None:
 
 
 def _products(app: FastAPI, desk: Desk) -> None:
-    turns = _Turns()
-
     @app.get("/healthz")
     def healthz() -> Any:  # noqa: ANN401
         """Say that the server lives."""
@@ -179,14 +145,12 @@ def _products(app: FastAPI, desk: Desk) -> None:
         after: Annotated[str, Query(max_length=100, description="The cursor of a page.")] = "",
     ) -> Any:  # noqa: ANN401
         """List products with their tags, a page at a time."""
-        with turns.one():
-            return Json(desk.page(where=where, sort=sort, show=show, limit=limit, after=after))
+        return Json(desk.page(where=where, sort=sort, show=show, limit=limit, after=after))
 
     @app.get("/v1/items/{id:path}")
     def item(id: str, source: Source = None) -> Any:  # noqa: A002, ANN401
         """Show one product."""
-        with turns.one():
-            return Json(desk.item(id, source))
+        return Json(desk.item(id, source))
 
     @app.get("/v1/labels")
     def labels() -> Any:  # noqa: ANN401
@@ -194,10 +158,9 @@ def _products(app: FastAPI, desk: Desk) -> None:
         return Json(desk.labels())
 
     @app.get("/v1/stats")
-    def stats() -> Any:  # noqa: ANN401
-        """Count labels by group, and how far people are."""
-        with turns.one():
-            return Json(desk.stats())
+    def stats(where: Where = "") -> Any:  # noqa: ANN401
+        """Count labels by group, and how far people are, among what satisfies a filter."""
+        return Json(desk.stats(where))
 
     @app.post("/v1/tag")
     def tag(
@@ -206,16 +169,12 @@ def _products(app: FastAPI, desk: Desk) -> None:
     ) -> Any:  # noqa: ANN401
         """Tag pictures that aren't in the catalogue; one row each, as in ``tags.jsonl``."""
         sent = [(one.filename or str(place), one.file.read()) for place, one in enumerate(image)]
-        with turns.one():
-            rows, judge = desk.tag(sent, title), desk.judge
-        layout = Layout(judge.space.names, promised=judge.promised)
-        return Json([*map(layout.nested_row, rows)])
+        return Json(desk.tag(sent, title))
 
     def answer(asked: Search) -> Json:
-        with turns.one():
-            result = desk.search(asked)
-            numbers = desk.numbers_of(result)
-        hits = [_plain(hit) for hit in result.hits]
+        result = desk.search(asked)
+        numbers = desk.numbers_of(result)
+        hits = [plain(hit) for hit in result.hits]
         named = [hit | {"number": n} for hit, n in zip(hits, numbers, strict=True)]
         return Json({"query": result.query, "hits": named, "note": result.note})
 
@@ -251,7 +210,9 @@ def _decisions(app: FastAPI, desk: Desk) -> None:
     ) -> Any:  # noqa: ANN401
         """Record what a person decides, one product's group or many as one act."""
         several = body if isinstance(body, list) else [body]
-        wanted = [Decided(one.id, one.group, tuple(one.labels), one.source) for one in several]
+        wanted = [
+            Decided(one.id, one.group, tuple(one.labels), one.source, one.whole) for one in several
+        ]
         return Json({"decided": desk.decide(wanted, several[0].by)})
 
     @app.delete("/v1/decisions/last")
@@ -260,20 +221,6 @@ def _decisions(app: FastAPI, desk: Desk) -> None:
         return Json({"undone": desk.undo()})
 
     @app.post("/v1/learn")
-    def learn(body: LearnBody | None = None, apply: bool | None = None) -> Any:  # noqa: ANN401
+    def learn(*, apply: bool = False) -> Any:  # noqa: ANN401
         """Learn from all decisions and show what would change; ``apply`` lets it."""
-        wanted = apply if apply is not None else body is not None and body.apply
-        return Json(desk.learn(apply=wanted))
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Return strict JSON's form of a result: null for what is undefined or infinite."""
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, float):
-        return round(value, 5) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return str(value) if isinstance(value, Path) else value
+        return Json(desk.learn(apply=apply))

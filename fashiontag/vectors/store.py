@@ -22,6 +22,7 @@ from fashiontag.vectors.shard import FOLDER, Shard, vector_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from contextlib import AbstractContextManager
 
     from fashiontag.vectors.shard import Kind
 
@@ -146,9 +147,13 @@ class VectorStore:
             (kind, fingerprint), Shard(self._database, kind, fingerprint)
         )
 
+    def step(self) -> AbstractContextManager[None]:
+        """Have all that is added within be durable at the end of a block, or not at all."""
+        return self._database.turn("written", "IMMEDIATE")
+
     def name_model(self, fingerprint: str, name: str) -> None:
         """Remember what a user calls the model, for `status` and for messages."""
-        with self._database.turn("written", "IMMEDIATE"):
+        with self.step():
             self._database.execute(
                 "INSERT INTO models VALUES (?, ?) ON CONFLICT DO UPDATE SET name = excluded.name",
                 (fingerprint, name),

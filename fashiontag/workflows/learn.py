@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from fashiontag.workspace import Workspace
 
     Floats = NDArray[np.float32]
+    Bools = NDArray[np.bool_]
 
 HeadName = Literal["local", "linear"]
 
@@ -94,6 +95,9 @@ class Forecast:
         Expected change of right and of wrong tags, by the probe's own calibrated probabilities.
     examples : tuple of Example
         The most telling: at most four of a new tag, surest first.
+    closest : tuple of Example
+        Of each label that was taught, the product that stays as it is but comes closest to it:
+        ``after`` is that label, and how likely it is. Likeliest first.
     """
 
     products: int
@@ -101,6 +105,7 @@ class Forecast:
     right: float
     wrong: float
     examples: tuple[Example, ...] = ()
+    closest: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +350,26 @@ def _forecast(probe: Probe, rest: Observed) -> Forecast:
         right=float((move * chances).sum()),
         wrong=float((move * (1 - chances)).sum()),
         examples=tuple(found),
+        closest=_closest(probe.training, rows, (was, is_), chances),
     )
+
+
+def _closest(
+    taught: Training, rows: Training, decided: tuple[Bools, Bools], chances: Floats
+) -> tuple[Example, ...]:
+    """Return `Forecast.closest`; ``decided`` marks what is given before and after, as `chances`."""
+    space, found = rows.space, []
+    for tag in np.array(taught.space.tags)[(taught.targets == 1).any(axis=0)].tolist():
+        name, _, label = tag.partition("=")
+        span, column = space.span(name), space.column(tag)
+        had, has = (given[:, span] for given in decided)
+        same = (had == has).all(axis=1) & ~has[:, column - span.start]
+        row = int(np.where(same, chances[:, column], -1).argmax())
+        if same[row]:
+            before = "|".join(np.array(space.group(name).names)[had[row]])
+            said = (rows.ids[row], rows.texts[row], name, before, label)
+            found.append(Example(*said, float(chances[row, column])))
+    return tuple(sorted(found, key=lambda one: -one.probability))
 
 
 def _spare_open_groups(

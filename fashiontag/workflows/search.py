@@ -70,7 +70,7 @@ _LONGEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for.
+    """What is looked for, what holds of hits, and how many are wanted.
 
     Attributes
     ----------
@@ -79,18 +79,39 @@ class Query:
         A picture file to look like, or what is in one; with `words` it is one joint query.
     minus : str
         Words to turn away from.
+    where : str, optional
+        A filter, as `fashiontag.index.where` defines it; applied before the cut to k.
+    k : int
+        Hits wanted.
+    fold : bool
+        Whether products of one family, or of one picture, are one hit.
+    min_score : float, "auto" or None
+        The lowest score of a hit; "auto" is what chance would give on this query's own scores.
+    image_weight : float, optional
+        The pictures' say against titles in a query of words, in [0, 1]; None for what did best.
 
     Raises
     ------
     QueryError
         If there is nothing to search for.
+    UsageError
+        If k or image_weight mean nothing.
     """
 
     words: str = ""
     image: str | Path | bytes | None = None
     minus: str = ""
+    where: str | None = None
+    k: int = 10
+    fold: bool = True
+    min_score: float | Literal["auto"] | None = None
+    image_weight: float | None = None
 
     def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UsageError(f"-k is {self.k}; at least one hit must be asked for.")
+        if self.image_weight is not None and not 0 <= self.image_weight <= 1:
+            raise UsageError(f"--image-weight is {self.image_weight:g}; give a number from 0 to 1.")
         for name in ("words", "minus"):
             object.__setattr__(self, name, (getattr(self, name) or "").strip())
         if not self.words and self.image is None:
@@ -115,18 +136,18 @@ class Query:
         words = " ".join(words.split()).strip(" ,;")
         if not words and self.image is None:
             return self
-        return Query(words, self.image, " ".join(excluded)) if words != self.words else self
+        if words == self.words:
+            return self
+        return replace(self, words=words, minus=" ".join(excluded))
 
     @property
-    def image_weight(self) -> float:
-        """The pictures' say against titles that did best for such a query, in [0, 1]."""
+    def weight(self) -> float:
+        """The pictures' say: the one that was wanted, if any, where there are words."""
         if not self.words:
             return 1.0
+        if self.image_weight is not None:
+            return self.image_weight
         return IMAGE_WEIGHT if self.image is None else JOINT_IMAGE_WEIGHT
-
-    def weight(self, wanted: float | None) -> float:
-        """Return the pictures' say: the one that was wanted, if any, where there are words."""
-        return self.image_weight if wanted is None or not self.words else wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +160,7 @@ class SearchResult:
 
 
 def search(
-    workspace: Workspace,
-    query: Query,
-    *,
-    where: str | None = None,
-    k: int = 10,
-    fold: bool = True,
-    min_score: float | Literal["auto"] | None = None,
-    image_weight: float | None = None,
-    collection: Collection | None = None,
+    workspace: Workspace, query: Query, collection: Collection | None = None
 ) -> SearchResult:
     """Search everything that is indexed with the workspace's model, or was pushed.
 
@@ -163,71 +176,78 @@ def search(
         before, or a picture of the catalogue, need no model.
     query : Query
         What its words exclude ("not red", "without sleeves", "non-leather") is taken as `minus`.
-    where : str, optional
-        A filter, as `fashiontag.index.where` defines it; applied before the cut to k.
-    k : int
-        Hits wanted.
-    fold : bool
-        Whether products of one family, or of one picture, are one hit.
-    min_score : float, "auto" or None
-        The lowest score of a hit; "auto" is what chance would give on this query's own scores.
-    image_weight : float, optional
-        The pictures' say against titles in a query of words, in [0, 1]; None for what did best.
     collection : Collection, optional
         Searched in the place of what is indexed here; the workspace keeps the query's vectors.
 
     Raises
     ------
     QueryError, UsageError
-        If k is below 1, filter or picture can't be read, or Qdrant can't be asked that.
+        If filter or picture can't be read, or Qdrant can't be asked that.
     CatalogError
         If nothing is indexed.
     ForeignEncoderError
         If what is indexed was encoded by another model.
     """
-    if k < 1:
-        raise UsageError(f"-k is {k}; at least one hit must be asked for.")
-    if image_weight is not None and not 0 <= image_weight <= 1:
-        raise UsageError(f"--image-weight is {image_weight:g}; give a number from 0 to 1.")
-    condition = None if where is None else filters.parse(where)
+    condition = None if query.where is None else filters.parse(query.where)
     asked, query = query, query.heard()
-    weight = query.weight(image_weight)
-    notes: list[str] = []
-    if query is not asked:
-        notes.append(f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
-    if image_weight is not None and not query.words:
+    if collection is None:
+        hits, notes = _here(workspace, query, condition)
+    else:
+        hits, notes = _there(workspace, collection, query, condition), []
+    if not hits and query.where is not None and query.min_score is None:
+        notes.insert(0, f"Nothing that is indexed satisfies --where {query.where}.")
+    elif not hits:
+        such = "" if query.where is None else f"that satisfies --where {query.where} "
+        notes.insert(0, f"No good match: nothing {such}scores as high as --min-score asks.")
+    if query.image_weight is not None and not query.words:
         notes.append("--image-weight changed nothing: there are no words beside the picture.")
-    if collection is not None:
-        aims = list(zip(directions(workspace, query), (weight, 1 - weight), strict=False))
-        hits = collection.search(
-            workspace.encoder,
-            aims,
-            k,
-            words=query.words if weight < 1 else "",
-            words_weight=WORDS_WEIGHT * (1 - weight),
-            among=condition,
-            fold=fold,
-            floor=min_score,
-        )
-        if not hits:
-            notes.append(
-                "No good match: nothing scores as high as --min-score asks."
-                if where is None
-                else f"Nothing that is there satisfies --where {where} and --min-score."
-            )
-        return SearchResult(str(query), hits, " ".join(notes))
-    outside = workspace.left_out()
+    if query is not asked:
+        notes.insert(0, f"Read as {query.words or 'the picture'!r} --minus {query.minus!r}.")
+    return SearchResult(str(query), hits, " ".join(filter(None, notes)))
+
+
+def _there(
+    workspace: Workspace,
+    collection: Collection,
+    query: Query,
+    condition: filters.Filter | None,
+) -> tuple[Hit, ...]:
+    """Return the hits of a collection of Qdrant."""
+    weight = query.weight
+    return collection.search(
+        workspace.encoder,
+        list(zip(directions(workspace, query), (weight, 1 - weight), strict=False)),
+        query.k,
+        words=query.words if weight < 1 else "",
+        words_weight=WORDS_WEIGHT * (1 - weight),
+        among=condition,
+        fold=query.fold,
+        floor=query.min_score,
+    )
+
+
+def _here(
+    workspace: Workspace, query: Query, condition: filters.Filter | None
+) -> tuple[tuple[Hit, ...], list[str]]:
+    """Return the hits of what is indexed here, and what to know of them."""
+    left_out = workspace.left_out()  # and refuses what another model indexed
     index, placement = workspace.index, workspace.placement()
     among = None
     if condition is not None:
         among = filters.select(condition, index, placement.numbers)
-    parts = _parts(workspace, query, placement, weight)
+    parts = _parts(workspace, query, placement)
     near = None
-    if weight < 1:
+    if query.weight < 1:
         titles = index.said(workspace.encoder.fingerprint, placement.numbers)
-        near = closeness(index.words(query.words), titles, WORDS_WEIGHT * (1 - weight))
+        near = closeness(index.words(query.words), titles, WORDS_WEIGHT * (1 - query.weight))
     placement, parts = _with_proposers(workspace, placement, parts)
-    found = nearest(placement, parts, k, words=near, among=among, fold=fold, floor=min_score)
+    found = nearest(
+        *(placement, parts, query.k),
+        words=near,
+        among=among,
+        fold=query.fold,
+        floor=query.min_score,
+    )
     numbers = placement.numbers[found.positions].tolist()
     there = {item.number: item for item in index.items(numbers)}
     scored = zip(numbers, found.scores.tolist(), found.folded.tolist(), strict=True)
@@ -236,21 +256,17 @@ def search(
         Hit(rank, min(score, 1.0), item.id, item.path, item.title, item.tags, folded)
         for rank, (item, score, folded) in enumerate(ranked, start=1)
     )
-    if among is not None and not len(among):
-        notes.append(f"Nothing that is indexed satisfies --where {where}.")
-    elif min_score == "auto" and len(placement.numbers) < FEW_SCORES:
-        notes.append(
+    note = ""
+    if query.min_score == "auto" and len(placement.numbers) < FEW_SCORES:
+        note = (
             f"--min-score auto cut nothing: {len(placement.numbers)} indexed are too few to tell a "
-            "good score from chance.",
+            "good score from chance."
         )
-    elif not hits:
-        notes.append("No good match: nothing scores as high as --min-score asks.")
-    elif lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False))):
-        notes.append(f"None of these is tagged {lacking}; the nearest are shown.")
-    elif hits[0].score < max(found.chance, 0.0):
-        notes.append("No good match: none of these scores better than chance would.")
-    notes += [outside, _gone(there.values())]
-    return SearchResult(str(query), hits, " ".join(filter(None, notes)))
+    elif hits and (lacking := _lacking(query, index, dict(zip(numbers, hits, strict=False)))):
+        note = f"None of these is tagged {lacking}; the nearest are shown."
+    elif hits and hits[0].score < max(found.chance, 0.0):
+        note = "No good match: none of these scores better than chance would."
+    return hits, [note, left_out, _gone(there.values())]
 
 
 def _lacking(query: Query, index: Index, hits: Mapping[int, Hit]) -> str:
@@ -333,7 +349,7 @@ def directions(workspace: Workspace, query: Query) -> list[NDArray[np.float32]]:
     return [_unit(direction)] + ([] if to_titles is None else [_unit(to_titles)])
 
 
-def _parts(workspace: Workspace, query: Query, placement: Placement, weight: float) -> list[Part]:
+def _parts(workspace: Workspace, query: Query, placement: Placement) -> list[Part]:
     asked = directions(workspace, query)
     image_mean, title_mean = workspace.mean("image"), workspace.mean("text")
     pictures, titles = workspace.images.matrix(), workspace.texts.matrix()
@@ -344,9 +360,9 @@ def _parts(workspace: Workspace, query: Query, placement: Placement, weight: flo
             "The vectors that the index counts on were pruned; run fashiontag index on the source "
             "again."
         )
-    parts = [Part(pictures, placement.images, asked[0], image_mean, weight)]
+    parts = [Part(pictures, placement.images, asked[0], image_mean, query.weight)]
     if len(asked) > 1:
-        parts.append(Part(titles, placement.texts, asked[1], title_mean, 1 - weight))
+        parts.append(Part(titles, placement.texts, asked[1], title_mean, 1 - query.weight))
     return parts
 
 

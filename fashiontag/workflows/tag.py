@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -486,36 +486,34 @@ class Tally:
     def window(self, embedded: Embedded) -> None:
         """Count what embedding met."""
         self.counts["encoded"] += embedded.encoded
-        self.counts["chunked"] += embedded.chunked
+        self.counts["chunked_titles"] += embedded.chunked
         for item, title in zip(embedded.items, embedded.read, strict=True):
             self.counts["titled"] += bool(title)
-            self.counts["silent"] += bool(item.title.strip()) and not title
+            self.counts["silent_titles"] += bool(item.title.strip()) and not title
 
     def row(self, row: Tagged) -> None:
         """Count one row."""
-        self.counts[row.status] += 1
         if row.status == "error":
             self.reasons[row.message] += 1
+        else:
+            self.counts["ok"] += 1
         self.groups.update({tag.group for tag in row.given})
 
     def summary(self, catalog: Catalog, model: str, labels: str, *, fitted: bool) -> TagSummary:
         """Return it as a run says it."""
-        counts = self.counts
+        names = ("ok", "encoded", "titled", "chunked_titles", "silent_titles")
+        counts: dict[str, Any] = {name: self.counts[name] for name in names}
         return TagSummary(
             source=catalog.source,
             model=model,
             labels=labels,
-            items=counts["ok"] + counts["error"],
-            ok=counts["ok"],
-            errors=counts["error"],
+            items=self.counts["ok"] + self.reasons.total(),
+            errors=self.reasons.total(),
             reasons=dict(self.reasons.most_common()),
-            encoded=counts["encoded"],
-            titled=counts["titled"],
-            chunked_titles=counts["chunked"],
-            silent_titles=counts["silent"],
             tagged=dict(self.groups),
             probabilities=fitted,
             warnings=catalog.warnings,
+            **counts,
         )
 
 

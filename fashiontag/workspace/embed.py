@@ -148,6 +148,7 @@ def embed(
     options: EmbedOptions = DEFAULTS,
     *,
     window: int = WINDOW,
+    threads: Threads | None = None,
 ) -> Iterator[Embedded]:
     """Yield windows of items whose vectors are all in the store.
 
@@ -159,19 +160,18 @@ def embed(
     options : EmbedOptions
     window : int
         Items at once.
+    threads : Threads or None
+        Of whoever embeds often and little; None makes some for this call.
     """
     workspace.store.name_model(workspace.encoder.fingerprint, workspace.encoder.name)
     stream = iter(items)
-    threads = _Threads(
-        ThreadPoolExecutor(options.workers or os.cpu_count() or 1, "decode", _give_way),
-        ThreadPoolExecutor(_ON_THE_WAY, "encode"),
-    )
+    own = threads or Threads.of(options.workers)
     try:
         while some := tuple(islice(stream, window)):
-            yield _embed_window(workspace, some, threads, options)
-    finally:  # who interrupts waits for what has begun, not for what is in the queue
-        for pool in (threads.decode, threads.encode):
-            pool.shutdown(cancel_futures=True)
+            yield _embed_window(workspace, some, own, options)
+    finally:
+        if threads is None:
+            own.close()
 
 
 def embed_all(workspace: Workspace, items: Sequence[Item], options: EmbedOptions) -> Embedded:
@@ -204,11 +204,22 @@ def _give_way() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Threads:
+class Threads:
     """Those that read and decode pictures, and those that hand batches of them to the model."""
 
     decode: ThreadPoolExecutor
     encode: ThreadPoolExecutor
+
+    @classmethod
+    def of(cls, workers: int | None = None) -> Threads:
+        """Return so many decoders, by default one per processor; threads start when needed."""
+        decode = ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode", _give_way)
+        return cls(decode, ThreadPoolExecutor(_ON_THE_WAY, "encode"))
+
+    def close(self) -> None:
+        """Wait for what has begun; who interrupts doesn't wait for what is in the queue."""
+        for pool in (self.decode, self.encode):
+            pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +237,7 @@ class _Batch:
 
 
 def _embed_window(
-    workspace: Workspace, items: tuple[Item, ...], threads: _Threads, options: EmbedOptions
+    workspace: Workspace, items: tuple[Item, ...], threads: Threads, options: EmbedOptions
 ) -> Embedded:
     store = workspace.store
     # An encoder that doesn't say what it reads is taken to read everything.
@@ -285,7 +296,7 @@ def _batch_size(encoder: Encoder, missing: Sequence[int]) -> int:
 
 
 def _encode(
-    workspace: Workspace, items: Sequence[Item], todo: Sequence[list[int]], threads: _Threads
+    workspace: Workspace, items: Sequence[Item], todo: Sequence[list[int]], threads: Threads
 ) -> Iterator[_Batch]:
     """Yield batches in their order, their new pictures stored, each content encoded once.
 
@@ -304,18 +315,13 @@ def _encode(
 
     def store_first() -> _Batch:
         batch = encoding.popleft()
-        # Before the vectors: a picture that has one was measured, whenever a run is killed.
-        unmeasured = [
-            key
-            for key, row in zip(
-                batch.colours, workspace.colours.find(list(batch.colours)), strict=True
-            )
-            if row < 0
-        ]
-        if unmeasured:
-            workspace.colours.add(unmeasured, np.stack([batch.colours[k] for k in unmeasured]))
-        if batch.new:
-            workspace.images.add(batch.new, batch.vectors.result())
+        vectors = batch.vectors.result()
+        with workspace.store.step():
+            if batch.colours:
+                measured = np.stack(list(batch.colours.values()))
+                workspace.colours.add(list(batch.colours), measured)
+            if batch.new:
+                workspace.images.add(batch.new, vectors)
         return batch
 
     for _ in range(2):

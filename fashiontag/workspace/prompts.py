@@ -34,12 +34,11 @@ def zero_shot(
     vectors = np.split(workspace.texts.padded(rows, workspace.encoder.dim), ends[:-1])
     labels, backgrounds = ensemble(vectors[: space.size]), vectors[space.size :]
     constants = statistics or workspace.statistics_for(space)
-    standard = any(
-        group.visible and constants.of(space.name, group.name, exclusive=False).standard
+    users = any(
+        group.visible and f"{space.name}/{group.name}" not in constants.groups
         for group in space.groups
-        if not group.exclusive
     )
-    reference = _kinds_of_products(workspace) if standard else None
+    reference = _kinds_of_products(workspace) if users else None
     return ZeroShot(space, labels, backgrounds, constants, reference)
 
 

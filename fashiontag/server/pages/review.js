@@ -47,8 +47,8 @@ function draw(card) {
   const done = Object.keys(card.decided).length;
   const tags = make("ul", "tags");
   rowsOf(card).forEach((row, place) => tags.append(drawRow(card, row, place)));
-  const image = card.image || (card.image = photo(card.number, card.title));
-  box.replaceChildren(image, make("h2", "", card.title || "(no title)"), make("p", "id", card.id), tags);
+  const pictures = card.pictures || (card.pictures = showPhotos(card));
+  box.replaceChildren(...pictures, make("h2", "", card.title || "(no title)"), make("p", "id", card.id), tags);
   if (acceptable(card).length) {
     const right = make("button", "right", "✓ All right", { tabIndex: -1, title: "key A" });
     right.addEventListener("click", (event) => { event.stopPropagation(); from = null; go(cards.indexOf(card)); accept(); });
@@ -62,6 +62,20 @@ function draw(card) {
     go(cards.indexOf(card));
   };
   return box;
+}
+
+// the main photo, and under it all of them, where there are several; a click shows one large
+function showPhotos(card) {
+  const large = photo(card.number, card.title);
+  if (card.photos.length === 1) return [large];
+  const strip = make("div", "strip");
+  card.photos.forEach((number, n) => {
+    const small = make("button", "", "", { title: `photo ${n + 1} of ${card.photos.length}`, tabIndex: -1 });
+    small.append(photo(number, `photo ${n + 1}`));
+    small.addEventListener("click", () => { large.src = `/photo/${number}`; });
+    strip.append(small);
+  });
+  return [large, strip];
 }
 
 function picked() {
@@ -100,6 +114,7 @@ async function more(fresh = false) {
     after = page.after;
     cards.push(...page.items);
     $("grid").append(...page.items.map(draw));
+    showBulk();
     $("note").textContent = cards.length ? (page.sorted ? "" : "Still sorting; in catalogue order until then.")
       : $("show").value === "open" ? "Nothing left to review here. Learn, or show all." : "Nothing here.";
     if (fresh && cards.length) go(0);
@@ -124,7 +139,8 @@ function decide(changes) {
   let fresh = 0;
   for (const [card, was] of before) { draw(card); fresh += Object.keys(was.decided).length === 0; }
   count(fresh);
-  const body = changes.map(({ card, group, labels }) => ({ id: card.id, source: card.source, group, labels }));
+  showBulk();
+  const body = changes.map(({ card, group, labels }) => ({ id: card.id, source: card.source, group, labels, whole: true }));
   sending = sending.then(() => ask("/v1/decisions", "POST", body)).catch((error) => {
     for (const [card, was] of before) { Object.assign(card, was); draw(card); }
     count(-fresh);
@@ -232,6 +248,7 @@ function undo() {
       const told = await ask(`/v1/items/${encodeURIComponent(event.item)}?source=${encodeURIComponent(event.source)}`);
       Object.assign(cards[place], told);
       draw(cards[place]);
+      showBulk();
       first = first ?? place;
     }
     if (first !== null) go(first);
@@ -243,8 +260,9 @@ async function figures() {
   const told = await ask("/v1/stats");
   reviewed = told.reviewed; total = told.items;
   showProgress(reviewed, total);
-  $("bulk").title = told.promise ? `This probe promises that ${Math.round(told.promise * 100)} % of what it publishes is right.`
-    : "No precision is promised: look at what is shown before you accept it.";
+  $("promise").textContent = told.promise
+    ? `Promised: of the tags that aren't amber, ${Math.round(told.promise * 100)} % are right. Amber ones are outside of it, whatever they score.`
+    : "Nothing is promised of these scores: look at what is shown before you accept it.";
   return told;
 }
 
@@ -262,21 +280,28 @@ async function learn(apply) {
   } catch (error) { complain(error); } finally { $("learn").disabled = false; }
 }
 
-function showLesson(told) {
+function showLesson({ decisions, forecast, reasons }) {
   const signed = (x) => `${x < 0 ? "−" : "+"}${Math.abs(Math.round(x))}`;
-  $("forecast").textContent = `From ${told.decisions} decisions. ` + (told.changed
-    ? `Of ${told.looked_at.toLocaleString("en")} products that nobody reviewed ${told.changed.toLocaleString("en")} would be tagged otherwise: about ${signed(told.right)} right and ${signed(told.wrong)} wrong tags. Nothing is changed yet, and your decisions stay in any case.`
-    : "No other product would change yet: a few more corrections of the same kind will tell.");
-  $("changes").replaceChildren(...told.examples.map((one) => {
+  const some = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+  $("forecast").textContent = `${some(decisions, "decision")}. ` + (forecast.changed
+    ? `Of ${some(forecast.products, "product")} that nobody reviewed, ${forecast.changed.toLocaleString("en")} would be tagged otherwise: about ${signed(forecast.right)} right and ${signed(forecast.wrong)} wrong tags. Nothing is changed yet, and your decisions stay in any case.`
+    : "No other product would change.");
+  $("reasons").replaceChildren(...reasons.map((one) => make("p", "", one)));
+  const shown = forecast.changed ? forecast.examples : forecast.closest;
+  $("changes").replaceChildren(...shown.map((one) => {
     const text = make("div", "", `${one.group}: `);
-    text.append(make("del", "", one.before || "nothing"), " → ", make("ins", "", one.after || "nothing"), make("p", "id", one.title));
+    const now = one.before || "nothing", then = one.after || "nothing";
+    if (forecast.changed) text.append(make("del", "", now), " → ", make("ins", "", then));
+    else text.append(make("ins", "", now), ` stays; ${then} has ${one.probability.toFixed(2)}`);
+    text.append(make("p", "id", one.title));
     const line = make("li");
-    line.append(photo(one.number, one.title), text);
+    line.append(photo(Number(one.id), one.title), text);
     return line;
   }));
+  $("apply").hidden = !forecast.changed;
   $("said").textContent = "";
   $("lesson").showModal();
-  $("apply").focus();
+  (forecast.changed ? $("apply") : $("later")).focus();
 }
 
 const KEYS = {
@@ -300,18 +325,24 @@ document.addEventListener("keydown", (event) => {
   if (key) { event.preventDefault(); key(event); }
 });
 
+const surely = () => cards.flatMap((card) => acceptable(card, Number($("least").value))).slice(0, 1000);
+
+function showBulk() {
+  $("bulk").textContent = `Accept ${surely().length} shown ≥ ${Number($("least").value).toFixed(2)}`;
+}
+
 $("bulk").addEventListener("click", () => {
-  const changes = cards.flatMap((card) => acceptable(card, Number($("least").value))).slice(0, 1000);
+  const changes = surely();
   decide(changes);
   say(changes.length ? `Accepted ${changes.length} answers; Undo takes all of them back.` : "Nothing shown scores as high as that.");
 });
-$("least").addEventListener("input", () => { $("bar").textContent = Number($("least").value).toFixed(2); });
+$("least").addEventListener("input", showBulk);
 $("none").addEventListener("click", () => { $("picker").close(); reject(true); });
 $("undo").addEventListener("click", undo);
 $("learn").addEventListener("click", () => learn(false));
 $("apply").addEventListener("click", () => learn(true));
 for (const name of ["show", "sort", "where"]) $(name).addEventListener("change", () => { $(name).blur(); more(true); });
-$("group").addEventListener("change", () => { $("group").blur(); cards.forEach(draw); go(at); });
+$("group").addEventListener("change", () => { $("group").blur(); cards.forEach(draw); showBulk(); go(at); });
 
 (async () => {
   try {

@@ -1,11 +1,12 @@
 // The search page: words, a picture, or a product that is there.
 "use strict";
-let like = null, asked = 0;
+let like = null, asked = 0, counted = 0;
 
-function where() {
+// what is ticked as a filter, but for one group
+function where(but = "") {
   const byGroup = new Map();
   for (const box of document.querySelectorAll("#facets input:checked"))
-    byGroup.set(box.name, [...(byGroup.get(box.name) || []), box.value]);
+    if (box.name !== but) byGroup.set(box.name, [...(byGroup.get(box.name) || []), box.value]);
   const quote = (text) => `'${text.replaceAll("'", "''")}'`;
   return [...byGroup].map(([group, labels]) => `${group} in (${labels.map(quote).join(", ")})`).join(" and ");
 }
@@ -52,20 +53,37 @@ function showLike() {
   if (like) $("like").querySelector("b").textContent = like.title || like.id;
 }
 
-function facet([group, labels]) {
+function facet(group) {
   const box = make("details");
-  const list = make("ul");
-  for (const { label, count } of labels.filter((one) => one.count)) {
-    const line = make("label");
-    const tick = make("input", "", "", { type: "checkbox", name: group, value: label });
-    tick.addEventListener("change", look);
-    line.append(tick, make("span", "", label), make("span", "n", count.toLocaleString("en")));
-    const item = make("li");
-    item.append(line);
-    list.append(item);
-  }
-  box.append(make("summary", "", group), list);
+  box.append(make("summary", "", group), make("ul"));
+  box.dataset.group = group;
   return box;
+}
+
+// Of each group, how many there are under the filter of the others: what ticking one more would add.
+async function countFacets() {
+  const mine = ++counted;
+  const own = new Set([...document.querySelectorAll("#facets input:checked")].map((box) => box.name));
+  const under = async (but) => (await ask(`/v1/stats?${new URLSearchParams({ where: where(but) })}`)).groups;
+  try {
+    const found = await under("");
+    for (const group of own) found[group] = (await under(group))[group];
+    if (mine === counted) for (const box of $("facets").children) drawFacet(box, found[box.dataset.group]);
+  } catch (error) { complain(error); }
+}
+
+function drawFacet(box, labels) {
+  const group = box.dataset.group, at = document.activeElement?.value;
+  const ticked = new Set([...box.querySelectorAll("input:checked")].map((tick) => tick.value));
+  box.querySelector("ul").replaceChildren(...labels.filter((one) => one.count || ticked.has(one.label)).map(({ label, count }) => {
+    const line = make("label"), item = make("li");
+    const tick = make("input", "", "", { type: "checkbox", name: group, value: label, checked: ticked.has(label) });
+    tick.addEventListener("change", () => { look(); countFacets(); });
+    line.append(tick, make("span", "", label), make("span", "n", count.toLocaleString("en")));
+    item.append(line);
+    return item;
+  }));
+  [...box.querySelectorAll("input")].find((tick) => tick.value === at && ticked.has(at))?.focus();
 }
 
 $("form").addEventListener("submit", (event) => { event.preventDefault(); look(); });
@@ -82,7 +100,8 @@ document.addEventListener("drop", (event) => {
 });
 ask("/v1/stats").then((told) => {
   showProgress(told.reviewed, told.items);
-  $("facets").append(...Object.entries(told.groups).map(facet));
+  $("facets").append(...Object.keys(told.groups).map(facet));
+  for (const box of $("facets").children) drawFacet(box, told.groups[box.dataset.group]);
   const first = $("facets").querySelector("details");
   if (first && innerWidth > 700) first.open = true;
 }).catch(complain);
