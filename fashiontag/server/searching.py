@@ -34,13 +34,8 @@ class Search:
     def run(self, workspace: Workspace, collection: Collection | None = None) -> SearchResult:
         """Search the workspace, or a collection of Qdrant; raises what `workflows.search` does."""
         query = Query(self.words, self.image, self.minus)
-        more: Any = {
-            "where": self.where,
-            "k": self.k,
-            "fold": self.fold,
-            "min_score": self.min_score,
-            "image_weight": self.image_weight,
-        }
+        names = ("where", "k", "fold", "min_score", "image_weight")
+        more: dict[str, Any] = {name: getattr(self, name) for name in names}
         if collection is None:
             return search(workspace, query, **more)
         from fashiontag.workflows.push import search_collection
