@@ -428,38 +428,46 @@ def test_many_at_once(client, desk):
 
 
 KILLED = """
-import sys
-from importlib import resources
+import os, sys
 from pathlib import Path
 from fakes import ColorEncoder
 from test_server import SPACE
 from fashiontag.server.desk import Decided, Desk
-desk = Desk(Path(sys.argv[1]), ColorEncoder(), SPACE)
-for n in range(10_000):
-    colour = ("red", "green", "blue")[(n + n // 3 + int(sys.argv[2])) % 3]
-    events = desk.decide([Decided(f"red {n % 3}.png", "colour", (colour,))])
-    if events:
-        print(events[-1].number, colour, flush=True)
+for kill in range(int(sys.argv[2])):
+    child = os.fork()  # importing all of it again would take a second each time
+    if child:
+        print("started", child, flush=True)
+        os.waitpid(child, 0)
+        print("ended", kill, flush=True)
+        continue
+    desk = Desk(Path(sys.argv[1]), ColorEncoder(), SPACE)
+    for n in range(10_000):
+        colour = ("red", "green", "blue")[(n + n // 3 + kill) % 3]
+        events = desk.decide([Decided(f"red {n % 3}.png", "colour", (colour,))])
+        if events:
+            print(events[-1].number, colour, flush=True)
+    os._exit(0)
 """
 
 
 def _storm(shop, kills):
     tests = Path(__file__).parent
     known = {}
+    run = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(shop / "ws"), str(kills)], stdout=subprocess.PIPE,
+        text=True, env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+    )  # fmt: skip
     for kill in range(kills):
-        run = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(shop / "ws"), str(kill)], stdout=subprocess.PIPE,
-            text=True, env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
-        )  # fmt: skip
+        _, child = run.stdout.readline().split()
         for _ in range(3 + kill % 5):
             number, colour = run.stdout.readline().split()
             known[int(number)] = colour
-        run.send_signal(signal.SIGKILL)
-        for line in run.stdout.read().splitlines():  # acknowledged before it died
-            if len(parts := line.split()) == 2:
-                known[int(parts[0])] = parts[1]
-        run.wait()
-        run.stdout.close()
+        os.kill(int(child), signal.SIGKILL)
+        while not (line := run.stdout.readline()).startswith("ended"):
+            number, colour = line.split()  # acknowledged before it died
+            known[int(number)] = colour
+    assert run.wait() == 0
+    run.stdout.close()
     with Decisions.open(shop / "ws") as decisions:
         kept = {event.number: event.labels for event in decisions.events()}
         assert {number: kept[number] for number in known} == {n: (c,) for n, c in known.items()}
