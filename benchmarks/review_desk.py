@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fashiontag import colours
 from fashiontag.catalog import FileRef
 from fashiontag.datamodels import Item
 from fashiontag.encoders import resolve
@@ -55,6 +56,8 @@ def fill(folder: Path, products: int) -> None:
                 keys = [key(item) if is_image else text_key(item.text) for item in some]
                 windows = None if is_image else np.ones(len(some), np.int64)
                 kind.add(keys, vectors, windows=windows)
+            measured = np.zeros((len(some), colours.size()), np.float32)
+            workspace.colours.add([key(item) for item in some], measured)
             workspace.store.remember(
                 [(i.image.locator, i.image.stamp() or "", Known(key(i))) for i in some]
             )

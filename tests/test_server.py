@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +24,7 @@ pytest.importorskip("multipart", reason="needs the extra [serve]")
 
 from fashiontag.catalog import read_catalog
 from fashiontag.labels import parse_labels
+from fashiontag.plain import plain
 from fashiontag.server import guard
 from fashiontag.server.desk import AmbiguousError, BusyError, Desk
 from fashiontag.workflows.tag import applied_probe, tag
@@ -425,37 +428,46 @@ def test_many_at_once(client, desk):
 
 
 KILLED = """
-import sys
+import os, sys
 from pathlib import Path
 from fakes import ColorEncoder
 from test_server import SPACE
 from fashiontag.server.desk import Decided, Desk
-desk = Desk(Path(sys.argv[1]), ColorEncoder(), SPACE)
-for n in range(10_000):
-    colour = ("red", "green", "blue")[(n + n // 3 + int(sys.argv[2])) % 3]
-    events = desk.decide([Decided(f"red {n % 3}.png", "colour", (colour,))])
-    if events:
-        print(events[-1].number, colour, flush=True)
+for kill in range(int(sys.argv[2])):
+    child = os.fork()  # importing all of it again would take a second each time
+    if child:
+        print("started", child, flush=True)
+        os.waitpid(child, 0)
+        print("ended", kill, flush=True)
+        continue
+    desk = Desk(Path(sys.argv[1]), ColorEncoder(), SPACE)
+    for n in range(10_000):
+        colour = ("red", "green", "blue")[(n + n // 3 + kill) % 3]
+        events = desk.decide([Decided(f"red {n % 3}.png", "colour", (colour,))])
+        if events:
+            print(events[-1].number, colour, flush=True)
+    os._exit(0)
 """
 
 
 def _storm(shop, kills):
     tests = Path(__file__).parent
     known = {}
+    run = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(shop / "ws"), str(kills)], stdout=subprocess.PIPE,
+        text=True, env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+    )  # fmt: skip
     for kill in range(kills):
-        run = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(shop / "ws"), str(kill)], stdout=subprocess.PIPE,
-            text=True, env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
-        )  # fmt: skip
+        _, child = run.stdout.readline().split()
         for _ in range(3 + kill % 5):
             number, colour = run.stdout.readline().split()
             known[int(number)] = colour
-        run.send_signal(signal.SIGKILL)
-        for line in run.stdout.read().splitlines():  # acknowledged before it died
-            if len(parts := line.split()) == 2:
-                known[int(parts[0])] = parts[1]
-        run.wait()
-        run.stdout.close()
+        os.kill(int(child), signal.SIGKILL)
+        while not (line := run.stdout.readline()).startswith("ended"):
+            number, colour = line.split()  # acknowledged before it died
+            known[int(number)] = colour
+    assert run.wait() == 0
+    run.stdout.close()
     with Decisions.open(shop / "ws") as decisions:
         kept = {event.number: event.labels for event in decisions.events()}
         assert {number: kept[number] for number in known} == {n: (c,) for n, c in known.items()}
@@ -502,3 +514,164 @@ def test_a_port_that_is_taken_is_one_sentence():
         port = line.getsockname()[1]
         with pytest.raises(OutputError, match=f"Port {port} of 127.0.0.1 .* --port"):
             _listening("127.0.0.1", port)
+
+
+def imported(folder, photos):
+    """Tag an imported catalogue of (product, variant, position, colour) and return its folder."""
+    shop = folder / "imported"
+    lines = []
+    for product, variant, position, color in photos:
+        name = f"{product}-{position}.png".replace("/", "_")
+        color_picture(shop / name, color, (16, 20 + len(lines)))
+        lines.append(
+            {"id": f"{product.replace('/', '%2F')}/{position}", "product": product, "path": name,
+             "variant": variant, "position": position, "url": "", "title": "", "fields": {}}
+        )  # fmt: skip
+    (shop / "catalog.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (shop / "import.json").write_text("{}")
+    with Workspace.open(folder / "ws", ColorEncoder()) as workspace:
+        tag(workspace, read_catalog(str(shop)), SPACE)
+    return shop
+
+
+def test_photos_of_a_product_are_one_card_and_decided_together(tmp_path):
+    from fashiontag.server.web import create_app
+
+    photos = [
+        *[("b/d", None, 2, "red"), ("b/d", None, 1, "red"), ("b/d", None, 10, "blue")],
+        *[("two", "navy", 1, "blue"), ("two", "red", 2, "red"), ("two", "navy", 3, "blue")],
+        *[("two", None, 4, "green"), ("sizes", "S", 1, "yellow"), ("sizes", None, 2, "yellow")],
+    ]
+    imported(tmp_path, photos)
+    with (
+        Desk(tmp_path / "ws", ColorEncoder(), SPACE) as desk,
+        starlette.TestClient(create_app(desk), base_url="http://localhost") as client,
+    ):
+
+        def ids(**given):
+            page = client.get("/v1/items", params={"sort": "catalogue", **given}).json()
+            assert page["total"] == len(page["items"])
+            return [[desk.path_of(n).name for n in card["photos"]] for card in page["items"]]
+
+        main = ["b_d-1.png", "b_d-2.png", "b_d-10.png"]
+        assert sorted(ids()) == sorted(
+            [main, ["two-1.png", "two-3.png"], ["two-2.png"], ["two-4.png"],
+             ["sizes-1.png", "sizes-2.png"]]
+        )  # fmt: skip
+        # a filter that holds for one photo finds the product
+        assert main in ids(where="colour = blue")
+        stats = client.get("/v1/stats").json()
+        assert (stats["items"], stats["reviewed"]) == (5, 0)
+        card = plain(desk.item("b%2Fd/2"))  # any photo names it
+        assert (card["id"], len(card["photos"])) == ("b%2Fd/1", 3)
+        assert [t["label"] for t in card["tags"] if t["group"] == "colour"] == ["red"]
+        done = decide(client, card["id"], "colour", "green", whole=True).json()["decided"]
+        assert {event["item"] for event in done} == {f"b%2Fd/{n}" for n in (1, 2, 10)}
+        assert len({event["act"] for event in done}) == 1
+        stats = client.get("/v1/stats").json()
+        assert (stats["reviewed"], stats["decisions"]) == (1, 1)
+        assert ids(show="decided") == [main]
+        assert main not in ids(show="open")
+        assert plain(desk.item("b%2Fd/10"))["decided"] == {"colour": ["green"]}
+        client.delete("/v1/decisions/last")
+        assert plain(desk.item("b%2Fd/1")) == card
+        # a photo by itself can still be told from the others
+        assert len(decide(client, "b%2Fd/10", "colour", "blue").json()["decided"]) == 1
+
+
+def test_figures_are_of_what_satisfies_a_filter(client):
+    groups = client.get("/v1/stats", params={"where": "colour in (red, blue)"}).json()
+    assert groups["items"] == 6
+    counts = {one["label"]: one["count"] for one in groups["groups"]["colour"]}
+    assert counts == {"red": 3, "blue": 3, "green": 0, "yellow": 0}
+    assert client.get("/v1/stats", params={"where": "colour ="}).status_code == 400
+
+
+def test_a_lesson_that_changes_nothing_says_why_and_what_would(client, monkeypatch):
+    def lesson():
+        shown = client.post("/v1/learn").json()
+        assert shown["forecast"]["changed"] == 0
+        return shown
+
+    decide(client, "red 0.png", "colour", "red")
+    decide(client, "blue 0.png", "colour", "blue")
+    assert "only corrections change" in lesson()["reasons"][0]
+    while client.delete("/v1/decisions/last").json()["undone"]:
+        pass
+    decide(client, "red 0.png", "colour", "yellow")
+    shown = lesson()
+    (reason,) = shown["reasons"]
+    assert reason.startswith("All decisions on colour say 'yellow'")
+    for one in shown["forecast"]["closest"]:
+        assert (one["after"], int(one["id"]) > 0) == ("yellow", True)
+        assert one["before"] != "yellow"
+
+
+def test_one_client_leaves_threads_to_the_others():
+    """A crowd of one address has a few turns; another address is answered meanwhile."""
+    import asyncio
+
+    working, most = set(), 0
+
+    async def slow(scope, receive, send):
+        nonlocal most
+        crowd = scope["client"][0] == "crowd"
+        if crowd:
+            working.add(scope["client"][1])
+            most = max(most, len(working))
+            await release.wait()
+            working.discard(scope["client"][1])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def ask(client, port):
+        told = []
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"",
+                 "headers": [(b"host", b"localhost")], "client": (client, port)}  # fmt: skip
+
+        async def send(message):
+            told.append(message)
+
+        await app(scope, None, send)
+        return told[0]["status"]
+
+    async def run():
+        crowd = [asyncio.create_task(ask("crowd", n)) for n in range(guard.WAITING + 9)]
+        await asyncio.sleep(0)
+        other = await asyncio.wait_for(ask("other", 1), 5)
+        release.set()
+        return other, await asyncio.gather(*crowd)
+
+    app, release = guard.Guard(slow), asyncio.Event()
+    other, crowd = asyncio.run(run())
+    assert (other, most) == (200, guard.AT_ONCE)
+    assert (crowd.count(200), crowd.count(503)) == (guard.WAITING, 9)
+    assert not app._here
+
+
+def palette(text, dark):
+    """The colours of the style sheet, of the light or the dark scheme."""
+    light, _, night = text.partition("@media (prefers-color-scheme: dark)")
+    night = night[: night.index("}\n}")]
+    found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", light))
+    return found | dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", night)) if dark else found
+
+
+def luminance(color):
+    """WCAG 2.2: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    digits = color[1:] if len(color) == 7 else "".join(2 * c for c in color[1:])
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_text_stands_out_from_what_is_behind_it(dark):
+    """4.5 to 1 for texts, 3 to 1 for the rings and bars that say where one is (WCAG AA)."""
+    style = (resources.files("fashiontag.server") / "pages/style.css").read_text("utf-8")
+    colors = palette(style, dark)
+    pairs = [(ink, on) for ink in ("ink", "soft", "review", "bad", "accent")
+             for on in ("page", "card", "fill")]  # fmt: skip
+    for ink, on in [*pairs, ("accent-ink", "accent"), ("page", "ink"), ("bad-ink", "bad")]:
+        lighter, darker = sorted((luminance(colors[ink]), luminance(colors[on])), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, on)

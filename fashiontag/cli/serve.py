@@ -82,14 +82,10 @@ def _listening(host: str, port: int) -> socket.socket:
     from fashiontag.errors import OutputError
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    line = socket.socket(family)
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        line.bind((host, port))
+        return socket.create_server((host, port), family=family)
     except OSError as error:
-        line.close()
         raise OutputError(
             f"Port {port} of {host} can't be listened on ({error.strerror}); name another with "
             "--port, or end the server that has it."
         ) from error
-    return line

@@ -552,7 +552,7 @@ class Index:
         Returns
         -------
         ndarray of shape (2, m), int64
-            Numbers of photos, ascending, and of main photos.
+            Numbers of photos, product by product in their positions, and of main photos.
         """
 
         def read() -> Arrays:
@@ -569,7 +569,7 @@ class Index:
                 first: dict[str, int] = {}
                 for number, variant in photos:
                     pairs.append((number, first.setdefault(variant if several else "", number)))
-            return [np.array(sorted(pairs), np.int64).reshape(-1, 2).T]
+            return [np.array(pairs, np.int64).reshape(-1, 2).T]
 
         fields = {f"{columns.FIELD}product", f"{columns.FIELD}position"}
         return self._kept("mains", 1, read)[0] if fields <= {*self.columns()} else _NO_MAINS

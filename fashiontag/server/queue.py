@@ -11,7 +11,7 @@ from fashiontag.heads.active import pick, uncertainty
 from fashiontag.heads.groups import group_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,23 +39,29 @@ class Queue:
     mains : ndarray of shape (n,), int64, or None
         The place of the main photo of what each shows, which stands for the product in every
         order. None where each photo is a product of its own.
+    looks : mapping of int to list of int
+        The numbers of all photos of what one shows, the main one first; where it isn't alone.
     keys : mapping of sort to ndarray of shape (n,), float64
         Higher comes first; equals come by number.
     """
 
     numbers: NDArray[np.int64]
     mains: NDArray[np.int64] | None
+    looks: Mapping[int, list[int]]
     keys: dict[Sort, NDArray[np.float64]]
 
     @classmethod
     def plain(cls, numbers: NDArray[np.int64], pairs: NDArray[np.int64]) -> Queue:
         """Return a queue that knows nothing but the catalogue's order; pairs as `Index.mains`."""
-        mains = None
-        if pairs.size:
-            mains = np.arange(len(numbers))
+        looks: dict[int, list[int]] = {}
+        mains = np.arange(len(numbers)) if pairs.size else None
+        if mains is not None:
             photos, firsts = pairs[:, np.isin(pairs, numbers).all(axis=0)]
             mains[np.searchsorted(numbers, photos)] = np.searchsorted(numbers, firsts)
-        return cls(numbers, mains, {"catalogue": np.zeros(len(numbers))})
+            for photo, first in zip(photos.tolist(), firsts.tolist(), strict=True):
+                looks[photo] = looks.get(first, [])
+                looks[photo].append(photo)
+        return cls(numbers, mains, looks, {"catalogue": np.zeros(len(numbers))})
 
     def marked(self, numbers: Collection[int]) -> NDArray[np.bool_]:
         """Mark some photos, shape (n,); those that aren't here are passed over."""
@@ -71,12 +77,7 @@ class Queue:
 
     def photos(self, number: int) -> list[int]:
         """Return the numbers of the photos of what one shows, the main one first."""
-        place = int(np.searchsorted(self.numbers, number))
-        if self.mains is None or place == len(self.numbers) or self.numbers[place] != number:
-            return [number]
-        main = self.mains[place]
-        others = np.flatnonzero(self.mains == main)
-        return [int(number) for number in self.numbers[[main, *others[others != main]]]]
+        return self.looks.get(number, [number])
 
     def judged(
         self,

@@ -11,7 +11,7 @@ import getpass
 import json
 import os
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
@@ -176,8 +176,7 @@ class Decisions:
                 key = (choice.source, choice.item, choice.group)
                 last = self._before(key)
                 if last is None or last.labels is None or _differ(last.labels, choice.labels):
-                    decided = (choice.labels, choice.was, choice.image_key)
-                    self._add(act, (who, via), key, *decided)
+                    self._add(choice, choice.labels, act, who, via)
             return self._read("WHERE act = ? ORDER BY number", act)
 
     def undo(self, *, by: str | None = None) -> tuple[Event, ...]:
@@ -198,9 +197,8 @@ class Decisions:
             act = self.revision() + 1
             for event in self._read("WHERE act = ? ORDER BY number DESC", undone):
                 before = self._before(event.key, event.number)
-                labels = None if before is None else before.labels
-                taken = event.labels or ()
-                self._add(act, (who, "undo"), event.key, labels, taken, event.image_key, undone)
+                inverse = replace(event, was=event.labels or (), undoes=undone)
+                self._add(inverse, None if before is None else before.labels, act, who, "undo")
             return self._read("WHERE act = ? ORDER BY number", act)
 
     def events(self) -> tuple[Event, ...]:
@@ -245,24 +243,15 @@ class Decisions:
         return found[0] if found else None
 
     def _add(
-        self,
-        act: int,
-        who_and_how: tuple[str, str],
-        key: tuple[str, str, str],
-        labels: tuple[str, ...] | None,
-        was: tuple[str, ...],
-        image_key: str | None,
-        undoes: int | None = None,
+        self, of: Choice | Event, labels: tuple[str, ...] | None, act: int, who: str, via: str
     ) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        texts = map(as_utf8, (who, via, of.source, of.item, of.group))
+        decided = None if labels is None else _json(labels)
+        undoes = of.undoes if isinstance(of, Event) else None
         self._database.execute(
-            'INSERT INTO events (act, at, by, via, source, item, "group", labels, was, image_key,'
-            " undoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(act, now, *map(as_utf8, (*who_and_how, *key))),
-                None if labels is None else _json(labels),
-                *(_json(was), image_key, undoes),
-            ),
+            f"INSERT INTO events ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            (act, now, *texts, decided, _json(of.was), of.image_key, undoes),
         )
 
 

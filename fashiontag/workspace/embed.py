@@ -224,14 +224,10 @@ class Threads:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Places in a window, what was found of each, and the vectors of the pictures that are new.
-
-    ``colours`` has what was measured of each picture that was opened.
-    """
+    """Places in a window, what was found of each, and the vectors of the pictures that are new."""
 
     places: list[int]
     found: list[Known]
-    colours: dict[str, NDArray[np.float32]]
     new: list[str]
     vectors: Future[Vectors]
 
@@ -315,13 +311,8 @@ def _encode(
 
     def store_first() -> _Batch:
         batch = encoding.popleft()
-        vectors = batch.vectors.result()
-        with workspace.store.step():
-            if batch.colours:
-                measured = np.stack(list(batch.colours.values()))
-                workspace.colours.add(list(batch.colours), measured)
-            if batch.new:
-                workspace.images.add(batch.new, vectors)
+        if batch.new:
+            workspace.images.add(batch.new, batch.vectors.result())
         return batch
 
     for _ in range(2):
@@ -339,7 +330,12 @@ def _encode(
         rows = workspace.images.find(list(pictures))
         new = [key for key, row in zip(pictures, rows, strict=True) if row < 0]
         vectors = threads.encode.submit(encoder.encode_images, [pictures[key] for key in new])
-        encoding.append(_Batch(places, [one.known for one in loaded], colours, new, vectors))
+        # While the model computes, and before its vectors: a picture that has one was measured,
+        # whenever a run is killed.
+        stored = workspace.colours.find(list(colours))
+        if unmeasured := [key for key, row in zip(colours, stored, strict=True) if row < 0]:
+            workspace.colours.add(unmeasured, np.stack([colours[key] for key in unmeasured]))
+        encoding.append(_Batch(places, [one.known for one in loaded], new, vectors))
         if len(encoding) == _ON_THE_WAY:
             yield store_first()
     while encoding:
