@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import fashiontag
-from fashiontag.catalog import Catalog, MemoryRef
+from fashiontag.catalog import Catalog
+from fashiontag.catalog.items import NoPicture
 from fashiontag.errors import CatalogError, FashiontagError, StoreError, UsageError
 from fashiontag.labels import LabelSpace
 from fashiontag.objects import Folder, is_address
@@ -442,7 +443,7 @@ def _without_poison(items: tuple[Item, ...], recipe: Recipe) -> tuple[Item, ...]
         if deaths[at] == 2:
             reason = "its picture ends the process that reads it, or keeps it for ever"
             locator = items[at].image.locator
-            kept[at] = replace(items[at], image=MemoryRef(b"", locator, reason))
+            kept[at] = replace(items[at], image=NoPicture(locator, reason))
             at += 1
     return tuple(kept)
 

@@ -145,7 +145,7 @@ def import_feed(
             dialect = open_dialect(str(given), format, findings)
         except CatalogError as error:  # what a person typed, not where it lies while it is read
             raise CatalogError(str(error).replace(str(given), shown)) from error
-        if images is None and not remote and given.is_dir() and walk_pictures(source)[0]:
+        if images is None and not remote and given.is_dir() and walk_pictures(source).names:
             images = source  # a browser saves a page's pictures beside it
         pictures = None if images is None else Pictures(images, findings)
         original = given.name if remote else _keep_original(given, folder)
