@@ -50,4 +50,4 @@ def find_families(
     ]
     ends = np.array(pairs, np.int64).reshape(-1, 2).T
     alike = coo_array((np.ones(len(pairs)), tuple(ends)), shape=(len(texts), len(texts)))
-    return connected_components(alike, directed=False)[1].astype(np.int64)
+    return np.asarray(connected_components(alike, directed=False)[1], np.int64)

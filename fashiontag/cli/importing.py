@@ -79,3 +79,9 @@ def _draw(summary: ImportSummary) -> None:
         f"{counts['variants']:,} variants, {counts['photos']:,} photos, {counts['missing']:,} "
         f"missing, in {summary.seconds:.1f} s → {summary.out}"
     )
+    if count := len(summary.proposed):
+        first = ", ".join(summary.proposed[0][:3])
+        output.line(
+            f"{count:,} groups of products may each be one in several colours or sizes ({first}…): "
+            f"see proposed_products in {summary.out}/import.json; none was joined."
+        )

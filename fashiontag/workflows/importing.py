@@ -24,6 +24,7 @@ from fashiontag.catalog.feeds.pictures import Pictures
 from fashiontag.catalog.feeds.schema_org import ADDRESSES
 from fashiontag.catalog.feeds.schema_org import SUFFIXES as PAGE_SUFFIXES
 from fashiontag.catalog.imported import CATALOG, ORIGINAL, REPORT, is_imported, photo_id
+from fashiontag.catalog.proposals import Shown, propose
 from fashiontag.catalog.read import walk_pictures
 from fashiontag.catalog.shop import save_pages, save_products_json
 from fashiontag.catalog.web import without_password
@@ -56,6 +57,8 @@ class ImportSummary:
         ``photos``, and of these those ``missing`` here.
     warnings : tuple of str
         One sentence for each kind of thing that is odd or was left out.
+    proposed : tuple of tuples of str
+        Products that may be one in several colours or sizes; none was joined.
     seconds : float
     """
 
@@ -64,6 +67,7 @@ class ImportSummary:
     format: str
     counts: Mapping[str, int]
     warnings: tuple[str, ...]
+    proposed: tuple[tuple[str, ...], ...]
     seconds: float
 
 
@@ -158,17 +162,30 @@ def import_feed(
         if fetching is not None and fetching.pictures and counts["missing"]:
             counts["missing"] -= net.pictures(folder / CATALOG)
         warnings = findings.warnings(shown)
+        proposed = tuple(propose(lambda: _shown(folder, place)))
         report = {
             "format": dialect.name,
             "source": shown if remote else Path(source).name,
             "original": original,
             "counts": counts,
             "warnings": warnings,
+            "proposed_products": proposed,
             "fashiontag": __version__,
         }
         text = json.dumps(report, ensure_ascii=False, indent=2)
         (folder / REPORT).write_text(f"{text}\n", "utf-8")
-    return ImportSummary(shown, place, dialect.name, counts, warnings, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return ImportSummary(shown, place, dialect.name, counts, warnings, proposed, seconds)
+
+
+def _shown(folder: Path, place: Path) -> Iterator[Shown]:
+    """Yield each product by its first photo, if that is here."""
+    with (folder / CATALOG).open(encoding="utf-8") as lines:
+        for photo in map(json.loads, lines):
+            if photo["position"] == 1 and photo["path"]:
+                # the place need not be there yet, so nothing can lead through it
+                path = os.path.normpath(place / photo["path"])
+                yield Shown(photo["product"], photo["title"], Path(path))
 
 
 class _Net:
