@@ -72,6 +72,8 @@ def import_(
 
 
 def _draw(summary: ImportSummary) -> None:
+    from fashiontag.catalog.titles import first_few
+
     counts = summary.counts
     reported = f" ({counts['reported']:,} reported)" if counts["reported"] else ""
     output.line(
@@ -80,8 +82,8 @@ def _draw(summary: ImportSummary) -> None:
         f"missing, in {summary.seconds:.1f} s → {summary.out}"
     )
     if count := len(summary.proposed):
-        first = ", ".join(summary.proposed[0][:3])
         output.line(
-            f"{count:,} groups of products may each be one in several colours or sizes ({first}…): "
-            f"see proposed_products in {summary.out}/import.json; none was joined."
+            f"{count:,} group{'s' * (count > 1)} of products that may be one in several colours or "
+            f"sizes ({first_few(summary.proposed[0])}), none joined: see proposed_products in "
+            f"{summary.out / 'import.json'}."
         )
