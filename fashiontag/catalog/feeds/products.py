@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.catalog.feeds.addresses import absolute, is_relative, is_thumbnail, picture_key
+from fashiontag.catalog.feeds.addresses import absolute, is_thumbnail, picture_key
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Album:
         """Add a picture, or another address or claim of one that is there."""
         url = absolute(address, self.base)
         key = picture_key(url)
-        if is_relative(url):
+        if "://" not in url:
             self._findings.note("addresses of pictures are relative and name no shop", place)
         if key not in self._urls:
             self._urls[key], self._facts[key], self._claims[key] = url, facts, []
