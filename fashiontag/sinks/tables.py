@@ -97,9 +97,13 @@ def open_table(
 
 @dataclass(frozen=True, slots=True)
 class TableSink:
-    """One open table, made by `open_table`; ``write`` adds a row."""
+    """One open table, made by `open_table`."""
 
-    write: Callable[[Tagged, Item], object]
+    add: Callable[[Tagged, Item], object]
+
+    def write(self, tagged: Tagged, item: Item) -> None:
+        """Add one row."""
+        self.add(tagged, item)
 
 
 def write_suggestions(
