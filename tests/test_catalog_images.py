@@ -19,6 +19,7 @@ from PIL import Image
 from fashiontag.catalog import clean_title, read_catalog
 from fashiontag.catalog import images as room
 from fashiontag.catalog.images import load_image
+from fashiontag.catalog.kinds import ending_of
 from fashiontag.errors import ImageError
 
 DATA = Path(os.environ.get("FASHIONTAG_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -425,3 +426,23 @@ def test_cleaning_is_finished_after_one_pass(raw):
 @pytest.mark.parametrize("piece", ["<", "<a '", '<a "', "<script", "<!--", "&amp;", "<b ", "&lt;"])
 def test_hostile_titles_take_no_time(piece):
     clean_title(piece * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("start", "ending"),
+    [
+        (b"\xff\xd8\xff\xe0", ".jpg"),
+        (b"MM\x00*", ".tif"),
+        (b"RIFF\x10\x00\x00\x00WEBPVP8 ", ".webp"),
+        (b"RIFF\x10\x00\x00\x00WAVEfmt ", ""),
+        (b"BM\x76\x00\x00\x00\x00\x00\x00\x00", ".bmp"),
+        (b"BMW of 1980", ""),
+        (b"\x00\x00\x00\x1cftypavif", ".avif"),
+        (b"\x00\x00\x00\x18ftypmif1", ".heic"),
+        (b"\x00\x00\x00\x18ftypmp42", ""),
+        (b"<!doctype html>", ""),
+        (b"", ""),
+    ],
+)
+def test_a_file_is_told_by_how_it_begins(start, ending):
+    assert ending_of(start) == ending

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from fakes import color_picture
+from PIL import Image, ImageDraw
 
 from fashiontag.catalog import read_catalog
 from fashiontag.catalog.feeds.addresses import picture_key, split_addresses
@@ -636,3 +637,46 @@ def test_two_stray_quotes_cost_their_own_lines_and_none_between(feed):
         ("b", "B"), ("d", "D x"),
     ]  # fmt: skip
     assert found.report["counts"]["reported"] == 2
+
+
+# Proposals
+
+
+def drawn(path, colour, box):
+    picture = Image.new("RGB", (120, 160), "white")
+    ImageDraw.Draw(picture).ellipse(box, fill=colour)
+    picture.save(path)
+
+
+def test_products_of_one_words_and_outline_are_proposed_and_not_joined(feed, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    wide, narrow = (10, 20, 110, 140), (55, 5, 65, 155)
+    rows = [
+        ("polo-navy", "Acme Cotton Polo Shirt Navy XL", "navy", wide),
+        ("polo-red", "<b>Acme</b> Cotton Polo Shirt, red 42", "red", wide),
+        ("polo-grey", "Acme cotton polo shirt grey", "grey", (12, 22, 108, 138)),
+        ("scarf", "Acme Cotton Polo Shirt Green", "green", narrow),
+        ("tee", "Acme Cotton Polo Tee Red", "red", wide),
+        ("shirt-1", "Red shirt", "red", wide),
+        ("shirt-2", "Blue shirt", "blue", wide),
+        ("away", "Acme Cotton Polo Shirt Black", None, None),
+    ]
+    for key, _, colour, box in rows:
+        if colour:
+            drawn(pictures / f"{key}.png", colour, box)
+    lines = [f'{key},"{title}",,,,,,,,{CDN}/{key}.png,1,\n' for key, title, *_ in rows]
+    found = feed(SHOPIFY + "".join(lines), images=str(pictures))
+    assert found.report["proposed_products"] == [["polo-navy", "polo-red", "polo-grey"]]
+    assert found.summary.proposed == (("polo-navy", "polo-red", "polo-grey"),)
+    assert found.summary.counts["products"] == len(rows)
+    assert not any("polo-red" in warning for warning in found.summary.warnings)
+
+
+def test_a_broken_picture_proposes_nothing(feed, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for key in ("a", "b"):
+        (pictures / f"{key}.png").write_bytes(b"\x89PNG broken")
+    lines = [f"{key},Acme Cotton Polo Shirt,,,,,,,,{CDN}/{key}.png,1,\n" for key in ("a", "b")]
+    assert feed(SHOPIFY + "".join(lines), images=str(pictures)).report["proposed_products"] == []

@@ -276,8 +276,11 @@ def test_an_exception_leaves_the_old_page_and_nothing_else(tmp_path):
 
 
 def test_an_unwritable_place_is_said_at_once(tmp_path):
-    with pytest.raises(OutputError, match="its folder does not exist"):
-        open_report(tmp_path / "no" / "r.html", title="", space=space_of({}), load=red)
+    with (
+        pytest.raises(OutputError, match="its folder does not exist"),
+        open_report(tmp_path / "no" / "r.html", title="", space=space_of({}), load=red),
+    ):
+        raise AssertionError
 
 
 def gallery(path):

@@ -111,8 +111,19 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class _Encoding:
-    """How bytes are text: by one encoding, or by line where a file mixes UTF-8 with another."""
+class Encoding:
+    """How bytes are text: by one encoding, or by line where a file mixes UTF-8 with another.
+
+    Attributes
+    ----------
+    name : str
+    skip : int
+        Bytes of a mark before the text.
+    mixed : int
+        Count of lines that are no UTF-8 in a file whose others are; they are read as Windows-1252.
+    strangers : tuple of int
+        The first of them.
+    """
 
     name: str
     skip: int = 0
@@ -121,10 +132,12 @@ class _Encoding:
 
     @property
     def wide(self) -> bool:
+        """Whether a letter takes two bytes: then text is decoded as it is read."""
         return self.name.startswith("utf-16")
 
     @property
     def raw(self) -> str:
+        """The encoding that a file is opened in."""
         return self.name if self.wide else _BYTEWISE
 
     def of_row(self, data: bytes) -> str:
@@ -168,16 +181,12 @@ class TextLines:
     Attributes
     ----------
     path : str
-    encoding : _Encoding
+    encoding : Encoding
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.encoding = _encoding_of(path)
-
-    def text(self, raw: str) -> str:
-        """Return what a line as `opened` gives it says."""
-        return self.encoding.text(raw)
 
     @contextmanager
     def opened(self) -> Iterator[Iterator[tuple[int, int, str]]]:
@@ -226,10 +235,9 @@ class Delimited:
     Attributes
     ----------
     columns : tuple of str
-    delimiter, encoding : str
+    delimiter : str
+    encoding : Encoding
     header : Record
-    mixed : int
-        Count of lines that are no UTF-8 in a file whose others are; they are read as Windows-1252.
 
     Raises
     ------
@@ -240,12 +248,10 @@ class Delimited:
     def __init__(self, path: str, anchors: Iterable[str] = (), *, banner: int = 1) -> None:
         self.path = path
         self._lines = TextLines(path)
-        self._encoding = self._lines.encoding
-        self.encoding = self._encoding.name
-        self.mixed = self._encoding.mixed
+        self.encoding = self._lines.encoding
         with self._lines.opened() as lines:
             some = list(islice(lines, banner + 1))
-            head = [line for line in some if self._lines.text(line[2]).strip("\ufeff \t\r\n")]
+            head = [line for line in some if self.encoding.text(line[2]).strip("\ufeff \t\r\n")]
             named = re.fullmatch(r"sep=(.)\s*", head[0][2]) if head else None
             head = head[bool(named) :]  # Excel's own way to name the delimiter
             if not head:
@@ -299,27 +305,23 @@ class Delimited:
         if quoted or any(sign in text for sign in (self.delimiter, '"', "\r", "\n")):
             text = '"' + text.replace('"', '""') + '"'
         try:
-            return None if "\ufffd" in text else self._encoding.raw_of(text, record.raw)
+            return None if "\ufffd" in text else self.encoding.raw_of(text, record.raw)
         except UnicodeEncodeError:
             return None
 
     def patched(self, record: Record, pieces: Iterable[str]) -> Edit:
         """Return the edit that gives a row other cells, its line end aside."""
         old, new = (
-            raw.encode(self._encoding.raw, "surrogatepass")
+            raw.encode(self.encoding.raw, "surrogatepass")
             for raw in (record.raw.rstrip("\r\n"), self.delimiter.join(pieces))
         )
         return Edit(record.start, record.start + len(old), new)
-
-    def warning(self) -> tuple[str, ...]:
-        """Say which lines aren't in the encoding of the others, if any."""
-        return self._encoding.warning(self.path)
 
     def _cells(
         self, raw: str, named: re.Match[str] | None, weights: Mapping[str, int]
     ) -> tuple[str, list[str]]:
         """Return a line's delimiter, which shows most names, known ones first, and cells."""
-        text = self._lines.text(raw[:100_000])  # below what a cell may hold by default
+        text = self.encoding.text(raw[:100_000])  # below what a cell may hold by default
         usual = "\t,;|" if self.path.lower().endswith(".tsv") else ",;\t|"
         parted = {
             sign: next(csv.reader([text], delimiter=sign), [])
@@ -350,16 +352,24 @@ class Delimited:
             ):
                 taken.append(line)
                 size += len(line[2])
-                yield self._encoding.text(line[2])
+                yield self.encoding.text(line[2])
             closed = False
+
+        def record(
+            number: int, start: int, raw: str, cells: list[str] | None, *, broken: bool = False
+        ) -> Record:
+            cells = self._parted(raw) if cells is None else cells
+            short = len(cells) < width
+            ragged = broken or (width > 0 and len(cells) > full and any(cells[full:]))
+            if width and len(cells) != width:
+                cells = [*cells[:width], *[""] * (width - len(cells))]
+            return Record(number, start, raw, cells, ragged, short)
 
         while True:
             taken.clear()
             if not waiting and (ahead := next(lines, None)):
                 if '"' not in ahead[2]:  # nearly all, and quicker than a reader for each
-                    cells = self._encoding.text(ahead[2]).rstrip("\r\n").split(self.delimiter)
-                    ragged = width > 0 and len(cells) > full and any(cells[full:])
-                    yield self._record(*ahead, cells, width, ragged=ragged)
+                    yield record(*ahead, None)
                     continue
                 waiting.append(ahead)
             # 131,072 is too few for some descriptions
@@ -369,30 +379,23 @@ class Delimited:
             except csv.Error:  # letters behind a closing quote, which may be one that strayed
                 line = taken[0][2]
                 closed = len(taken) == 1 and line.count('"') % 2 == 0
-                text = [self._encoding.text(line)] if closed else []
+                text = [self.encoding.text(line)] if closed else []
                 cells = next(csv.reader(text, delimiter=self.delimiter), [])
             finally:
                 csv.field_size_limit(before)
             if not taken:
                 return
-            number, start, raw = taken[0]
-            ragged = not closed or (width > 0 and len(cells) > full and any(cells[full:]))
-            if ragged and len(taken) > 1:
-                waiting += reversed(taken[1:])
-            elif len(taken) > 1:
-                raw = "".join(line[2] for line in taken)
-            if ragged:
-                cells = self._encoding.text(raw).rstrip("\r\n").split(self.delimiter)
-            yield self._record(number, start, raw, cells, width, ragged=ragged)
+            if closed:
+                whole = record(*taken[0][:2], "".join(line[2] for line in taken), cells)
+                if not whole.ragged:
+                    yield whole
+                    continue
+            waiting += reversed(taken[1:])
+            yield record(*taken[0], None, broken=True)
 
-    @staticmethod
-    def _record(
-        number: int, start: int, raw: str, cells: list[str], width: int, *, ragged: bool
-    ) -> Record:
-        short = len(cells) < width
-        if width and len(cells) != width:
-            cells = [*cells[:width], *[""] * (width - len(cells))]
-        return Record(number, start, raw, cells, ragged, short)
+    def _parted(self, raw: str) -> list[str]:
+        """Return the cells of a line in which no quote means anything."""
+        return self.encoding.text(raw).rstrip("\r\n").split(self.delimiter)
 
 
 def _known(cells: Iterable[str], weights: Mapping[str, int]) -> int:
@@ -419,26 +422,26 @@ def header_at(lines: Sequence[Sequence[str]], weights: Mapping[str, int]) -> int
     return 0 if counts[0] else next(filled, 0)
 
 
-def _encoding_of(path: str) -> _Encoding:
+def _encoding_of(path: str) -> Encoding:
     with open_feed(path) as file:
         head = file.read(_HEAD)
         for mark, name in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
             if head.startswith(mark):
-                return _Encoding(name, len(mark))
+                return Encoding(name, len(mark))
         zeros = head[:200].count(0)
         if zeros * 4 >= len(head[:200]) > 0:  # Latin text in UTF-16 without its mark
-            return _Encoding("utf-16-le" if head[1] == 0 else "utf-16-be")
+            return Encoding("utf-16-le" if head[1] == 0 else "utf-16-be")
         if zeros:
             raise CatalogError(f"{path} is no text; export it as text in UTF-8, or name it .xlsx.")
         skip = 3 if head.startswith(codecs.BOM_UTF8) else 0
         file.seek(0)
         fit, unfit, sample = _lines_beyond_ascii(file)
     if not unfit:
-        return _Encoding("utf-8", skip)
+        return Encoding("utf-8", skip)
     # By chance a line of another encoding is UTF-8 too, but one in ten isn't chance.
     if fit * 10 >= len(unfit):
-        return _Encoding("utf-8", skip, len(unfit), tuple(unfit[:5]))
-    return _Encoding(legacy_encoding(sample), skip)
+        return Encoding("utf-8", skip, len(unfit), tuple(unfit[:5]))
+    return Encoding(legacy_encoding(sample), skip)
 
 
 def legacy_encoding(raw: bytes) -> str:

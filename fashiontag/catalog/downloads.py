@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from fashiontag.catalog.kinds import ending_of
 from fashiontag.catalog.web import AGENT, Web
 from fashiontag.errors import AddressError, FashiontagError, NoAnswerError, OutputError
 
@@ -39,17 +40,6 @@ _MOST_ROBOTS = 512_000
 _HOSTS_AT_ONCE = 8
 _SILENT = 5
 """Addresses in a row without an answer, after which a host is left alone."""
-_PICTURES = (
-    (b"\xff\xd8\xff", 0, ".jpg"),
-    (b"\x89PNG", 0, ".png"),
-    (b"GIF8", 0, ".gif"),
-    (b"WEBP", 8, ".webp"),
-    (b"BM", 0, ".bmp"),
-    (b"II*\0", 0, ".tif"),
-    (b"MM\0*", 0, ".tif"),
-    (b"ftypavif", 4, ".avif"),
-    (b"ftyp", 4, ".heic"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,8 +309,3 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def ending_of(head: bytes) -> str:
-    """Return the ending of a picture's file by its first bytes, "" if they are none."""
-    return next((end for sign, at, end in _PICTURES if head.startswith(sign, at)), "")

@@ -37,19 +37,17 @@ def find_families(
     -------
     ndarray of shape (n,), int64, from 0 without gaps
     """
-    parent = list(range(len(texts)))
-
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     first: dict[object, int] = {}
     known = products if products is not None else [None] * len(texts)
-    for at, marks in enumerate(zip(image_keys, map(style, texts), known, strict=True)):
-        for kind, mark in enumerate(marks):
-            if mark:
-                parent[root(at)] = root(first.setdefault((kind, mark), at))
-    roots = np.array([root(at) for at in range(len(texts))], np.int64)
-    return np.unique(roots, return_inverse=True)[1].astype(np.int64)
+    pairs = [
+        (at, first.setdefault((kind, mark), at))
+        for at, marks in enumerate(zip(image_keys, map(style, texts), known, strict=True))
+        for kind, mark in enumerate(marks)
+        if mark
+    ]
+    ends = np.array(pairs, np.int64).reshape(-1, 2).T
+    alike = coo_array((np.ones(len(pairs)), tuple(ends)), shape=(len(texts), len(texts)))
+    return np.asarray(connected_components(alike, directed=False)[1], np.int64)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.catalog.items import Catalog, FileRef, Words, make_item
+from fashiontag.catalog.items import Catalog, Words, make_item
+from fashiontag.catalog.parquet import picture_in
 from fashiontag.catalog.tables import Table, as_text
 from fashiontag.errors import CatalogError, FashiontagError, ImageError, UsageError
 
@@ -50,9 +51,7 @@ class DatasetRef:
             cell = self.rows[self.row][self.column]
         except Exception as error:  # pyarrow's errors and those of a remote file
             raise ImageError(f"the row can't be read: {error}") from error
-        if not cell or not (cell.get("bytes") or cell.get("path")):
-            raise ImageError("the row holds no picture")
-        return bytes(cell["bytes"]) if cell.get("bytes") else FileRef(cell["path"]).read()
+        return picture_in(cell)
 
 
 def list_dataset(source: str, title_column: str | None) -> Catalog:

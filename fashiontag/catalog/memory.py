@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashiontag.catalog.items import FileRef, Words, make_item
+from fashiontag.catalog.items import FileRef, NoPicture, Words, make_item
 from fashiontag.errors import ImageError
 
 if TYPE_CHECKING:
@@ -29,13 +29,10 @@ class MemoryRef:
         The encoded picture.
     name : str
         What the caller calls it.
-    refusal : str
-        Why there is no picture, "" where there is one.
     """
 
     data: bytes = field(repr=False)
     name: str
-    refusal: str = ""
 
     @property
     def locator(self) -> str:
@@ -46,9 +43,7 @@ class MemoryRef:
         """Return None: memory has no time of change."""
 
     def read(self) -> bytes:
-        """Return the bytes; raise `ImageError` with the reason if there is no picture."""
-        if self.refusal:
-            raise ImageError(self.refusal)
+        """Return the bytes."""
         return self.data
 
 
@@ -92,7 +87,7 @@ def _title(title: object) -> str:
     raise TypeError(f"A title is {title!r}; give text, or None where there is none.")
 
 
-def _encoded(picture: object, name: str) -> MemoryRef:
+def _encoded(picture: object, name: str) -> MemoryRef | NoPicture:
     from PIL import Image  # here: paths alone must not wait for Pillow
 
     from fashiontag.catalog.images import reasons, upright
@@ -108,7 +103,7 @@ def _encoded(picture: object, name: str) -> MemoryRef:
             opened = _from_array(picture) if isinstance(picture, np.ndarray) else picture
             upright(opened).save(buffer, "PNG", compress_level=1)
     except ImageError as error:
-        return MemoryRef(b"", name, str(error))
+        return NoPicture(f"memory:{name}", str(error))
     return MemoryRef(buffer.getvalue(), name)
 
 

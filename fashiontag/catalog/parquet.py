@@ -64,14 +64,17 @@ class InsideRef:
                 cell = _group(self.file, self.stamp(), self.column, self.group)[self.row].as_py()
         except Exception as error:  # pyarrow's errors have no common base
             raise ImageError(f"the row can't be read: {error}") from error
-        data, path = (
-            (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
-        )
-        if data:
-            return bytes(data)
-        if path:
-            return FileRef(os.path.join(os.path.dirname(self.file), path)).read()
-        raise ImageError("the row holds no picture")
+        return picture_in(cell, os.path.dirname(self.file))
+
+
+def picture_in(cell: Any, folder: str = "") -> bytes:  # noqa: ANN401
+    """Return the picture that a row holds, or names below a folder; raise `ImageError` if none."""
+    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
+    if data:
+        return bytes(data)
+    if path:
+        return FileRef(os.path.join(folder, path)).read()
+    raise ImageError("the row holds no picture")
 
 
 @lru_cache(maxsize=1)

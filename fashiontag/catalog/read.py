@@ -12,16 +12,16 @@ from collections import Counter
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fashiontag import objects
 from fashiontag.catalog.imported import is_imported, list_imported
 from fashiontag.catalog.items import Catalog, FileRef, Words, make_item, printable
+from fashiontag.catalog.kinds import IMAGE_SUFFIXES, kind_of
 from fashiontag.catalog.parquet import list_inside
 from fashiontag.catalog.tables import OWN_NAMES, Columns, Row, Table, find_columns, read_table
 from fashiontag.catalog.tables import SUFFIXES as TABLE_SUFFIXES
 from fashiontag.catalog.titles import (
-    IMAGE_SUFFIXES,
     WordsPerKey,
     counted,
     first_few,
@@ -36,12 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from fashiontag.datamodels import ImageRef
+    from fashiontag.datamodels import ImageRef, Item
 
 USUAL_COLUMNS = Columns()
-# How the files of pictures begin, for those without an ending.
-_SIGNATURES = (*(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*"),)
-_BRANDS = {b"ftyp" + brand for brand in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")}
 # What lies beside pictures on purpose: nobody misses it among the items.
 _BESIDE = frozenset(
     (
@@ -147,7 +144,7 @@ def _listed(source: str, several: Sequence[str], own: Columns) -> tuple[str, Cat
         suffix = os.path.splitext(source)[1].lower()
         if suffix in IMAGE_SUFFIXES:
             folder, name = os.path.split(source)
-            return "an image", _list_files(source, folder, [name])
+            return "an image", _list_files(source, folder, Walked([name], [], []))
         if suffix in TABLE_SUFFIXES:
             return "a table", _list_table(source, own)
         raise UsageError(
@@ -160,29 +157,37 @@ def _listed(source: str, several: Sequence[str], own: Columns) -> tuple[str, Cat
 
 
 def _list_folder(source: str) -> Catalog:
-    passed: list[str] = []
-    names, unread = walk_pictures(source, passed=passed)
-    warnings = _passed_warning(source, passed)
-    if not names and source in unread:
+    found = walk_pictures(source)
+    if not found.names and source in found.unread:
         raise CatalogError(f"{source} can't be read: no permission; give a folder that can.")
-    if not names:
-        raise CatalogError(
-            f"{source} holds no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
-            + "".join(f" {warning}" for warning in warnings)
-        )
-    catalog = _list_files(source, source, names, unread)
-    return replace(catalog, warnings=catalog.warnings + warnings)
+    return _list_files(source, source, found)
 
 
-def _list_files(source: str, folder: str, names: list[str], unread: Sequence[str] = ()) -> Catalog:
-    root = os.path.abspath(folder)
+def _list_files(source: str, folder: str, found: Walked, verb: str = "holds") -> Catalog:
+    root, unread = os.path.abspath(folder), found.unread
     items = [
         make_item(printable(name), printable(os.path.join(folder, name)), FileRef(f"{root}/{name}"))
-        for name in names
+        for name in found.names
     ]
-    items.sort(key=attrgetter("id"))
-    warnings = (f"{len(unread)} folders can't be read: {first_few(unread)}.",) if unread else ()
-    return Catalog(source, printable(root), tuple(items), warnings)
+    closed = (f"{len(unread)} folders can't be read: {first_few(unread)}.",) if unread else ()
+    return _by_id(source, printable(root), items, found.passed, closed, verb)
+
+
+def _by_id(
+    source: str,
+    root: str,
+    items: list[Item],
+    passed: Sequence[str],
+    warnings: tuple[str, ...] = (),
+    verb: str = "holds",
+) -> Catalog:
+    warnings += _passed_warning(source, passed)
+    if not items:
+        raise CatalogError(
+            f"{source} {verb} no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
+            + "".join(f" {warning}" for warning in warnings)
+        )
+    return Catalog(source, root, tuple(sorted(items, key=attrgetter("id"))), warnings)
 
 
 def _list_objects(source: str) -> Catalog:
@@ -196,39 +201,30 @@ def _list_objects(source: str) -> Catalog:
         if any(part.startswith(".") or part == "__MACOSX" for part in parts):
             continue
         ending = os.path.splitext(parts[-1])[1].lower()
-        if ending in IMAGE_SUFFIXES or (not ending and _begins_like(objects.begins(ref.locator))):
+        if ending in IMAGE_SUFFIXES or (not ending and kind_of(objects.begins(ref.locator))):
             items.append(make_item(name, ref.locator, ref))
         else:
             passed.append(name)
-    warnings = _passed_warning(source, passed)
-    if not items:
-        raise CatalogError(
-            f"{source} holds no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
-            + "".join(f" {warning}" for warning in warnings)
-        )
-    items.sort(key=attrgetter("id"))
-    return Catalog(source, root, tuple(items), warnings)
+    return _by_id(source, root, items, passed)
 
 
-def walk_pictures(
-    top: str, depth: int | None = None, passed: list[str] | None = None
-) -> tuple[list[str], list[str]]:
-    """Return the pictures below a folder, as paths below it, and the folders that can't be read.
+class Walked(NamedTuple):
+    """What lies below a folder, as paths below it; the folders that can't be read, as shown."""
+
+    names: list[str]
+    unread: list[str]
+    passed: list[str]
+
+
+def walk_pictures(top: str, depth: int | None = None) -> Walked:
+    """Return the pictures below a folder, the folders that can't be read, and what else lies there.
 
     Links to files and folders are followed, each real folder once: a link to a folder that is
     below, or that holds `top`, adds nothing. A link that leads nowhere is a picture that can't be
-    read. A file whose name has no ending is a picture if it begins like one.
-
-    Parameters
-    ----------
-    top : str
-    depth : int or None
-        How many folders deep to look.
-    passed : list of str, optional
-        What else lies there is added here.
+    read. A file whose name has no ending is a picture if it begins like one. At most `depth`
+    folders deep, if that isn't None.
     """
-    names: list[str] = []
-    unread: list[str] = []
+    found = Walked([], [], [])
     seen: set[str] = set()
     top_itself = f"{os.path.realpath(top)}/"
     waiting, links = [("", 1)], list[tuple[str, int]]()
@@ -250,15 +246,14 @@ def walk_pictures(
                         continue
                     if entry.is_dir():
                         if depth is None or level < depth:
-                            found = links if entry.is_symlink() else waiting
-                            found.append((f"{below}{entry.name}/", level + 1))
-                    elif _is_picture(entry):
-                        names.append(below + entry.name)
-                    elif passed is not None:
-                        passed.append(below + entry.name)
+                            later = links if entry.is_symlink() else waiting
+                            later.append((f"{below}{entry.name}/", level + 1))
+                    else:
+                        kept = found.names if _is_picture(entry) else found.passed
+                        kept.append(below + entry.name)
         except OSError:
-            unread.append(printable(folder))
-    return names, unread
+            found.unread.append(printable(folder))
+    return found
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:
@@ -268,14 +263,9 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
         return False
     try:
         with open(entry.path, "rb") as file:
-            start = file.read(16)
+            return bool(kind_of(file.read(16)))
     except OSError:
         return False
-    return _begins_like(start)
-
-
-def _begins_like(start: bytes) -> bool:
-    return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or start[4:12] in _BRANDS
 
 
 def _passed_warning(source: str, passed: Sequence[str]) -> tuple[str, ...]:
@@ -283,9 +273,8 @@ def _passed_warning(source: str, passed: Sequence[str]) -> tuple[str, ...]:
     endings = Counter(os.path.splitext(name)[1].lower() for name in passed)
     strange = Counter({ending: n for ending, n in endings.items() if ending not in _BESIDE})
     kinds = [f"{ending or 'no ending'} ({count})" for ending, count in strange.most_common()]
-    if not kinds:
-        return ()
-    return (f"{source}: {strange.total()} files are no pictures: {first_few(kinds)}.",)
+    said = f"{source}: {strange.total()} files are no pictures: {first_few(kinds)}."
+    return (said,) if kinds else ()
 
 
 def _list_several(sources: Sequence[str], told: str) -> Catalog:
@@ -302,22 +291,19 @@ def _list_several(sources: Sequence[str], told: str) -> Catalog:
     if gone := [path for path in sources if not os.path.lexists(path)]:
         raise UsageError(f"There is no {first_few(gone)}; give pictures and folders that exist.")
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in sources])
-    names: dict[str, None] = {}
-    unread: list[str] = []
-    passed: list[str] = []
+    found = Walked([], [], [])
     for path in sources:
         below = os.path.relpath(os.path.abspath(path), folder).replace(os.sep, "/")
         if os.path.isdir(path):
-            found, closed = walk_pictures(path, passed=passed)
-            names |= dict.fromkeys(f"{below}/{name}" for name in found)
-            unread += closed
+            names, unread, passed = walk_pictures(path)
+            found.names.extend(f"{below}/{name}" for name in names)
+            found.unread.extend(unread)
+            found.passed.extend(passed)
         else:
-            names[below] = None
-    if not names:
-        raise CatalogError(f"{told} hold no image; give folders that do.")
+            found.names.append(below)
+    found = found._replace(names=[*dict.fromkeys(found.names)])
     shown = folder if os.path.isabs(sources[0]) else os.path.relpath(folder)
-    catalog = _list_files(told, "" if shown == "." else shown, list(names), unread)
-    return replace(catalog, warnings=catalog.warnings + _passed_warning(told, passed))
+    return _list_files(told, "" if shown == "." else shown, found, "hold")
 
 
 def _list_glob(source: str) -> Catalog:
@@ -332,18 +318,12 @@ def _list_glob(source: str) -> Catalog:
     if not os.path.isdir(folder or "."):
         raise UsageError(f"There is no folder {folder} for {source}; give an existing one.")
     patterns = [part for part in parts[fixed:] if part]
-    passed: list[str] = []
     depth = None if "**" in patterns else len(patterns)
-    names, unread = walk_pictures(folder or ".", depth, passed)
+    names, unread, passed = walk_pictures(folder or ".", depth)
     names, passed = (
         [name for name in some if _fits(name.split("/"), patterns)] for some in (names, passed)
     )
-    if not names:
-        raise CatalogError(
-            f"{source} matches no image; files ending in {' '.join(IMAGE_SUFFIXES)} were expected."
-        )
-    catalog = _list_files(source, folder, names, unread)
-    return replace(catalog, warnings=catalog.warnings + _passed_warning(source, passed))
+    return _list_files(source, folder, Walked(names, unread, passed), "matches")
 
 
 def _fits(names: list[str], patterns: list[str]) -> bool:

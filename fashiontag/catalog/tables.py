@@ -232,7 +232,7 @@ def as_text(value: object) -> str:
 
 def _delimited(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]:
     file = Delimited(path, weights, banner=_BANNER)
-    notes += file.warning()
+    notes += file.encoding.warning(path)
     yield Row(file.header.line, file.columns)
     for record in file.records():
         cells = record.cells
@@ -249,7 +249,7 @@ def _jsonl(path: str, weights: Sequence[str], notes: list[str]) -> Iterator[Row]
         for number, _, raw in lines:
             if raw.strip():
                 try:
-                    record = json.loads(file.text(raw))
+                    record = json.loads(file.encoding.text(raw))
                 except ValueError:
                     record = None
                 records[number] = record if isinstance(record, dict) else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from fashiontag.catalog.items import Words
+from fashiontag.catalog.kinds import IMAGE_SUFFIXES
 from fashiontag.catalog.tables import (
     OWN_NAMES,
     USUAL_NAMES,
@@ -25,10 +26,6 @@ from fashiontag.names import fold
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp"),
-    *(".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
-)
 _ENDINGS = frozenset(suffix[1:] for suffix in IMAGE_SUFFIXES)
 _SPREADSHEET_NUMBER = re.compile(r"(\d+)\.0+")
 # '000123 and ="000123": how people keep a spreadsheet from taking a key for a number

@@ -69,6 +69,8 @@ def import_(
 
 
 def _draw(summary: ImportSummary) -> None:
+    from fashiontag.catalog.titles import first_few
+
     counts = summary.counts
     reported = f" ({counts['reported']:,} reported)" if counts["reported"] else ""
     output.line(
@@ -76,3 +78,9 @@ def _draw(summary: ImportSummary) -> None:
         f"{counts['variants']:,} variants, {counts['photos']:,} photos, {counts['missing']:,} "
         f"missing, in {summary.seconds:.1f} s → {summary.out}"
     )
+    if count := len(summary.proposed):
+        output.line(
+            f"{count:,} group{'s' * (count > 1)} of products that may be one in several colours or "
+            f"sizes ({first_few(summary.proposed[0])}), none joined: see proposed_products in "
+            f"{summary.out / 'import.json'}."
+        )

@@ -50,7 +50,11 @@ CHANCE = 5.472
 
 STRANGE = 3.71
 """From which strangeness, as of `strangeness`, a photo is said to show another product: nine in ten
-of the reports on pool and val are right then, where 5 % of the products hold a foreign photo."""
+of the reports on pool and val are right then, where 5 % of the products hold a foreign photo.
+
+At nine of ten .79 of them are reported on val. With the distance to the others' mean, their pooled
+answer and their count it is .78 to .80 without titles and .80 to .82 with them, with boosted trees
+.75 to .78: some five of val's products decide that, so none of it is told from chance."""
 
 
 def fuse(chances: Floats | Doubles, weights: Doubles, *, exclusive: bool) -> Doubles:

@@ -11,7 +11,6 @@ from fashiontag.sinks.partfile import PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from PIL import Image
@@ -25,9 +24,10 @@ _MOST_ROWS = 100_000
 _MOST_THUMBS = 150_000_000
 
 
+@contextmanager
 def open_report(
     out: Path, *, title: str, space: LabelSpace, load: pages.LoadImage
-) -> AbstractContextManager[ReportSink]:
+) -> Iterator[ReportSink]:
     """Open a contact sheet for writing, having made sure that it can be written.
 
     Parameters
@@ -42,9 +42,9 @@ def open_report(
     load : LoadImage
         How a picture is decoded.
 
-    Returns
-    -------
-    context manager of ReportSink
+    Yields
+    ------
+    ReportSink
         The file is there once the block has ended without an exception.
 
     Raises
@@ -52,13 +52,8 @@ def open_report(
     OutputError
         Nothing can be written there; later also from the sink, when the disk is full.
     """
-    part = PartFile(out)
-    return _whole(part, ReportSink(part, title, space, load))
-
-
-@contextmanager
-def _whole(part: PartFile, sink: ReportSink) -> Iterator[ReportSink]:
-    with part:
+    with PartFile(out) as part:
+        sink = ReportSink(part, title, space, load)
         yield sink
         sink.finish()
 

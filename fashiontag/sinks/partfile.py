@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import weakref
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from fashiontag.errors import FashiontagError, OutputError, UsageError
@@ -41,12 +40,16 @@ class PartFile:
     Raises
     ------
     OutputError
-        At once, before any work is done, if nothing can be written there.
+        When the block begins, before any work is done, if nothing can be written there.
     """
+
+    file: BinaryIO
 
     def __init__(self, target: Path, before: Callable[[Path], None] | None = None) -> None:
         self._target = target.resolve()
         self._before = before
+
+    def __enter__(self) -> Self:
         with self.errors():
             if self._target.is_dir():
                 raise IsADirectoryError(0, "that is a folder")
@@ -54,13 +57,11 @@ class PartFile:
                 raise FileNotFoundError(0, "its folder does not exist")
             if self._target.exists() and not os.access(self._target, os.W_OK):
                 raise PermissionError(0, "the file there is read-only")
-            part = _part_beside(self._target)
-            self.file: BinaryIO = part.open("xb")
-        self._part = part
+            self._part = _part_beside(self._target)
+            self.file = self._part.open("xb")
         with contextlib.suppress(OSError):  # a file system without locks
             _lock(self.file.fileno())
-        # Also runs at interpreter exit: what was opened and never used leaves nothing behind.
-        self._discard = weakref.finalize(self, _discard, self.file, part)
+        return self
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -78,9 +79,6 @@ class PartFile:
         with self.errors():
             self.file.write(text.encode("utf-8", "backslashreplace"))
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
@@ -92,9 +90,11 @@ class PartFile:
                     self._before(self._part)
                 with self.errors():
                     self._part.replace(self._target)
-                self._discard.detach()
         finally:
-            self._discard()
+            with contextlib.suppress(OSError):  # a full disk says so again as it is flushed
+                self.file.close()
+            with contextlib.suppress(OSError):
+                self._part.unlink()
 
 
 @contextlib.contextmanager
@@ -171,13 +171,6 @@ def _part_beside(target: Path) -> Path:
         if path.name.startswith(prefix) and len(path.name) == len(prefix) + _TOKEN + 5:
             _remove_if_orphaned(path)
     return target.with_name(f"{prefix}{secrets.token_hex(_TOKEN // 2)}.part")
-
-
-def _discard(file: BinaryIO, part: Path) -> None:
-    with contextlib.suppress(OSError):  # a full disk says so again when the buffer is flushed
-        file.close()
-    with contextlib.suppress(OSError):
-        part.unlink()
 
 
 def _remove_if_orphaned(part: Path) -> None:

@@ -17,7 +17,7 @@ import io
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from itertools import count
@@ -30,7 +30,6 @@ from fashiontag.sinks.partfile import PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from fashiontag.datamodels import Item, Tagged, TagScore
@@ -44,13 +43,14 @@ _CELL = 32_767  # characters that Excel keeps of a cell
 _ROW_GROUP = 4096  # rows that Parquet holds back: about 10 MB, 30 MB with scores
 
 
+@contextmanager
 def open_table(
     out: Path | None,
     layout: Layout,
     *,
     stream: TextIO | BinaryIO | None = None,
     before: Callable[[Path], None] | None = None,
-) -> AbstractContextManager[TableSink]:
+) -> Iterator[TableSink]:
     """Open a table for writing, having made sure that it can be written.
 
     Parameters
@@ -63,9 +63,9 @@ def open_table(
     before : callable, optional
         Called with the finished file before it takes the name `out`.
 
-    Returns
-    -------
-    context manager of TableSink
+    Yields
+    ------
+    TableSink
         The file is there once the block has ended without an exception.
 
     Raises
@@ -76,19 +76,15 @@ def open_table(
         Nothing can be written there; later also from the sink, when the disk is full.
     """
     if out is None:
-        return nullcontext(_delimited(_stream_writer(stream or sys.stdout), layout, ","))
+        yield _delimited(_stream_writer(stream or sys.stdout), layout, ",")
+        return
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(
             f"{str(out)!r} names no format that can be written; "
             f"end it in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
-    return _whole(PartFile(out, before), suffix, layout)
-
-
-@contextmanager
-def _whole(part: PartFile, suffix: str, layout: Layout) -> Iterator[TableSink]:
-    with part:
+    with PartFile(out, before) as part:
         if suffix == ".parquet":
             yield from _parquet(part, layout)
         elif suffix == ".xlsx":
@@ -99,15 +95,15 @@ def _whole(part: PartFile, suffix: str, layout: Layout) -> Iterator[TableSink]:
             yield _delimited(part.write, layout, "," if suffix == ".csv" else "\t")
 
 
+@dataclass(frozen=True, slots=True)
 class TableSink:
     """One open table, made by `open_table`."""
 
-    def __init__(self, add: Callable[[Tagged, Item], object]) -> None:
-        self._add = add
+    add: Callable[[Tagged, Item], object]
 
     def write(self, tagged: Tagged, item: Item) -> None:
         """Add one row."""
-        self._add(tagged, item)
+        self.add(tagged, item)
 
 
 def write_suggestions(

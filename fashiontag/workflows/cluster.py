@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fashiontag
-from fashiontag.catalog import Catalog, MemoryRef
+from fashiontag.catalog import Catalog
+from fashiontag.catalog.items import NoPicture
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import CatalogError, FashiontagError, StoreError, UsageError
 from fashiontag.labels import LabelSpace
@@ -426,7 +427,7 @@ def _without_poison(items: tuple[Item, ...], recipe: Recipe) -> tuple[Item, ...]
         except (WorkerCrashedError, GetTimeoutError):
             ray.cancel(task, force=True)
             reason = "its picture ends the process that reads it, or keeps it for ever"
-            kept[place] = replace(item, image=MemoryRef(b"", item.image.locator, reason))
+            kept[place] = replace(item, image=NoPicture(item.image.locator, reason))
     return tuple(kept)
 
 

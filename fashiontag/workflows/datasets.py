@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashiontag.catalog import read_catalog
-from fashiontag.catalog.downloads import ending_of
 from fashiontag.catalog.items import FileRef
+from fashiontag.catalog.kinds import ending_of
 from fashiontag.catalog.tagtables import REVIEW, TAGS, read_tag_table
 from fashiontag.catalog.titles import first_few
 from fashiontag.errors import CatalogError, ImageError, UsageError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashiontag.catalog.delimited import open_feed
 from fashiontag.catalog.feeds import Findings
-from fashiontag.catalog.feeds.edits import Cells, FeedPatch
+from fashiontag.catalog.feeds.edits import FeedPatch, Item, Line
 from fashiontag.catalog.feeds.woocommerce_csv import escaped_term, split_terms
 from fashiontag.catalog.imported import is_imported, list_imported, report_of, unescaped
 from fashiontag.catalog.tagtables import read_tag_table
@@ -302,7 +302,7 @@ class _Filler:
         empty = (f"left empty: {first_few(left)}.",) if left else ()
         return (*(f"{count:,} {what}." for what, count in self._unsaid.items() if count), *empty)
 
-    def _fill(self, cells: Cells, column: FeedColumn, key: str, labels: list[str]) -> None:
+    def _fill(self, cells: Line | Item, column: FeedColumn, key: str, labels: list[str]) -> None:
         there = cells.text(column)
         if there is None:
             return

@@ -24,6 +24,7 @@ from fashiontag.catalog.feeds.pictures import Pictures
 from fashiontag.catalog.feeds.schema_org import ADDRESSES
 from fashiontag.catalog.feeds.schema_org import SUFFIXES as PAGE_SUFFIXES
 from fashiontag.catalog.imported import CATALOG, ORIGINAL, REPORT, is_imported, photo_id
+from fashiontag.catalog.proposals import Shown, propose
 from fashiontag.catalog.read import walk_pictures
 from fashiontag.catalog.shop import save_pages, save_products_json
 from fashiontag.catalog.web import without_password
@@ -56,6 +57,8 @@ class ImportSummary:
         ``photos``, and of these those ``missing`` here.
     warnings : tuple of str
         One sentence for each kind of thing that is odd or was left out.
+    proposed : tuple of tuples of str
+        Products that may be one in several colours or sizes; none was joined.
     seconds : float
     """
 
@@ -64,6 +67,7 @@ class ImportSummary:
     format: str
     counts: Mapping[str, int]
     warnings: tuple[str, ...]
+    proposed: tuple[tuple[str, ...], ...]
     seconds: float
 
 
@@ -145,12 +149,12 @@ def import_feed(
             dialect = open_dialect(str(given), format, findings)
         except CatalogError as error:  # what a person typed, not where it lies while it is read
             raise CatalogError(str(error).replace(str(given), shown)) from error
-        if images is None and not remote and given.is_dir() and walk_pictures(source)[0]:
+        if images is None and not remote and given.is_dir() and walk_pictures(source).names:
             images = source  # a browser saves a page's pictures beside it
         pictures = None if images is None else Pictures(images, findings)
         original = given.name if remote else _keep_original(given, folder)
         with (folder / CATALOG).open("w", encoding="utf-8", newline="\n") as lines:
-            counts = _write(dialect.products(), _Writer(lines, place, pictures, findings))
+            counts = _write(lines, dialect.products(), place, pictures, findings)
         counts |= {"rows": counts["used"] + findings.reported, "reported": findings.reported}
         if not counts["products"]:
             said = findings.warnings(shown)
@@ -158,17 +162,30 @@ def import_feed(
         if fetching is not None and fetching.pictures and counts["missing"]:
             counts["missing"] -= net.pictures(folder / CATALOG)
         warnings = findings.warnings(shown)
+        proposed = tuple(propose(lambda: _shown(folder, place)))
         report = {
             "format": dialect.name,
             "source": shown if remote else Path(source).name,
             "original": original,
             "counts": counts,
             "warnings": warnings,
+            "proposed_products": proposed,
             "fashiontag": __version__,
         }
         text = json.dumps(report, ensure_ascii=False, indent=2)
         (folder / REPORT).write_text(f"{text}\n", "utf-8")
-    return ImportSummary(shown, place, dialect.name, counts, warnings, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return ImportSummary(shown, place, dialect.name, counts, warnings, proposed, seconds)
+
+
+def _shown(folder: Path, place: Path) -> Iterator[Shown]:
+    """Yield each product by its first photo, if that is here."""
+    with (folder / CATALOG).open(encoding="utf-8") as lines:
+        for photo in map(json.loads, lines):
+            if photo["position"] == 1 and photo["path"]:
+                # the place need not be there yet, so nothing can lead through it
+                path = os.path.normpath(place / photo["path"])
+                yield Shown(photo["product"], photo["title"], Path(path))
 
 
 class _Net:
@@ -189,7 +206,7 @@ class _Net:
             got = downloads.fetch(source, _MOST_FEED, robots=False)
             if got.file is None:
                 raise CatalogError(f"{without_password(source)} {got.reason}.")
-            original = folder / f"{ORIGINAL}{''.join(_suffixes(path))}"
+            original = folder / f"{ORIGINAL}{_ending(path)}"
             shutil.copyfile(downloads.path(got), original)
             return original
         with fetching.progress("Reading pages", 0) as advance:
@@ -233,10 +250,8 @@ class _Net:
                 if photo["path"] is None and got is not None and got.file is not None:
                     photo["path"] = f"{home}/{got.file}"
                     count += 1
-                    text = json.dumps(photo, ensure_ascii=False, separators=(",", ":"))
-                    new.write(f"{text}\n")
-                else:
-                    new.write(line)
+                    line = _as_line(photo)
+                new.write(line)
         filled.replace(catalog)
         return count
 
@@ -248,35 +263,14 @@ class _Net:
         return self._fetching, self._opened
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """Where photos go, and where their pictures are looked for."""
-
-    lines: TextIO
-    place: Path
-    pictures: Pictures | None
-    findings: Findings
-
-    def write(self, product: Product, position: int, photo: Photo, path: str | None) -> None:
-        line: dict[str, object] = {
-            "id": photo_id(product.key, position),
-            "product": product.key,
-            "variant": photo.variants[0] if photo.variants else None,
-            "position": position,
-            "path": path and os.path.relpath(path, self.place),
-            "url": photo.url,
-            "title": photo.facts.title,
-            "description": photo.facts.description,
-            "fields": photo.facts.fields,
-        }
-        if len(photo.variants) > 1:
-            line["variants"] = photo.variants
-        # A lone surrogate, from bytes that are no text, has no UTF-8.
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-        self.lines.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-
-
-def _write(products: Iterator[Product], writer: _Writer) -> dict[str, int]:
+def _write(
+    lines: TextIO,
+    products: Iterator[Product],
+    place: Path,
+    pictures: Pictures | None,
+    findings: Findings,
+) -> dict[str, int]:
+    """Write a line a photo, with its picture if that is found, and count."""
     counts = Counter(used=0, products=0, variants=0, photos=0, missing=0)
     # By hash: a million names would take 100 MB. Parts of one product go on counting.
     positions: dict[int, int] = {}
@@ -286,20 +280,38 @@ def _write(products: Iterator[Product], writer: _Writer) -> dict[str, int]:
         position = positions.get(key, 0)
         counts["used"] += product.rows
         counts["variants"] += len(product.variants)
-        for photo, path in _with_pictures(product, writer.pictures):
+        for photo, path in _with_pictures(product, pictures):
             position += 1
             counts["photos"] += 1
             counts["missing"] += path is None
-            writer.write(product, position, photo, path)
+            facts, claims = photo.facts, photo.variants
+            line: dict[str, object] = {
+                "id": photo_id(product.key, position),
+                "product": product.key,
+                "variant": claims[0] if claims else None,
+                "position": position,
+                "path": path and os.path.relpath(path, place),
+                "url": photo.url,
+                "title": facts.title,
+                "description": facts.description,
+                "fields": facts.fields,
+            }
+            lines.write(_as_line(line | {"variants": claims} if len(claims) > 1 else line))
         positions[key] = position
         if position:
             bare.pop(key, None)
         else:
             bare.setdefault(key, product.key)
     for name in bare.values():
-        writer.findings.note("products have no photo", name)
+        findings.note("products have no photo", name)
     counts["products"] = len(positions)
     return dict(counts)
+
+
+def _as_line(photo: Mapping[str, object]) -> str:
+    # A lone surrogate, from bytes that are no text, has no UTF-8.
+    text = json.dumps(photo, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def _with_pictures(
@@ -336,11 +348,10 @@ def _stem(source: str) -> str:
     return path.name.removesuffix(".gz").rpartition(".")[0] or path.name
 
 
-def _suffixes(name: str) -> tuple[str, str]:
-    """Return the ending of a feed's name in lower case, and that of its packing."""
-    path = Path(name)
-    packed = ".gz" if path.suffix.lower() == ".gz" else ""
-    return Path(path.stem if packed else path.name).suffix.lower(), packed
+def _ending(name: str) -> str:
+    """Return the ending of a feed's name in lower case, with that of its packing."""
+    path = Path(name.lower())
+    return "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
 
 
 def _keep_original(source: Path, folder: Path) -> str:
@@ -353,6 +364,6 @@ def _keep_original(source: Path, folder: Path) -> str:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(page, copy)
         return ORIGINAL
-    name = f"{ORIGINAL}{''.join(_suffixes(source.name))}"
+    name = f"{ORIGINAL}{_ending(source.name)}"
     shutil.copyfile(source, folder / name)
     return name

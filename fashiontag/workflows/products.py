@@ -307,12 +307,12 @@ class UnitJudge:
         columns = range(span.start, span.stop)
         words = seen.evidence.words[rows][:, span].max(axis=0)
         named = {column for column, said in zip(columns, words, strict=True) if said == 1}
-        above = [space.above.get(column, frozenset()) for column in columns]
-        named_above = frozenset().union(*(space.above.get(column, ()) for column in named))
+        # and what stands above those
+        related = named.union(*(space.above.get(column, ()) for column in named))
         return np.array(
             [
-                column in named | named_above or not named.isdisjoint(upper)
-                for column, upper in zip(columns, above, strict=True)
+                column in related or not named.isdisjoint(space.above.get(column, ()))
+                for column in columns
             ]
         )
 

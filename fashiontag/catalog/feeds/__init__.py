@@ -91,7 +91,7 @@ def open_dialect(path: str, wanted: str | None, findings: Findings) -> ReadsProd
 
 def _delimited(path: str, wanted: str | None, findings: Findings) -> ReadsProducts:
     feed = Delimited(path, _ALL_ANCHORS)
-    if feed.mixed:
+    if feed.encoding.mixed:
         findings.note("lines are no UTF-8, as the others are, and were read as", "Windows-1252")
     for name, (dialect, anchors) in _DELIMITED.items():
         if any(feed.has(*names) for names in anchors) and wanted in (None, name):

@@ -47,11 +47,6 @@ def absolute(url: str, base: str = "") -> str:
     return url
 
 
-def is_relative(url: str) -> bool:
-    """Return whether an address names no host."""
-    return "://" not in url
-
-
 def is_thumbnail(url: str) -> bool:
     """Return whether an address asks for a smaller picture than the shop has."""
     path, _, query = url.partition("#")[0].partition("?")

@@ -43,19 +43,6 @@ class Column(Protocol):
     def attribute(self) -> bool: ...  # noqa: D102
 
 
-class Cells(Protocol):
-    """One row, to be read, written to, and turned into edits."""
-
-    def text(self, column: Column) -> str | None:
-        """Return what a column says; None where there is none."""
-
-    def put(self, column: Column, text: str) -> bool:
-        """Put text in the place of what a column says; False where the file can't hold it."""
-
-    def edits(self) -> list[Edit]:
-        """Return the edits of all that was put, in the order of their places."""
-
-
 class FeedPatch:
     """A feed that is read row by row and can be written to.
 
@@ -97,15 +84,15 @@ class FeedPatch:
         """Return whether a row's product has no other variant."""
         return self._sizes[row.product] < 2
 
-    def rows(self) -> Iterator[tuple[FeedRow | None, Cells]]:
+    def rows(self) -> Iterator[tuple[FeedRow | None, Line | Item]]:
         """Yield the rows in order, and at first the header, which is None and needs nothing put."""
         if not self._xml:
             yield None, self._table.header()
         for row in self._dialect.rows():
             if self._xml:
-                yield row, _Elements(self._data, self._encoding, row.row.elements, self._names)
+                yield row, Item(self._data, self._encoding, row.row.elements, self._names)
             else:
-                yield row, _Line(self._table, row.row)
+                yield row, Line(self._table, row.row)
 
 
 class _Table:
@@ -126,9 +113,9 @@ class _Table:
             if not column.attribute and self.place(column, ()) is None
         ]
 
-    def header(self) -> _Line:
+    def header(self) -> Line:
         """Return the header with the names of what is added."""
-        line = _Line(self, self.feed.header)
+        line = Line(self, self.feed.header)
         line.last = {name: name for name in self.added}
         return line
 
@@ -145,8 +132,8 @@ class _Table:
         return None
 
 
-class _Line:
-    """A row of a table."""
+class Line:
+    """A row of a table, to be read, written to, and turned into edits."""
 
     def __init__(self, table: _Table, record: Record) -> None:
         self._table = table
@@ -156,10 +143,12 @@ class _Line:
         self.last = dict.fromkeys(table.added, "") if len(self._pieces) <= table.width else {}
 
     def text(self, column: Column) -> str | None:
+        """Return what a column says; None where there is none."""
         place = self._table.place(column, self._record.cells)
         return self.last.get(column.names[0]) if place is None else self._record.cells[place]
 
     def put(self, column: Column, text: str) -> bool:
+        """Put text in the place of what a column says; False where the file can't hold it."""
         place = self._table.place(column, self._record.cells)
         if place is not None and place >= len(self._pieces):
             return False
@@ -175,6 +164,7 @@ class _Line:
         return True
 
     def edits(self) -> list[Edit]:
+        """Return the edits of all that was put, in the order of their places."""
         if not self._pieces or not (self._changed or self.last):
             return []
         blank = [""] * (self._table.width - len(self._pieces)) if self.last else []
@@ -182,8 +172,8 @@ class _Line:
         return [self._table.feed.patched(self._record, pieces)]
 
 
-class _Elements:
-    """An item of XML."""
+class Item:
+    """An item of XML, as a `Line`."""
 
     def __init__(
         self, data: bytes, encoding: str, elements: Sequence[Element], names: set[str]
@@ -195,6 +185,7 @@ class _Elements:
         self._edits: list[Edit] = []
 
     def text(self, column: Column) -> str | None:
+        """Return what a column says; None where no item has it."""
         name = column.names[0]
         texts = [e.text.strip() for e in self._elements if canonical(e.name) == name]
         if not texts and name not in self._names:
@@ -202,6 +193,7 @@ class _Elements:
         return next(filter(None, texts), "")
 
     def put(self, column: Column, text: str) -> bool:
+        """Put text in the place of what a column says; False where the file can't hold it."""
         if not self._elements:
             return False
         name, there = column.names[0], self.text(column)
@@ -214,6 +206,7 @@ class _Elements:
         return True
 
     def edits(self) -> list[Edit]:
+        """Return the edits of all that was put, in the order of their places."""
         return sorted(self._edits, key=lambda edit: edit.start)
 
     def _filled(self, element: Element, value: bytes) -> Edit:

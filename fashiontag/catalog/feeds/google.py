@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from fashiontag.catalog.feeds.addresses import split_addresses
-from fashiontag.catalog.feeds.products import Album, Facts, FeedRow, Findings, Product, is_rounded
+from fashiontag.catalog.feeds.products import Album, Facts, FeedRow, Findings, Product
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class GoogleFeed(ABC):
                     for cell in item.values.get(name, ()):
                         for address in split_addresses(cell):
                             album.add(address, own, item.place, row.variant)
-            variants = tuple(row.variant for row, _ in rows if row.variant)
-            yield Product(key, variants, album.photos(key), len(rows), facts[0])
+            yield album.product(key, (row.variant for row, _ in rows), len(rows), facts[0])
 
     def _pairs(self) -> Iterator[tuple[FeedRow, GoogleItem]]:
         findings = self.findings
@@ -86,11 +85,7 @@ class GoogleFeed(ABC):
             if not own:
                 findings.leave_out("items have no id", item.place)
                 continue
-            if is_rounded(own):
-                findings.note(
-                    "ids were rounded by a spreadsheet and may stand for several items",
-                    f"{own} in {item.place}",
-                )
+            findings.name_of("ids", own, item.place)  # it stands for this item, all the same
             if hash(own) in seen:
                 findings.leave_out(
                     "items repeat the id of an earlier one", f"{own} in {item.place}"

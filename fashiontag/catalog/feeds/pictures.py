@@ -39,7 +39,7 @@ class Pictures:
     def __init__(self, folder: str, findings: Findings) -> None:
         if not os.path.isdir(folder):  # noqa: PTH112 (paths are strings throughout this room)
             raise UsageError(f"--images: there is no folder {folder}; give an existing one.")
-        names, _ = walk_pictures(folder)
+        names = walk_pictures(folder).names
         if not names:
             raise CatalogError(f"--images: {folder} holds no picture; give the folder that does.")
         self._folder = os.path.abspath(folder)  # noqa: PTH100

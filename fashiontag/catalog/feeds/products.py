@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fashiontag.catalog.feeds.addresses import absolute, is_relative, is_thumbnail, picture_key
+from fashiontag.catalog.feeds.addresses import absolute, is_thumbnail, picture_key
 from fashiontag.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fashiontag.catalog.delimited import Delimited, Record
 
@@ -94,6 +94,15 @@ class Findings:
         self.reported += 1
         self.note(f"{kind} and were left out", place)
 
+    def name_of(self, kind: str, cell: str, place: object) -> str:
+        """Return what a cell names; "" where a spreadsheet rounded it: 8.90E+12 is any of many."""
+        if _ROUNDED.fullmatch(cell) is None:
+            return cell
+        self.note(
+            f"{kind} were rounded by a spreadsheet and name nothing any more", f"{cell} in {place}"
+        )
+        return ""
+
     def warnings(self, name: str) -> tuple[str, ...]:
         """Return one sentence a kind: ``feed.csv: 2 rows have no handle …: line 3, 7.``."""
         return tuple(
@@ -145,7 +154,7 @@ class Album:
         """Add a picture, or another address or claim of one that is there."""
         url = absolute(address, self.base)
         key = picture_key(url)
-        if is_relative(url):
+        if "://" not in url:
             self._findings.note("addresses of pictures are relative and name no shop", place)
         if key not in self._urls:
             self._urls[key], self._facts[key], self._claims[key] = url, facts, []
@@ -157,22 +166,18 @@ class Album:
                 self._facts[key] = facts
             claims.append(variant)
 
-    def photos(self, place: object) -> tuple[Photo, ...]:
-        """Return the photos; thumbnails that nobody knows the picture of are noted."""
+    def product(self, key: str, variants: Iterable[str | None], rows: int, facts: Facts) -> Product:
+        """Return the product; thumbnails that nobody knows the picture of are noted."""
         for url in self._urls.values():
             if is_thumbnail(url):
                 self._findings.note(
-                    "addresses are thumbnails, where the shop has larger pictures", place
+                    "addresses are thumbnails, where the shop has larger pictures", key
                 )
-        return tuple(
-            Photo(url, tuple(self._claims[key]), self._facts[key])
-            for key, url in self._urls.items()
+        photos = tuple(
+            Photo(url, tuple(self._claims[at]), self._facts[at]) for at, url in self._urls.items()
         )
-
-
-def is_rounded(cell: str) -> bool:
-    """Return whether a spreadsheet rounded a long number, so that it names nothing any more."""
-    return _ROUNDED.fullmatch(cell) is not None
+        named = tuple(dict.fromkeys(name for name in variants if name))
+        return Product(key, named, photos, rows, facts)
 
 
 def places_but(columns: Sequence[str], taken: frozenset[str]) -> tuple[tuple[int, str], ...]:

@@ -142,7 +142,7 @@ class SchemaOrg:
                 for url in _pictures(variant.get("image")):
                     album.add(url, facts, page.name, name)
         rows = sum(node["rows"] for node, _ in parts)
-        return Product(key, tuple(dict.fromkeys(variants)), album.photos(key), rows, first)
+        return album.product(key, variants, rows, first)
 
 
 def _crawled(folder: Path) -> dict[str, str]:

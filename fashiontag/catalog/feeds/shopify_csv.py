@@ -17,7 +17,6 @@ from fashiontag.catalog.feeds.products import (
     Findings,
     Product,
     cells_at,
-    is_rounded,
     places_but,
     sound_records,
 )
@@ -94,14 +93,11 @@ class ShopifyCsv:
             yield self._product(handle, [*rows])
 
     def _variant(self, record: Record) -> str | None:
-        sku = cell_of(record, self._sku)
-        for name, place in (("SKUs", self._sku), ("barcodes", self._barcode)):
-            if is_rounded(cell_of(record, place)):
-                self.findings.note(
-                    f"{name} were rounded by a spreadsheet and name nothing any more",
-                    f"{cell_of(record, place)} in line {record.line}",
-                )
-        if sku and not is_rounded(sku):
+        sku, _ = (
+            self.findings.name_of(kind, cell_of(record, place), f"line {record.line}")
+            for kind, place in (("SKUs", self._sku), ("barcodes", self._barcode))
+        )
+        if sku:
             return sku
         options = [cell_of(record, place) for place in self._options]
         return " / ".join(filter(None, options)) if options != ["Default Title", "", ""] else None
@@ -122,10 +118,4 @@ class ShopifyCsv:
             if image := cell_of(row.row, self._variant_image):
                 own = Facts(title, body, common | cells_at(self._fields, row.row.cells))
                 album.add(image, own, f"line {row.row.line}", row.variant)
-        return Product(
-            handle,
-            tuple(dict.fromkeys(row.variant for row in variants if row.variant)),
-            album.photos(handle),
-            len(rows),
-            facts,
-        )
+        return album.product(handle, (row.variant for row in variants), len(rows), facts)

@@ -81,8 +81,7 @@ class ShopifyJson:
             add(picture, [number for number in dict.fromkeys(numbers) if number in variants])
         for number, variant in variants.items():
             add(variant.get("featured_image") or {}, [number])
-        given = tuple(dict.fromkeys(name for name in names.values() if name))
-        return Product(key, given, album.photos(key), 1, Facts(title, body, common))
+        return album.product(key, names.values(), 1, Facts(title, body, common))
 
 
 def _variant_name(variant: dict[str, Any]) -> str | None:

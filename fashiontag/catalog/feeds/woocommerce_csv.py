@@ -19,7 +19,6 @@ from fashiontag.catalog.feeds.products import (
     Findings,
     Product,
     cells_at,
-    is_rounded,
     places_but,
     sound_records,
 )
@@ -60,7 +59,7 @@ class WooCommerceCsv:
         seen: set[int] = set()
         for record in sound_records(self.feed, self.findings):
             line = f"line {record.line}"
-            own = self._sku_of(record) or cell_of(record, self._id)
+            own = self._sku_of(record, self.findings) or cell_of(record, self._id)
             if self._is_variation(record):
                 parent = cell_of(record, self._parent)
                 if not parent:
@@ -95,7 +94,8 @@ class WooCommerceCsv:
         found: dict[str, str] = {}
         for record in self.feed.records():
             if "variable" in cell_of(record, self._type).lower() and not record.ragged:
-                sku, number = self._sku_of(record), cell_of(record, self._id)
+                # a rounded one is said of its row
+                sku, number = self._sku_of(record, Findings()), cell_of(record, self._id)
                 if sku or number:
                     found |= {name: sku or number for name in (sku.lower(), f"id:{number}") if name}
         return found
@@ -103,9 +103,8 @@ class WooCommerceCsv:
     def _is_variation(self, record: Record) -> bool:
         return "variation" in cell_of(record, self._type).lower()
 
-    def _sku_of(self, record: Record) -> str:
-        sku = cell_of(record, self._sku)
-        return "" if is_rounded(sku) else sku
+    def _sku_of(self, record: Record, findings: Findings) -> str:
+        return findings.name_of("SKUs", cell_of(record, self._sku), f"line {record.line}")
 
     def _attributes_of(self, record: Record) -> dict[str, str]:
         cells = (
@@ -118,18 +117,11 @@ class WooCommerceCsv:
         facts = {id(row): self._facts(row.row) for row in rows}
         head = next((facts[id(row)] for row in rows if row.head), facts[id(rows[0])])
         for row in rows:
-            sku = cell_of(row.row, self._sku)
-            if is_rounded(sku):
-                self.findings.note(
-                    "SKUs were rounded by a spreadsheet and name nothing any more",
-                    f"{sku} in line {row.row.line}",
-                )
             own = facts[id(row)]
             own = Facts(own.title or head.title, own.description or head.description, own.fields)
             for address in split_addresses(cell_of(row.row, self._images)):
                 album.add(address, own, f"line {row.row.line}", row.variant)
-        variants = tuple(dict.fromkeys(row.variant for row in rows if row.variant))
-        return Product(key, variants, album.photos(key), len(rows), head)
+        return album.product(key, (row.variant for row in rows), len(rows), head)
 
     def _facts(self, record: Record) -> Facts:
         text = next(filter(None, (cell_of(record, place) for place in self._text)), "")

@@ -26,82 +26,50 @@ def write(samples: Iterable[Sample], schema: Schema, folder: Path, out: Path) ->
     An exclusive group is a `ClassLabel`, null where nothing was given; another is a list of them.
     ``decided`` names the groups that a person answered.
     """
+    from datasets import ClassLabel, Features, Image, Sequence, Value
+    from datasets.arrow_writer import ParquetWriter
+
     del out
     (folder / "data").mkdir()
-    table = _Table(schema, folder / "data")
+    columns = {name: f"{name}_" if name in _TAKEN else name for name in schema.groups}
+    kinds = {name: ClassLabel(names=list(labels)) for name, labels in schema.groups.items()}
+    text = Value("string")
+    features = Features(
+        {"image": Image(), "id": text, "title": text}
+        | {
+            columns[name]: kind if name in schema.exclusive else Sequence(kind)
+            for name, kind in kinds.items()
+        }
+        | {"decided": Sequence(text)}
+    )
+
+    def opened(number: int) -> ParquetWriter:
+        path = folder / "data" / f"train-{number:05}.parquet"
+        return ParquetWriter(features=features, path=str(path), writer_batch_size=BATCH)
+
     counts: Counter[str] = Counter()
+    # a data set without products has a file, too
+    writer, files, size = opened(0), 1, 0
     for sample in samples:
-        counts.update(group for group, labels in sample.labels.items() if labels)
-        counts[""] += 1
-        table.add(sample)
-    table.close()
-    (folder / "README.md").write_text(_card(schema, counts), "utf-8")
-
-
-class _Table:
-    """The rows of a data set, in files of a size that readers like."""
-
-    def __init__(self, schema: Schema, folder: Path) -> None:
-        from datasets import ClassLabel, Features, Image, Sequence, Value
-
-        self._schema = schema
-        self._folder = folder
-        self._columns = {name: f"{name}_" if name in _TAKEN else name for name in schema.groups}
-        self._places = {
-            group: {label: place for place, label in enumerate(labels)}
-            for group, labels in schema.groups.items()
-        }
-        kinds = {group: ClassLabel(names=list(names)) for group, names in schema.groups.items()}
-        columns = {
-            self._columns[group]: kind if group in schema.exclusive else Sequence(kind)
-            for group, kind in kinds.items()
-        }
-        text = Value("string")
-        self._layout = Features(
-            {"image": Image(), "id": text, "title": text, **columns, "decided": Sequence(text)}
-        ).arrow_schema  # its metadata tells `datasets` what the columns are
-        self._rows: list[dict[str, Any]] = []
-        self._writer: Any = None
-        self._files = self._size = 0
-
-    def add(self, sample: Sample) -> None:
-        """Add one product."""
-        labels = sample.labels
+        if size > LARGEST:
+            writer.finalize()
+            writer, files, size = opened(files), files + 1, 0
+        size += len(sample.picture)
         row: dict[str, Any] = {
             "image": {"bytes": sample.picture, "path": f"{sample.key}{sample.ending}"},
             "id": sample.id,
             "title": sample.title,
             "decided": list(sample.decided),
         }
-        for group, places in self._places.items():
-            found = [places[label] for label in labels.get(group, ())]
-            one = group in self._schema.exclusive
-            row[self._columns[group]] = next(iter(found), None) if one else found
-        self._rows.append(row)
-        self._size += len(sample.picture)
-        if len(self._rows) == BATCH or self._size > LARGEST:
-            self._flush()
-        if self._size > LARGEST:
-            self._writer.close()
-            self._writer, self._size = None, 0
-
-    def close(self) -> None:
-        """Write what is left; a data set without products has a file, too."""
-        if self._rows or not self._files:
-            self._flush()
-        if self._writer is not None:
-            self._writer.close()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if self._writer is None:
-            path = self._folder / f"train-{self._files:05}.parquet"
-            self._writer = pq.ParquetWriter(path, self._layout)
-            self._files += 1
-        self._writer.write_table(pa.Table.from_pylist(self._rows, self._layout))
-        self._rows.clear()
+        for group in schema.groups:
+            labels = list(sample.labels.get(group, ()))
+            one = group in schema.exclusive
+            row[columns[group]] = next(iter(labels), None) if one else labels
+            counts[group] += bool(labels)
+        counts[""] += 1
+        writer.write(features.encode_example(row))
+    writer.finalize()
+    (folder / "README.md").write_text(_card(schema, counts), "utf-8")
 
 
 def _card(schema: Schema, counts: Counter[str]) -> str:
