@@ -258,7 +258,7 @@ class Judge:
         words = evidence.words[:, columns]
         silent = np.zeros_like(evidence.titled)
         looks = self._looker.score(replace(evidence, titled=silent, words=words * 0))
-        blank = self._looker.blank(evidence.images)
+        blank = self._looker.blank(evidence.images, evidence.colours)
         found: dict[int, str] = {}
         for group in space.names:
             against = evidence_against(space, group, words, looks, looks)
