@@ -18,7 +18,7 @@ import argparse
 import tempfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -137,6 +137,19 @@ def true_columns(group: Group, values: NDArray[np.str_], space: LabelSpace) -> I
     return np.array([columns[value] for value in values], np.int64)
 
 
+def judged_columns(
+    group: Group, values: NDArray[np.str_], space: LabelSpace, words: NDArray[Any]
+) -> Ints:
+    """Return `true_columns`, -1 where a title names a label that the data have no value for.
+
+    To them a polo shirt is a t-shirt, and both are right. `words` is of plain titles, (n, t).
+    """
+    truth, span = true_columns(group, values, space), space.span(group.name)
+    finer = space.visible[span] & space.lowest[span]
+    finer[truth[truth >= 0]] = False
+    return np.where((words[:, span][:, finer] == 1).any(axis=1), -1, truth)
+
+
 def columns_in_words(words: Floats) -> Ints:
     return np.where(words.max(axis=1) > 0, words.argmax(axis=1), words.shape[1]).astype(np.int64)
 
@@ -181,8 +194,7 @@ class SpaceEvidence:
         """Return one group's share, with the truth from the data, or from words where it has none.
 
         Labels that no picture shows are left out, and so are pictures that `ZeroShot.blank` keeps
-        from being judged, and products whose title names a label that the data have no word for:
-        a polo shirt is a t-shirt there, and both are right.
+        from being judged.
         """
         group, span = self.space.group(name), self.space.span(name)
         column = TRUTH_OF.get(name, name)
@@ -190,12 +202,8 @@ class SpaceEvidence:
         truth = (
             columns_in_words(self.words[0][:, span])
             if weak
-            else true_columns(group, attributes[column], self.space)
+            else judged_columns(group, attributes[column], self.space, self.words[0])
         )
-        if not weak:
-            finer = self.space.visible[span] & self.space.lowest[span]
-            finer[truth[truth >= 0]] = False
-            truth = np.where((self.words[0][:, span][:, finer] == 1).any(axis=1), -1, truth)
         nothing = np.full(len(self.seen) - len(truth), len(group.labels))
         kept = np.flatnonzero(self.space.visible[span])
         place = np.full(len(group.labels) + 2, -1)
