@@ -125,7 +125,7 @@ def histogram(pixels: NDArray[np.uint8]) -> Floats:
     whole = np.bincount(cells, weight, len(near))
     around = np.bincount(cells[border], minlength=len(near)) / border.sum()
     product = (np.maximum(whole - around, 0) + _LEAST * whole) @ near
-    return np.sqrt(product / product.sum()).astype(np.float32)
+    return np.asarray(np.sqrt(product / product.sum()), np.float32)
 
 
 def ground(pixels: NDArray[np.uint8]) -> float:
@@ -146,7 +146,7 @@ def ground(pixels: NDArray[np.uint8]) -> float:
 def _cells_of(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Return the cell of each pixel, shape (SIDE * SIDE,)."""
     red, green, blue = (pixels[..., channel].ravel().astype(np.intp) >> 3 for channel in range(3))
-    return _cells()[0][red << 10 | green << 5 | blue]
+    return np.asarray(_cells()[0][red << 10 | green << 5 | blue])
 
 
 @cache
