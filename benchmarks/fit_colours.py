@@ -42,7 +42,7 @@ MORE = {
 
 def histograms(items: Iterable[Item]) -> NDArray[np.float32]:
     def one(item: Item) -> NDArray[np.float32]:
-        return colours.histogram(colours.thumbnail(load_image(item.image.read())))[0]
+        return colours.histogram(colours.thumbnail(load_image(item.image.read())))
 
     with ThreadPoolExecutor(2) as pool:
         return np.stack(list(pool.map(one, items)))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks import markdown, products
-from benchmarks.fit_statistics import join
+from benchmarks.fit_statistics import TRUTH_OF, join, judged_columns
 from benchmarks.lab.baselines import without_pictures
 from benchmarks.lab.bootstrap import FamilyBootstrap
 from benchmarks.paths import RESULTS
@@ -157,6 +157,47 @@ def quality(workspace: Workspace, split: str) -> list[str]:
     ]  # fmt: skip
 
 
+def default_labels(workspace: Workspace, split: str) -> list[str]:
+    """Compare what `fashiontag tag` gives with no `--labels` with ``styles.csv``."""
+    found, space = products.load([split]), load_labels("fashion")
+    tagger, decider = Judge(workspace, space), Decider(space)
+    families = FamilyBootstrap(found.families)
+    groups = ("category", "color", "audience")
+    above = {
+        space.labels[child].name: {space.labels[parent].name for parent in parents}
+        for child, parents in space.above.items()
+    }
+    truth: dict[str, NDArray[np.str_]] = {}
+    rows = []
+    for condition in ("plain", "masked", "absent"):
+        evidence = join([tagger.evidence(w) for w in embed(workspace, found.items(condition))])
+        scores = tagger.head.score(evidence)
+        cells = []
+        for group in groups:
+            if condition == "plain":
+                columns = judged_columns(
+                    space.group(group), found.attributes[TRUTH_OF[group]], space, evidence.words
+                )
+                truth[group] = np.array([*space.group(group).names, ""])[columns]
+            labels = given(scores, decider, group)
+            correct = [
+                np.nan if "" in (true, label) else label == true or label in above.get(true, ())
+                for true, label in zip(truth[group].tolist(), labels.tolist(), strict=True)
+            ]
+            share = families.mean(np.where(truth[group] == "", np.nan, labels != ""))
+            cells.append(f"{share} given, right in {families.mean(np.array(correct, float))}")
+        rows.append(["picture" if condition == "absent" else f"both, {condition}", *cells])
+    return [
+        "## The default labels, no `--labels` given",
+        "",
+        f"On split {split}, where the data's type, colour or audience has a word among them and "
+        "the title names none that is finer than the data's (a polo shirt is a t-shirt there). A "
+        "parent of the right label (shoes) is right.",
+        "",
+        *markdown.table(["", *groups], rows),
+    ]
+
+
 def hide(truth: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray[np.str_]:
     """Blank the truth where nothing was given, so that precision is over what was given."""
     return np.where(labels == "", "", truth)
@@ -277,6 +318,7 @@ def main() -> None:
         with Workspace.open(arguments.workspace or Path(scratch), encoder) as workspace:
             parts = [
                 quality(workspace, arguments.split),
+                default_labels(workspace, arguments.split),
                 nothing(workspace, pictures),
                 ordinary(workspace),
             ]

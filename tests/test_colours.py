@@ -40,8 +40,11 @@ def test_a_plain_thing_has_its_colour_on_any_ground(name: str, ground) -> None:
 
 def test_white_on_white_is_white_and_a_studio_is_known() -> None:
     assert best(on("white", NAMED["white"])) == "white"
-    assert colours.measure(colours.thumbnail(on("white", NAMED["red"])))[-1] == 1
-    assert colours.measure(colours.thumbnail(on((150, 110, 70), NAMED["red"])))[-1] == -1
+    assert colours.measure(colours.thumbnail(on("white", NAMED["red"])))[-1] == colours.WHITE
+    plain = colours.measure(colours.thumbnail(on((150, 110, 70), NAMED["red"])))
+    assert plain[-1] == colours.PLAIN
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    assert colours.measure(noise)[-1] == colours.BUSY
 
 
 @pytest.mark.parametrize("size", [(60, 80), (600, 800), (300, 200)])

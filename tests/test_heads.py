@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fashiontag
+from fashiontag import colours
 from fashiontag.errors import ModelError
 from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
@@ -287,6 +288,18 @@ def test_where_unknown_has_the_majority_the_picture_gives_nothing() -> None:
     assert head.score(evidence).labels[0, SPACE.span("colour")].max() == 0
     ranked = head.score(evidence, refuse=False).labels[0]
     assert ranked[SPACE.span("colour")].argmax() == 0
+
+
+def test_on_a_busy_ground_less_is_enough_to_show_nothing() -> None:
+    head = ZeroShot(SPACE, AXES[:-1], [AXES[-1:]] * 4, statistics())
+    picture = np.repeat(unit(axis("kind=dress") + AXES[-1:] / 2), 3, axis=0)
+    own = replace(head.statistics.exclusive, blank=float(head.lead(picture)[0]) + 1)
+    head.statistics = replace(head.statistics, groups={f"{SPACE.name}/kind": own})
+    measured = np.zeros((3, colours.size()), np.float32)
+    measured[:, -1] = colours.WHITE, colours.PLAIN, colours.BUSY
+    assert head.blank(picture, measured).tolist() == [False, False, True]
+    head.statistics = replace(head.statistics, image=None)  # nobody measured that model's
+    assert not head.blank(picture, measured).any()
 
 
 def test_statistics_survive_a_round_trip(tmp_path) -> None:

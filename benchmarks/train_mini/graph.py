@@ -16,15 +16,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 import open_clip
 import torch
+from safetensors.numpy import save_file
 from torch import nn
 
 from fashiontag.encoders import graph, resolve
 from fashiontag.encoders.files import safetensors_header
 from fashiontag.encoders.openclip import OpenClipModel
-from fashiontag.encoders.shipped import FILE_NAME, ShippedTexts
+from fashiontag.encoders.shipped import FILE_NAME, text_keys
 from fashiontag.labels import load_labels, shipped_labels
 from fashiontag.workspace.prompts import reference_sentences, sentences
 
@@ -117,7 +119,15 @@ def write_prompts(files: ModelFiles, preprocess: Preprocess) -> None:
     model = OpenClipModel(files, preprocess, "cpu", "fp32")
     encoded = model.encode_texts(list(texts))
     whole = [text for text, windows in zip(texts, encoded.windows, strict=True) if windows == 1]
-    ShippedTexts.from_vectors(whole, encoded.vectors[encoded.windows == 1]).write(files)
+    keys = text_keys(whole)
+    order = np.argsort(keys)
+    vectors = encoded.vectors[encoded.windows == 1][order].astype(np.float16)
+    save_file(
+        {"keys": keys[order], "vectors": vectors},
+        files.folder / FILE_NAME,
+        metadata={"made_of": files.digest},
+    )
+    (files.folder / FILE_NAME).chmod(0o644)  # safetensors writes for the owner alone
 
 
 def equip(folder: Path) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fashiontag.datamodels import Vectors
     from fashiontag.encoders.files import ModelFiles
 
 FILE_NAME = "prompts.safetensors"
@@ -62,29 +61,14 @@ class ShippedTexts:
         check_made_of(path, (file.metadata() or {}).get("made_of"), files)
         return found
 
-    def write(self, files: ModelFiles) -> None:
-        """Put the file beside the weights that made the vectors."""
-        from safetensors.numpy import save
-
-        tensors: dict[str, NDArray[Any]] = {"keys": self.keys, "vectors": self.vectors}
-        made = save(tensors, metadata={"made_of": files.digest})
-        (files.folder / FILE_NAME).write_bytes(made)
-
-    @classmethod
-    def from_vectors(cls, texts: Sequence[str], vectors: Vectors) -> Self:
-        """Keep the vectors, shape (n, d), of n texts, each there once."""
-        keys = _keys(texts)
-        order = np.argsort(keys)
-        return cls(keys[order], vectors[order].astype(np.float16))
-
     def find(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return each text's row, -1 where it has none; shape (m,)."""
-        wanted = _keys(texts)
+        wanted = text_keys(texts)
         rows = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[rows] == wanted, rows, -1)
 
 
-def _keys(texts: Sequence[str]) -> NDArray[np.uint64]:
+def text_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
     """Digest texts: of 10 million and 3,000 no two meet but once in 600 million times."""
     digests = [
         hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

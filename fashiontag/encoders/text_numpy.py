@@ -48,12 +48,15 @@ def fits(files: ModelFiles) -> bool:
         return False
     if text.keys() - _PLAIN.keys() - _SIZES.keys() or files.weights.suffix != ".safetensors":
         return False
-    header = safetensors_header(files.weights)
+    header, sizes = safetensors_header(files.weights), _SIZES | text
     prefix = _prefix(header)
-    return all(
-        header.get(prefix + name, {}).get("shape") == shape
-        and header[prefix + name]["dtype"] in {"F16", "F32"}
-        for name, shape in _shapes(_SIZES | text, model["embed_dim"]).items()
+    own = {name.removeprefix(prefix): of for name, of in header.items() if name.startswith(prefix)}
+    names = _names(sizes)
+    return (
+        names == {name for name in own if not name.startswith(_OTHERS)}
+        and own[_EMBEDDING]["shape"] == [sizes["vocab_size"], sizes["width"]]
+        and own["text_projection"]["shape"] == [sizes["width"], model["embed_dim"]]
+        and all(own[name]["dtype"] in {"F16", "F32"} for name in names)
     )
 
 
@@ -80,8 +83,7 @@ class TextTower:
             file: Any = safe_open(files.weights, framework="numpy")
             self._weights: dict[str, Floats] = {
                 name: file.get_tensor(prefix + name).astype(np.float32)
-                for name in _shapes(sizes, files.config["model_cfg"]["embed_dim"])
-                if name != _EMBEDDING
+                for name in _names(sizes) - {_EMBEDDING}
             }
         except (OSError, SafetensorError) as error:
             raise ModelError(
@@ -182,32 +184,17 @@ def _gelu(x: Floats) -> Floats:
 
 
 _EMBEDDING = "token_embedding.weight"
+_OTHERS = ("visual.", "logit_")  # what stands beside a text tower that has no prefix
 
 
 def _prefix(header: Mapping[str, Any]) -> str:
     return "text." if "text." + _EMBEDDING in header else ""
 
 
-def _shapes(sizes: Mapping[str, Any], dim: int) -> dict[str, list[int]]:
-    width = sizes["width"]
-    wide = int(width * sizes.get("mlp_ratio", _PLAIN["mlp_ratio"]))
-    in_layer = {
-        "ln_1.": [width],
-        "attn.in_proj_": [3 * width, width],
-        "attn.out_proj.": [width, width],
-        "ln_2.": [width],
-        "mlp.c_fc.": [wide, width],
-        "mlp.c_proj.": [width, wide],
-    }
-    modules = {"ln_final.": [width]} | {
-        f"transformer.resblocks.{layer}.{name}": shape
-        for layer in range(sizes["layers"])
-        for name, shape in in_layer.items()
-    }
-    return {
-        _EMBEDDING: [sizes["vocab_size"], width],
-        "positional_embedding": [sizes["context_length"], width],
-        "text_projection": [width, dim],
-        **{name + "weight": shape for name, shape in modules.items()},
-        **{name + "bias": shape[:1] for name, shape in modules.items()},
-    }
+def _names(sizes: Mapping[str, Any]) -> set[str]:
+    """Return what the tensors of a tower of these sizes are called."""
+    inside = ("ln_1.", "attn.in_proj_", "attn.out_proj.", "ln_2.", "mlp.c_fc.", "mlp.c_proj.")
+    layers = range(sizes["layers"])
+    modules = [f"transformer.resblocks.{layer}.{name}" for layer in layers for name in inside]
+    parts = {module + part for module in (*modules, "ln_final.") for part in ("weight", "bias")}
+    return {_EMBEDDING, "positional_embedding", "text_projection", *parts}

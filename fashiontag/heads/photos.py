@@ -10,7 +10,7 @@ model spreads its vote, or gives it to "unknown", and what they can't tell speak
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,37 +109,33 @@ def photo_weights(space: LabelSpace, scores: Scores, whole: Doubles) -> Doubles:
     return np.maximum(told * np.sqrt(np.maximum(whole, LEAST))[:, None], 1e-6)
 
 
+def _per_row(scores: Known) -> dict[str, NDArray[Any]]:
+    """Return the fields of scores that have a row for each product."""
+    values = {field.name: getattr(scores, field.name) for field in fields(scores)}
+    return {n: value for n, value in values.items() if n != "probed" and value is not None}
+
+
 def photos_among(scores: Scores, rows: Sequence[int]) -> Scores:
     """Return the scores of some rows."""
-    per_row = {field.name: getattr(scores, field.name) for field in fields(scores)}
-    taken = {
-        name: values[rows]
-        for name, values in per_row.items()
-        if name != "probed" and values is not None
-    }
-    return replace(scores, **taken)
+    return replace(scores, **{name: value[rows] for name, value in _per_row(scores).items()})
 
 
 def together(rows: Sequence[Known]) -> Known:
     """Return scores, or evidence, of the same space, one below the other."""
-    names = [field.name for field in fields(rows[0]) if getattr(rows[0], field.name) is not None]
-    joined = {
-        name: np.concatenate([getattr(one, name) for one in rows])
-        for name in names
-        if name != "probed"
-    }
-    return replace(rows[0], **joined)
+    names = _per_row(rows[0])
+    return replace(rows[0], **{n: np.concatenate([getattr(r, n) for r in rows]) for n in names})
 
 
 def with_groups(scores: Scores, other: Scores, space: LabelSpace, own: Sequence[bool]) -> Scores:
     """Return scores with those of another in the groups that are marked."""
     groups = np.asarray(own)
     columns = np.repeat(groups, [len(group.labels) for group in space.groups])
-    out = {}
-    for field in fields(scores):
-        one, two = getattr(scores, field.name), getattr(other, field.name)
-        if field.name != "probed" and one is not None:
-            out[field.name] = np.where(groups if one.shape[1] == len(groups) else columns, two, one)
+    out = {
+        name: np.where(
+            groups if one.shape[1] == len(groups) else columns, getattr(other, name), one
+        )
+        for name, one in _per_row(scores).items()
+    }
     return replace(scores, **out)
 
 
@@ -152,33 +148,24 @@ def fuse_scores(space: LabelSpace, scores: Scores, whole: Doubles) -> Scores:
     if len(scores.labels) == 1:
         return scores
     weights = photo_weights(space, scores, whole)
-    labels, unknown = scores.labels[:1].copy(), scores.unknown[:1].copy()
-    cuts = scores.cuts[:1].copy()
-    label_cuts, promises = (
-        None if rows is None else rows[:1].copy() for rows in (scores.label_cuts, scores.promises)
-    )
+    out = photos_among(scores, [0])
     for position, group in enumerate(group_spans(space)):
         own, span = weights[:, position], group.span
         if group.exclusive:
             shares = np.column_stack([scores.labels[:, span], scores.unknown[:, position]])
             fused = fuse(shares, own, exclusive=True)
-            labels[0, span], unknown[0, position] = fused[:-1], fused[-1]
+            out.labels[0, span], out.unknown[0, position] = fused[:-1], fused[-1]
         else:
-            labels[0, span] = fuse(scores.labels[:, span], own, exclusive=False)
+            out.labels[0, span] = fuse(scores.labels[:, span], own, exclusive=False)
         most = own == own.max()
-        cuts[0, position] = scores.cuts[most, position].max()
-        for one, rows in ((label_cuts, scores.label_cuts), (promises, scores.promises)):
+        out.cuts[0, position] = scores.cuts[most, position].max()
+        for one, rows in ((out.label_cuts, scores.label_cuts), (out.promises, scores.promises)):
             if one is not None and rows is not None:
                 one[0, span] = rows[most, span].max(axis=0)
     return replace(
-        scores,
-        labels=labels,
-        unknown=unknown,
+        out,
         by_image=scores.by_image.max(axis=0, keepdims=True),
         by_title=scores.by_title.max(axis=0, keepdims=True),
-        cuts=cuts,
-        label_cuts=label_cuts,
-        promises=promises,
     )
 
 

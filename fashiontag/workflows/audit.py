@@ -272,7 +272,8 @@ class Seen:
     def blank(self) -> NDArray[np.bool_]:
         """Pictures that show no product, or that can't be read."""
         unread = np.array([bool(error) for error in self.errors])
-        return np.asarray(self.judge.head.blank(self.evidence.images) | unread)
+        seen = self.evidence
+        return np.asarray(self.judge.head.blank(seen.images, seen.colours) | unread)
 
     @cached_property
     def decided(self) -> list[frozenset[str]]:

@@ -257,7 +257,7 @@ class Judge:
         columns = [self.space.column(tag) for tag in space.tags]
         words = evidence.words[:, columns]
         looks = self._looker.score(replace(evidence, words=words).untitled())
-        blank = self._looker.blank(evidence.images)
+        blank = self._looker.blank(evidence.images, evidence.colours)
         found: dict[int, str] = {}
         for group in space.names:
             against = evidence_against(space, group, words, looks, looks)
