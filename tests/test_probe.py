@@ -10,10 +10,11 @@ from fashiontag.heads.calibration import candidates, f1_thresholds, outlook, pro
 from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, Parts, Vocabulary, Widths
 from fashiontag.heads.groups import GroupSpan
+from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.linear import Block, Labelled, Ridge, with_one
 from fashiontag.heads.prior import Prior, ZeroLogits, zero_shot_prior
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
-from fashiontag.heads.zeroshot import ZeroShot
+from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.labels import parse_labels
 
 
@@ -131,7 +132,8 @@ def test_with_one_shot_and_heads_that_say_nothing_the_probe_is_the_zero_shot_cla
     monkeypatch.setattr("fashiontag.heads.classifier._SHARE", 0.0)
     probe = ProbeClassifier(widths=features.widths, groups=exclusive(3))
     probe.fit(x[:3], np.eye(3, dtype=np.int8), prior=zero_shot_prior(features, zero, *moments))
-    expected = zero.score(features.evidence(images, titles, texts), refuse=False).labels
+    evidence = Evidence(images, titles, np.full(60, titled), TitleMatcher(space).score(texts))
+    expected = zero.score(evidence, refuse=False).labels
     assert expected.sum(axis=1).min() < 0.9  # "unknown" has a say
     assert probe.predict_proba(x) == pytest.approx(expected, abs=1e-3)
 

@@ -300,11 +300,10 @@ def test_a_gallery_shows_hits_and_escapes_everything(tmp_path):
 
 
 def probe_report(path, text=EVIL, mistaken=ROWS):
-    figures = ("image", "title", "fused", "macro_f1", "top1", "coverage", "calibration", "brier")
-    figures += ("brier_base", "published", "precision")
+    figures = ("ranking", "macro_f1", "top1", "coverage", "calibration", "published", "precision")
     group = dict.fromkeys(figures, 0.5) | {"group": text, "products": 1234, "top1": None}
-    group |= {"reliability": [(0.1, 0.2), (0.9, 0.75)], "tradeoff": [(0.2, 1.0), (1.0, 0.8)]}
-    label = dict.fromkeys(("image", "title", "fused", "f1", "threshold"), 0.5)
+    group |= {"reliability": [(0.1, 0.2), (0.9, 0.75)]}
+    label = dict.fromkeys(("ranking", "f1", "threshold"), 0.5)
     label |= {"group": text, "label": text, "support": 9, "promise": None}
     label |= {"published": 0, "right": 0}
     mistakes = [{"id": row.id, "said": [text], "true": [text]} for row in mistaken]
@@ -313,7 +312,7 @@ def probe_report(path, text=EVIL, mistaken=ROWS):
         "basis": text,
         "products": 4321,
         "families": 3000,
-        **dict.fromkeys(("macro_ap", "micro_ap", "lrap", "precision_at_3")),
+        **dict.fromkeys(("macro_ap", "micro_ap")),
         "groups": [group],
         "labels": [label, label | {"published": 4, "right": 3, "promise": 0.8}],
         "verdict": counts | {"groups": [counts], "labels": [counts | {"examples": mistakes}]},

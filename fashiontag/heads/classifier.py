@@ -174,9 +174,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Whether titles are used: `titled_` is `alone_` where they aren't.
     sample_ : ndarray of shape (s,), int64
         Training rows that have left-out scores.
-    left_out_, left_out_alone_, left_out_title_ : ndarray of shape (s, t), float32
-        Their probabilities, each by a fit without the row's family; by picture alone; what titles
-        add to their logits, NaN where titles aren't used.
+    left_out_, left_out_alone_ : ndarray of shape (s, t), float32
+        Their probabilities, each by a fit without the row's family; by picture alone.
     settings_ : tuple of Setting
         What was chosen for each block.
 
@@ -252,14 +251,12 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.titled_ = self.alone_
         self.left_out_alone_ = self.alone_.stack.chances(scores)
         self.left_out_ = self.left_out_alone_
-        self.left_out_title_ = np.full_like(self.left_out_, np.nan)
         titled = x[:, widths.image :].any(axis=1)
         self.fuses_ = bool(titled.any())
         if self.fuses_:
             self.titled_, heads, scores = self._fit_side(x, widths, labelled, prior, heads[0])
             part = self.titled_.title_part(x[self.sample_], scores)
             logits = self.titled_.stack.logits(scores)
-            self.left_out_title_ = part
             fused = self.titled_.chances(logits, self.left_out_alone_, part)
             self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
         self.settings_ = tuple(head.setting for head in heads)

@@ -403,8 +403,8 @@ def _budgeted(
     stands = Standing.of(given, chances, margin)
     sure, replaced = chances[rows, stands.best], stands.replaced
     shift = shift_to(sure[stands.stays], _trust(labelled, targets, catalogue))
-    fresh = _on_line(sure[stands.new], line)
-    first = np.argsort(-fresh)
+    newly = _on_line(sure[stands.new], line)
+    first = np.argsort(-newly)
     fixed = Balance(
         saved=float((sure - stands.own)[replaced].sum()),
         lost=float(stands.own[replaced].sum()),
@@ -413,7 +413,7 @@ def _budgeted(
     silent = unheard[stands.best[stands.new][first]] | (given.any(axis=1).mean() < SILENT)
     spending = Spending(price, constants.lost, silent)
     kept = shifted(sure[stands.stays], shift)
-    return shift, line, margin, *budgeted_cuts(kept, fresh[first], fixed, spending)
+    return shift, line, margin, *budgeted_cuts(kept, newly[first], fixed, spending)
 
 
 class Balance(NamedTuple):

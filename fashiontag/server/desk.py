@@ -502,7 +502,7 @@ class Desk:
             "model": self.workspace.encoder.name,
             "labels": judge.space.name,
             "probe": None if probe is None else {"products": len(probe.training.ids)},
-            "promise": None if probe is None else probe.classifier.precision,
+            "promise": None if probe is None else probe.precision,
             "busy": any(thread.is_alive() for thread in self._threads),
             "trouble": self._trouble,
             "groups": groups,
@@ -656,5 +656,4 @@ def _item(known: IndexedItem, item_id: str | None = None) -> Item:
 def _promise(probe: Probe) -> Any:  # noqa: ANN401
     from fashiontag.heads.local import Promise
 
-    precision = probe.classifier.precision
-    return None if precision is None else Promise(precision)
+    return None if probe.precision is None else Promise(probe.precision)
