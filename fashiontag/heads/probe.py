@@ -110,7 +110,7 @@ class Probe:
         x : ndarray of shape (n, p), float32
             From `Features.transform`.
         """
-        titled = x[:, self.features.widths.image :].any(axis=1)[:, None]
+        titled = x[:, self.features.widths.image :].any(axis=1, keepdims=True)
         linear = self.linear
         if self.classifier is not None:
             by_image, by_title, chances, thresholds, promises = self.classifier.say(x)

@@ -271,7 +271,7 @@ def _left_out(
     out = [np.full((len(rows), training.space.size), np.nan, np.float32) for _ in range(3)]
     if near is not None:
         places = [space.column(tag) for tag in training.space.tags]
-        out = [one[np.ix_(rows, places)] for one in near[1:]]
+        out = [one[rows][:, places] for one in near[1:]]
     if model is not None:
         columns = [training.space.column(tag) for tag in linear.tags]
         for one, own in zip(out, (model.left_out_, *model.cuts(x[rows])), strict=True):
