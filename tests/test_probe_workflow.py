@@ -290,7 +290,7 @@ def test_held_out_products_are_judged_and_those_of_the_training_are_not(shop, wo
     assert report.products == 2 * len(COLORS)
     assert "32 of 48 products were in the probe's training" in warnings[0]
     shade = next(group for group in report.groups if group.group == "shade")
-    assert shade.fused > 0.9
+    assert shade.ranking > 0.9
     assert shade.top1 > 0.85
 
 

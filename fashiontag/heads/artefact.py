@@ -241,16 +241,16 @@ def _side(name: str, features: Features, space: LabelSpace, arrays: Arrays) -> S
     )
 
 
-# What a training consists of beside its label space; rates may be missing.
+# What a training consists of beside its label space.
 _TEXTS = ("ids", "image_keys", "texts")
-_NUMBERS = ("images", "titles", "targets", "rates")
+_NUMBERS = ("images", "titles", "targets")
 
 
 def _training_content(training: Training) -> tuple[Json, Arrays]:
     texts = {name: getattr(training, name) for name in _TEXTS}
     numbers = {name: getattr(training, name) for name in _NUMBERS}
     space = {"labels": training.space.name, "content": training.space.content()}
-    return {**space, **texts}, {k: v for k, v in numbers.items() if v is not None}
+    return {**space, **texts}, numbers
 
 
 def _training(folder: Path) -> Training:

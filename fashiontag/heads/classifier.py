@@ -21,7 +21,15 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
 from fashiontag.heads.features import Widths
 from fashiontag.heads.groups import GroupSpan
-from fashiontag.heads.linear import FEW, Block, FittedHead, Labelled, Ridge, with_one
+from fashiontag.heads.linear import (
+    FEW,
+    Block,
+    FittedHead,
+    Labelled,
+    Ridge,
+    whole_families,
+    with_one,
+)
 from fashiontag.metrics import average_precision_score, label_rates, macro
 
 if TYPE_CHECKING:
@@ -213,7 +221,6 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         families: ArrayLike | None = None,
         prior: Prior | None = None,
-        rates: ArrayLike | None = None,
     ) -> Self:
         """Fit all heads and everything that follows from them.
 
@@ -226,8 +233,6 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Near-duplicates share a number, and are left out together. None: all differ.
         prior : Prior or None
             The zero-shot classifier.
-        rates : array-like of shape (t,) or None
-            How often labels really occur, where the rows were picked to be balanced.
 
         Raises
         ------
@@ -244,9 +249,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"X has {x.shape[1]} columns, but widths add up to another number.")
         kin = np.arange(len(x)) if families is None else np.asarray(families)
         kin = np.unique(kin, return_inverse=True)[1].astype(np.int64)
-        self.sample_ = _sample(kin)
-        rates = None if rates is None else np.asarray(rates, np.float32)
-        labelled = Labelled(targets, groups, kin, self.sample_, rates)
+        self.sample_ = np.flatnonzero(whole_families(kin, SAMPLE))
+        labelled = Labelled(targets, groups, kin, self.sample_)
         self.alone_, heads, scores = self._fit_side(x, widths, labelled, prior)
         self.titled_ = self.alone_
         self.left_out_alone_ = self.alone_.stack.chances(scores)
@@ -406,7 +410,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             none = zero.none
         default = Stack(labelled.groups, weights, np.zeros(truth.shape[1], np.float32), none)
         few = labelled.support < FEW
-        stack = default.fit(scores, truth, units, labelled.rates, fixed=few)
+        stack = default.fit(scores, truth, units, fixed=few)
         flat = np.full(truth.shape[1], np.inf, np.float32)
         coef = None if zero is None else zero.coef
         rates = None if few or seen is None else label_rates(labelled.targets)
@@ -444,16 +448,6 @@ def _doubt(zero: Floats, truth: NDArray[np.int8], groups: Sequence[GroupSpan]) -
         for group in groups
     ]
     return 1.0 - np.nan_to_num(np.array(precision, np.float32))
-
-
-def _sample(families: Ints) -> Ints:
-    """Return at most `SAMPLE` rows, sorted, made of whole families."""
-    if len(families) <= SAMPLE:
-        return np.arange(len(families))
-    order = np.random.default_rng(0).permutation(families.max() + 1)
-    sizes = np.bincount(families)[order]
-    chosen = order[np.cumsum(sizes) <= SAMPLE]
-    return np.flatnonzero(np.isin(families, chosen))
 
 
 def _zero_scores(x: Floats, zero: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -35,7 +35,6 @@ from fashiontag.heads.probe import Probe, Spared, without
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.training import Training, draw_shots
 from fashiontag.manifest import Manifest
-from fashiontag.metrics import label_rates
 from fashiontag.workflows.evaluate import (
     Judged,
     Observed,
@@ -177,9 +176,8 @@ def _none_of(training: Training) -> Training:
 def draw(training: Training, shots: int, seed: int = 0) -> tuple[Training, tuple[str, ...]]:
     """Return so many products per label, one per family, and what to say of the draw."""
     families = find_families([key or None for key in training.image_keys], training.texts)
-    rates = label_rates(training.targets)
     rows = draw_shots(training.targets, families, shots, seed)
-    drawn = replace(training.select(rows), rates=rates)
+    drawn = training.select(rows)
     return drawn, tuple(_realised(drawn, shots))
 
 
@@ -238,7 +236,7 @@ def train_probe(
         own = training.on_space(linear)
         model = ProbeClassifier(features.widths, group_spans(linear), **wanted)
         prior = prior.only(training.space, linear)
-        model.fit(x, own.targets, families=families, prior=prior, rates=own.rates)
+        model.fit(x, own.targets, families=families, prior=prior)
         spared = _spare_open_groups(model, features, linear, labelled, rest)
     seconds = time.monotonic() - started
     judged = _left_out(training, families, x, model, linear, near, everything.space)
