@@ -58,7 +58,7 @@ from fashiontag.workspace import Workspace
 from fashiontag.workspace.embed import embed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from fashiontag.encoders import LazyEncoder
 
@@ -67,6 +67,7 @@ ONNX = "fp32, ONNX Runtime"
 BATCH_SIZE = 32
 SIZES = (1, 8, 32, 64)
 MODELS = ("ViT-B-32", "ViT-B-16-SigLIP", "embedded")
+PHOTOS = ("full size", "224 px", "80 px")
 CORES = os.cpu_count() or 1
 
 
@@ -294,8 +295,8 @@ def _write_clip(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def inputs(scratch: Path, count: int) -> dict[str, list[Path]]:
-    """Copy ``count`` photos of each size under names and with bytes of their own."""
+def inputs(scratch: Path, count: int, sizes: Collection[str]) -> dict[str, list[Path]]:
+    """Copy ``count`` photos of some sizes under names and with bytes of their own."""
     data = products.data_folder() / "fashion-products"
     full = sorted((data / "hires").glob("*.jpg"))
     small, middle = [], []
@@ -305,7 +306,9 @@ def inputs(scratch: Path, count: int) -> dict[str, list[Path]]:
         if len(small) >= count and len(middle) >= count:
             break
     found = {}
-    for name, photos in (("full size", full), ("224 px", middle), ("80 px", small)):
+    for name, photos in zip(PHOTOS, (full, middle, small), strict=True):
+        if name not in sizes:
+            continue
         folder = scratch / name.replace(" ", "-")
         folder.mkdir()
         for number in range(count):
@@ -394,6 +397,7 @@ def main() -> None:
                         "for the embedded model")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--sizes", nargs="+", choices=PHOTOS, default=PHOTOS)
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--products", action="store_true", help="what the processor allows")
     options = parser.parse_args()
@@ -411,10 +415,11 @@ def main() -> None:
             scratch.mkdir()
             count = options.photos * (8 if model == "embedded" else 1)
             folder = weights(model, Path(name))
-            for size, photos in inputs(scratch, count).items():
+            for size, photos in inputs(scratch, count, options.sizes).items():
                 systems = Bench(model, folder, photos, Path(name)).systems()
-                rows += rows_of(model, size, count, timed(systems, options.rounds))
-                print("\n".join(" | ".join(row) for row in rows if row[:2] == [model, size]))
+                found = rows_of(model, size, count, timed(systems, options.rounds))
+                print("\n".join(" | ".join(row) for row in found), flush=True)
+                rows += found
     lines = [
         "# Throughput", "",
         f"`python -m benchmarks.throughput --photos {options.photos} --rounds {options.rounds}`: "

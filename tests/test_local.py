@@ -88,7 +88,7 @@ def test_a_label_that_stays_wins_however_little_its_group_is_trusted():
 
 
 def test_of_products_of_one_label_alone_nothing_is_learned_that_takes_anothers_place():
-    catalogue, _ = products(600, 1, blind=(2,))
+    catalogue, _ = products(600, 1)  # where zero-shot gives it, too
     some, kind = products(200, 2, blind=(2,))
     rows = np.flatnonzero(kind == 2)[:12]
     taught = some.of(rows)
@@ -96,6 +96,18 @@ def test_of_products_of_one_label_alone_nothing_is_learned_that_takes_anothers_p
     before = some.zero.argmax(axis=1)
     assert np.isin(found, [LABELS]).mean() < 0.3
     assert ((found == before) | (found == LABELS)).all()
+
+
+def test_people_are_believed_about_a_label_that_zero_shot_never_gives():
+    catalogue, rare = products(600, 1, blind=(2,))
+    catalogue = catalogue.of(np.append(np.flatnonzero(rare != 2), np.flatnonzero(rare == 2)[:15]))
+    some, kind = products(400, 2, blind=(2,))
+    rows = np.flatnonzero(kind == 2)[:24]
+    taught = some.of(rows)
+    found = given(judge(teach(taught, kind[rows], catalogue), taught, catalogue, some))
+    rest = np.setdiff1d(np.arange(400), rows)
+    assert (found[rest][kind[rest] == 2] == 2).mean() > 0.6
+    assert (found[kind != 2] == kind[kind != 2]).all()
 
 
 def test_what_lies_far_from_all_that_was_labelled_keeps_what_zero_shot_says():

@@ -249,15 +249,14 @@ def shots(pool: Shelf, rng: np.random.Generator, count: int) -> Ints:
     return draw_shots(pool.rows.targets, pool.families, count, int(rng.integers(2**31)))
 
 
-def one_label(pool: Shelf, rng: np.random.Generator, count: int) -> Ints:
-    """Only products of one label that has so many families."""
-    enough = [
-        column
-        for column, y in enumerate(pool.rows.targets.T)
-        if len(np.unique(pool.families[y == 1])) >= count
-    ]
-    chosen = pool.rows.targets[:, rng.choice(enough)] == 1
-    return _spread(pool, rng.permutation(np.flatnonzero(chosen)), count)
+def one_label(
+    pool: Shelf, rng: np.random.Generator, count: int, *, corrected: bool = False
+) -> Ints:
+    """Only products of one label that has so many families; if `corrected`, in need of it."""
+    among = ~pool.right if corrected else np.ones_like(pool.right)
+    having = [among & (y == 1) for y in pool.rows.targets.T]
+    enough = [n for n, own in enumerate(having) if len(np.unique(pool.families[own])) >= count]
+    return _spread(pool, rng.permutation(np.flatnonzero(having[rng.choice(enough)])), count)
 
 
 def half_the_labels(pool: Shelf, rng: np.random.Generator, count: int) -> Ints:
@@ -302,6 +301,7 @@ WAYS = (
     Way("120 at random, 5 % wrong", partial(at_random, count=120), some_wrong),
     *(Way(f"{count} per label", partial(shots, count=count)) for count in (1, 2, 4, 8, 16)),
     Way(f"{FEW} of one label", partial(one_label, count=FEW)),
+    Way(f"{FEW} corrections of one label", partial(one_label, count=FEW, corrected=True)),
     Way("40 of half the labels", partial(half_the_labels, count=40)),
 )
 

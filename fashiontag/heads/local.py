@@ -57,7 +57,8 @@ class Constants:
         Right ones that may be expected to be lost for each that is expected to be mended.
     doubt : float
         An expected wrong one costs 1 + doubt / m wrong ones that were taken away, where m products
-        are labelled: a margin for a calibration that few products fit.
+        are labelled: a margin for a calibration that few products fit. Where a label that zero-shot
+        never gives ends, those say too that it gives another.
     """
 
     sharpness: float
@@ -86,8 +87,12 @@ OPEN_PRICE = 3.5
 a buyer's styles rose by up to 1 % of val after four examples per label."""
 SILENT, ALLOWED = 0.05, 0.05
 """Share of products below which zero-shot counts as silent, and of errors that are then allowed."""
-UNHEARD = 0.002
-"""Share of products below which zero-shot counts as silent on one label."""
+UNHEARD, RARELY = 0.002, 0.125
+"""Share of the catalogue, and of the labelled products of a label, below which zero-shot counts as
+silent on it: one wrong T-shirt in 300 products is no knowledge of what smocks are."""
+BELIEVED = 0.5
+"""The least that a product of such a label weighs: with 1 120 corrections of val lost a fifth of
+what they mended."""
 LEAST = 0.35
 FAIR = 20.0
 """Products as whose word it is taken that labels were drawn as often as the catalogue has them."""
@@ -311,7 +316,6 @@ def fit_group(
     gram = similarity(keys, keys, constants.sharpness, fuses=fuses).astype(np.float64)
     weight = _fairness(targets, catalogue)
     noise = constants.noise / weight
-    price = 1 + constants.doubt / float(weight.sum())
     gram[np.diag_indices_from(gram)] += np.append(
         noise, np.full(len(anchors), constants.anchor_noise)
     )
@@ -326,7 +330,9 @@ def fit_group(
     all_moved = np.zeros_like(catalogue.zero)
     all_moved[anchors] = moved[m:]
     all_moved[other] = similarity(others.at, keys, constants.sharpness, fuses=fuses) @ alpha
-    budget = _budgeted((labelled, moved[:m]), targets, (catalogue, all_moved), price, constants)
+    budget = _budgeted(
+        (labelled, moved[:m]), targets, (catalogue, all_moved), float(weight.sum()), constants
+    )
     size = targets.shape[1] - 1
     nothing = np.full(size, np.inf, np.float32)
     places = np.append(np.arange(m), m + anchors)
@@ -343,9 +349,11 @@ def fit_group(
     return Fitted(group, left_out)
 
 
-def _unheard(catalogue: Evidenced) -> Bools:
+def _unheard(targets: Floats, catalogue: Evidenced) -> Bools:
     """Mark the k labels that zero-shot gives to next to no product; "none of these" isn't one."""
-    return np.append(catalogue.given.sum(axis=0) < UNHEARD * len(catalogue.given), False)
+    given, taught = catalogue.given.sum(axis=0), targets[:, :-1].sum(axis=0)
+    least = np.maximum(UNHEARD * len(catalogue.given), RARELY * taught)
+    return np.append(given < least, False)
 
 
 def _fairness(targets: Floats, catalogue: Evidenced) -> Floats:
@@ -362,7 +370,8 @@ def _fairness(targets: Floats, catalogue: Evidenced) -> Floats:
     share = labels / labels.sum()
     labelled = (targets[:, :-1].sum(axis=0) + FAIR * share) / (len(targets) + FAIR)
     weight = np.append(np.clip(share / np.maximum(labelled, _TINY), 0.05, 1.0), 1.0)
-    weight[_unheard(catalogue)] = 1.0
+    unheard = _unheard(targets, catalogue)
+    weight[unheard] = np.maximum(weight[unheard], BELIEVED)
     return np.asarray(weight[targets.argmax(axis=1)], np.float32)
 
 
@@ -380,29 +389,39 @@ def _budgeted(
     taught: tuple[Evidenced, Floats],
     targets: Floats,
     seen: tuple[Evidenced, Floats],
-    price: float,
+    taught_by: float,
     constants: Constants,
 ) -> tuple[float, tuple[float, float], float, float, float]:
     """Return shift and line from left-out scores, the margin, and the cuts in the budget.
 
-    Labelled products and the catalogue's come with their residuals.
+    Labelled products, worth as many as `taught_by`, and the catalogue's come with their residuals.
     """
     (labelled, moved), (catalogue, all_moved) = taught, seen
-    every = np.arange(len(targets))
-    unheard, taught_ = _unheard(catalogue), np.unique(targets.argmax(axis=1))
+    every, price = np.arange(len(targets)), 1 + constants.doubt / taught_by
+    unheard, taught_ = _unheard(targets, catalogue), np.unique(targets.argmax(axis=1))
     # Of products that all have one label nobody can tell where it ends: nothing takes its place.
     margin = constants.margin if len(taught_) > 1 or unheard[taught_].all() else 1.0
     chances = _shares(labelled.zero + moved)
     stands = Standing.of(labelled.given, chances, margin)
-    fresh = np.flatnonzero(stands.new)
-    line = _line(*(of[every, stands.best][fresh] for of in (chances, targets)))
+    came = np.flatnonzero(stands.new)
+    sure, right = (of[every, stands.best][came] for of in (chances, targets))
     zero, given = catalogue.zero, catalogue.given
     if not len(given):
         zero, given, all_moved = labelled.zero, labelled.given, moved
     chances, rows = _shares(zero + all_moved), np.arange(len(zero))
+    trust = _trust(labelled, targets, catalogue)
+    # What zero-shot names has no label that it never gives, as far as it is to be trusted.
+    named = given.any(axis=1)
+    others = chances[named][:, taught_[unheard[taught_]]].max(axis=1, initial=0.0)
+    each = trust * len(came) / max(len(others), 1)  # together as much as those that were taught
+    line = _line(
+        np.append(sure, others),
+        np.append(right, np.zeros_like(others)),
+        np.append(np.ones_like(sure), np.full_like(others, each)),
+    )
     stands = Standing.of(given, chances, margin)
     sure, replaced = chances[rows, stands.best], stands.replaced
-    shift = shift_to(sure[stands.stays], _trust(labelled, targets, catalogue))
+    shift = shift_to(sure[stands.stays], trust)
     newly = _on_line(sure[stands.new], line)
     first = np.argsort(-newly)
     fixed = Balance(
@@ -410,8 +429,10 @@ def _budgeted(
         lost=float(stands.own[replaced].sum()),
         mended=float(sure[replaced].sum()),
     )
-    silent = unheard[stands.best[stands.new][first]] | (given.any(axis=1).mean() < SILENT)
-    spending = Spending(price, constants.lost, silent)
+    alone = unheard[stands.best[stands.new][first]]
+    silent = alone | (named.mean() < SILENT)
+    prices = np.where(alone, 1 + constants.doubt / (taught_by + trust * len(others)), price)
+    spending = Spending(prices, constants.lost, silent)
     kept = shifted(sure[stands.stays], shift)
     return shift, line, margin, *budgeted_cuts(kept, newly[first], fixed, spending)
 
@@ -427,10 +448,11 @@ class Balance(NamedTuple):
 class Spending(NamedTuple):
     """What an expected wrong one costs, what may be lost for one mended, see `Constants`.
 
-    Zero-shot is silent on a label if it gives next to nothing of it, or of its whole group.
+    Zero-shot is silent on a label if it gives next to nothing of it, or of its whole group. Price
+    and silence are one for all new labels, or one for each, surest first.
     """
 
-    price: float
+    price: float | Floats
     lost: float
     silent: bool | Bools
 
@@ -464,13 +486,13 @@ def budgeted_cuts(
     return chosen
 
 
-def affordable(sure: Floats, wrong: float, price: float, *, silent: bool | Bools) -> int:
+def affordable(sure: Floats, wrong: float, price: float | Floats, *, silent: bool | Bools) -> int:
     """Return how many of some labels, surest first, may be given for so many expected errors.
 
     Where zero-shot is silent it makes none, and one label in twenty may be wrong. An expected error
     counts `price` times.
     """
-    cost = price * np.cumsum(1 - sure)
+    cost = np.cumsum(price * (1 - sure))
     allowed = wrong + ALLOWED * np.cumsum(np.broadcast_to(silent, sure.shape))
     fits = np.flatnonzero(cost <= allowed)
     return int(fits[-1]) + 1 if len(fits) else 0
@@ -536,7 +558,7 @@ def shift_to(sure: Floats, trust: float) -> float:
     return float(brentq(lambda shift: expit(at + shift).mean() - trust, -10, 10))
 
 
-def _line(sure: Floats, right: Floats) -> tuple[float, float]:
+def _line(sure: Floats, right: Floats, weight: Floats) -> tuple[float, float]:
     """Fit Platt's line, drawn to the identity as firmly as 5 and 10 products would."""
     from scipy.optimize import minimize
 
@@ -545,7 +567,7 @@ def _line(sure: Floats, right: Floats) -> tuple[float, float]:
     def loss(line: NDArray[np.float64]) -> float:
         z = line[0] + line[1] * at
         drawn = 2.5 * line[0] ** 2 + 5.0 * (line[1] - 1) ** 2
-        return float((np.logaddexp(0.0, z) - truth * z).sum() + drawn)
+        return float(weight @ (np.logaddexp(0.0, z) - truth * z) + drawn)
 
     found = minimize(loss, [0.0, 1.0], bounds=[(-3, 2), (0.3, 2)]).x
     return float(found[0]), float(found[1])
