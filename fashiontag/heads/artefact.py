@@ -1,6 +1,6 @@
 """A fitted probe as a folder.
 
-``manifest.json`` says what made it, ``probe.json`` holds labels, words and options,
+``manifest.json`` says what made it, ``probe.json`` holds words and options,
 ``probe.safetensors`` all numbers, and ``training.*`` what it was fitted on, so that labels can be
 added without the old pictures.
 """
@@ -108,7 +108,8 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
     manifest.check_encoder(encoder, f"The probe {folder}")
     try:
         content, arrays = _read(folder, "probe")
-        space = parse_labels(content["content"], content["labels"], str(folder))
+        training = _training(folder)
+        space = training.space
         vocabulary = Vocabulary(tuple(content["words"]), arrays["vocabulary.idf"])
         features = Features(space, arrays["image.mean"], arrays["title.mean"], vocabulary)
         local = _local(content, arrays)
@@ -121,7 +122,7 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
             model.restore(alone, titled)
         spared = {name: Spared(**numbers) for name, numbers in content["spared"].items()}
         guards = tuple(content["guards"])
-        return Probe(manifest, features, _training(folder), model, local, spared, guards)
+        return Probe(manifest, features, training, model, local, spared, guards)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CatalogError(f"The probe {folder} is damaged ({error}); train it again.") from error
 
@@ -145,8 +146,6 @@ def _read(folder: Path, name: str) -> tuple[Json, Arrays]:
 def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
     features, model = probe.features, probe.classifier
     content: dict[str, Any] = {
-        "labels": probe.space.name,
-        "content": probe.space.content(),
         "words": features.vocabulary.words,
         "fuses": model is not None and model.fuses_,
         "guards": probe.guards,
