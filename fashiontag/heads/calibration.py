@@ -105,10 +105,6 @@ class Stack:
                 out[:, group.span] += weight * block[:, group.span]
         return out
 
-    def chances(self, scores: Sequence[Floats]) -> Floats:
-        """Return the probabilities that the heads' scores make, shape (n, t)."""
-        return self.probabilities(self.logits(scores))
-
     def probabilities(self, logits: Floats) -> Floats:
         """Return probabilities of shape (n, t), in [0, 1]."""
         out = np.empty_like(logits)

@@ -251,17 +251,12 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kin = np.unique(kin, return_inverse=True)[1].astype(np.int64)
         self.sample_ = np.flatnonzero(whole_families(kin, SAMPLE))
         labelled = Labelled(targets, groups, kin, self.sample_)
-        self.alone_, heads, scores = self._fit_side(x, widths, labelled, prior)
-        self.titled_ = self.alone_
-        self.left_out_alone_ = self.alone_.stack.chances(scores)
-        self.left_out_ = self.left_out_alone_
+        self.alone_, heads, self.left_out_alone_ = self._fit_side(x, widths, labelled, prior)
+        self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
         titled = x[:, widths.image :].any(axis=1)
         self.fuses_ = bool(titled.any())
         if self.fuses_:
-            self.titled_, heads, scores = self._fit_side(x, widths, labelled, prior, heads[0])
-            part = self.titled_.title_part(x[self.sample_], scores)
-            logits = self.titled_.stack.logits(scores)
-            fused = self.titled_.chances(logits, self.left_out_alone_, part)
+            self.titled_, heads, fused = self._fit_side(x, widths, labelled, prior, heads[0])
             self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
         self.settings_ = tuple(head.setting for head in heads)
         return self
@@ -358,8 +353,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labelled: Labelled,
         prior: Prior | None,
         picture: FittedHead | None = None,
-    ) -> tuple[Side, list[FittedHead], list[Floats]]:
-        """Fit the heads of one side and their stack; return their left-out scores, too.
+    ) -> tuple[Side, list[FittedHead], Floats]:
+        """Fit the heads of one side and their stack; return left-out probabilities, too.
 
         That of titles stands on the picture's head, which is fitted on all rows.
         """
@@ -378,8 +373,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             blocks = [Block(with_one(part), usable, own) for part, own in pairs]
             heads = [picture, *(self._head.fit(block, labelled) for block in blocks)]
         seen = None if picture is None else self.left_out_alone_
-        side, scores = self._side(x, widths, labelled, usable, zero, heads, seen)
-        return side, heads, scores
+        side, chances = self._side(x, widths, labelled, usable, zero, heads, seen)
+        return side, heads, chances
 
     def _side(
         self,
@@ -390,8 +385,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         zero: ZeroLogits | None,
         heads: list[FittedHead],
         seen: Floats | None = None,
-    ) -> tuple[Side, list[Floats]]:
-        """Stack zero-shot's logits and fitted heads by left-out scores; return those, too.
+    ) -> tuple[Side, Floats]:
+        """Stack zero-shot's logits and fitted heads; return left-out probabilities, too.
 
         Where titles are to be doubted, `seen` is what pictures alone say, families left out.
         """
@@ -417,7 +412,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         side = Side(widths, coef, tuple(h.coef for h in heads), stack, flat, flat, rates)
         logits = stack.logits(scores)
         part = np.zeros_like(logits) if rates is None else side.title_part(x[sample], scores)
-        offered = candidates(side.chances(logits, seen, part), labelled.groups)
+        chances = side.chances(logits, seen, part)
+        offered = candidates(chances, labelled.groups)
         side = replace(side, thresholds=f1_thresholds(offered, truth, labelled.groups))
         if self.precision is not None:
             if rates is not None:
@@ -429,7 +425,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             groups = labelled.groups if self.together else None
             found = promise_thresholds(offered, truth, kin, self.precision, groups)
             side = replace(side, promises=found)
-        return side, scores
+        return side, chances
 
 
 def _swapped(titled: NDArray[np.bool_]) -> Ints:
