@@ -312,7 +312,7 @@ def probe_report(path, text=EVIL, mistaken=ROWS):
         "basis": text,
         "products": 4321,
         "families": 3000,
-        **dict.fromkeys(("macro_ap", "micro_ap")),
+        **dict.fromkeys(("macro_ap", "micro_ap", "lrap", "precision_at_3")),
         "groups": [group],
         "labels": [label, label | {"published": 4, "right": 3, "promise": 0.8}],
         "verdict": counts | {"groups": [counts], "labels": [counts | {"examples": mistakes}]},

@@ -20,9 +20,11 @@ from fashiontag.heads.zeroshot import Evidence
 from fashiontag.metrics import (
     average_precision_score,
     f1_score,
+    label_ranking_average_precision_score,
     macro,
     measure,
     micro_average_precision,
+    precision_at,
 )
 from fashiontag.verdicts import cases, judge
 from fashiontag.workspace.prompts import zero_shot
@@ -113,6 +115,8 @@ class ProbeReport:
     families: int
     macro_ap: float
     micro_ap: float
+    lrap: float
+    precision_at_3: float
     groups: tuple[GroupReport, ...]
     labels: tuple[LabelReport, ...]
 
@@ -271,6 +275,8 @@ def report_on(basis: str, judged: Judged, precision: float | None = None) -> Pro
         families=len(np.unique(judged.families)),
         macro_ap=macro(np.array([group.ranking for group in groups])),
         micro_ap=micro_average_precision(truth, judged.chances),
+        lrap=label_ranking_average_precision_score(truth, judged.chances),
+        precision_at_3=precision_at(truth, judged.chances),
         groups=tuple(groups),
         labels=labels,
     )
