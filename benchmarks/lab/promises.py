@@ -73,9 +73,10 @@ def run(workspace: Workspace, on: str, draws: int) -> list[str]:
             told = out.mean(axis=0)
             share = np.where(told > 0, right.mean(axis=0) / np.where(told > 0, told, 1), np.nan)
             # Of a product that half of the draws publish, half a tag counts.
-            weights = bootstrap.weights * told
             known = told > 0
-            ratios = weights[:, known] @ share[known] / weights[:, known].sum(axis=1)
+            weights = (bootstrap.weights * told)[:, known]
+            weights = weights[weights.any(axis=1)]
+            ratios = weights @ share[known] / weights.sum(axis=1)
             low, high = np.percentile(ratios, [2.5, 97.5]) if known.any() else (np.nan, np.nan)
             point = f"{right.sum() / max(out.sum(), 1):.3f} [{low:.3f}, {high:.3f}]"
             row = [
