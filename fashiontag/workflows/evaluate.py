@@ -228,7 +228,8 @@ def report_on(basis: str, judged: Judged, precision: float | None = None) -> Pro
     rows, truth = judged.rows, judged.rows.targets
     offered = candidates(judged.chances, group_spans(rows.space))
     published = offered >= judged.promises
-    f1 = f1_score(truth, offered >= np.minimum(judged.thresholds, judged.promises))
+    given = (offered > 0) & (offered >= np.minimum(judged.thresholds, judged.promises))
+    f1 = f1_score(truth, given)
     ranking = average_precision_score(truth, judged.chances)
     labels = tuple(
         LabelReport(
@@ -288,7 +289,9 @@ def left_out_verdict(judged: Judged, *, promised: bool) -> Verdict:
     order = np.argsort(-judged.chances.max(axis=1), kind="stable")
     truth = rows.targets[order]
     offered = candidates(judged.chances, group_spans(space))
-    given = (offered >= (judged.promises if promised else judged.thresholds))[order]
+    # A local head gives what replaces another label from 0 on: that is no word for all labels.
+    given = (offered > 0) & (offered >= (judged.promises if promised else judged.thresholds))
+    given = given[order]
     exclusive = {group.name for group in space.groups if group.exclusive}
     # To the head that learned from it, a row of zeros is one of none of these.
     none = {
