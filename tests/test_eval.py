@@ -3,8 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from fashiontag.heads.training import Training
+from fashiontag.labels import parse_labels
 from fashiontag.verdicts import Case, Counts, judge
 from fashiontag.workflows.compare import compare_table
+from fashiontag.workflows.evaluate import Judged, left_out_verdict
 
 
 def case(holds: str, given: str, denied: str | None = None) -> Case:
@@ -96,3 +101,13 @@ def test_paths_of_a_plain_table_stand_under_each_other(tmp_path) -> None:
     labels.write_text("image,shelf\na,Men>Shoes\nb,Men>Shoes>Boots\nc,Men > Shoes\n")
     found, _ = compare_table(str(labels), tags, Path(tmp_path / "ws"))
     assert (found.right, found.broader, found.wrong, found.empty) == (2, 1, 1, 0)
+
+
+def test_a_group_of_which_one_label_holds_is_said_to_get_one():
+    space = parse_labels({"groups": {"kind": {"labels": ["Bag", "Shoe", "Tee"]}}}, "s", "s")
+    nothing = np.zeros((1, 2), np.float16)
+    rows = Training(("a",), ("k",), ("",), nothing, nothing, space, np.array([[1, 0, 0]], np.int8))
+    chances = np.array([[0.5, 0.3, 0.2]], np.float32)
+    cuts = np.zeros_like(chances), np.full_like(chances, np.inf)
+    found = left_out_verdict(Judged(rows, np.zeros(1, np.int64), chances, *cuts), promised=False)
+    assert (found.right, found.wrong, found.empty) == (1, 0, 0)

@@ -10,10 +10,11 @@ from fashiontag.heads.calibration import candidates, f1_thresholds, outlook, pro
 from fashiontag.heads.classifier import ProbeClassifier
 from fashiontag.heads.features import Features, Parts, Vocabulary, Widths
 from fashiontag.heads.groups import GroupSpan
+from fashiontag.heads.lexical import TitleMatcher
 from fashiontag.heads.linear import Block, Labelled, Ridge, with_one
 from fashiontag.heads.prior import Prior, ZeroLogits, zero_shot_prior
 from fashiontag.heads.statistics import GroupConstants, Moments, Statistics, unit
-from fashiontag.heads.zeroshot import ZeroShot
+from fashiontag.heads.zeroshot import Evidence, ZeroShot
 from fashiontag.labels import parse_labels
 
 
@@ -92,6 +93,30 @@ def test_untitled_products_are_judged_by_their_picture_alone():
     assert np.array_equal(found, clone(fused).fit(x, y).predict_proba(x))
 
 
+def test_a_promise_is_kept_where_a_fifth_of_the_titles_is_anothers(monkeypatch):
+    rng = np.random.default_rng(0)
+    image_of, title_of = rng.normal(size=(2, 4, 8))
+    kind, taught = rng.integers(0, 4, 1200), np.arange(1200) < 600
+    told = np.where(taught | (rng.random(1200) < 0.8), kind, rng.permutation(kind))
+    image = image_of[kind] + rng.normal(size=(1200, 8))
+    title = title_of[told] + 0.2 * rng.normal(size=(1200, 8))
+    x = np.hstack([image, title, np.zeros((1200, 1))]).astype(np.float32)
+    y = (kind[:, None] == np.arange(4)).astype(np.int8)
+
+    def published():
+        options = {"widths": Widths(8, 8, 1), "groups": exclusive(4), "precision": 0.95}
+        said = ProbeClassifier(**options).fit(x[taught], y[taught]).say(x[~taught])
+        out = candidates(said.chances, exclusive(4)) >= said.promises
+        return out.any(axis=1).mean(), y[~taught][out].mean()
+
+    share, right = published()
+    assert share > 0.7
+    assert right >= 0.94
+    monkeypatch.setattr("fashiontag.heads.classifier.MISTAKEN", 1e-9)
+    monkeypatch.setattr("fashiontag.heads.classifier.SWAPPED", 0.0)
+    assert published()[1] < right - 0.05
+
+
 def test_with_one_shot_products_unlike_all_labelled_ones_differ_as_zero_shot_says():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(9, 3)).astype(np.float32)
@@ -131,7 +156,8 @@ def test_with_one_shot_and_heads_that_say_nothing_the_probe_is_the_zero_shot_cla
     monkeypatch.setattr("fashiontag.heads.classifier._SHARE", 0.0)
     probe = ProbeClassifier(widths=features.widths, groups=exclusive(3))
     probe.fit(x[:3], np.eye(3, dtype=np.int8), prior=zero_shot_prior(features, zero, *moments))
-    expected = zero.score(features.evidence(images, titles, texts), refuse=False).labels
+    evidence = Evidence(images, titles, np.full(60, titled), TitleMatcher(space).score(texts))
+    expected = zero.score(evidence, refuse=False).labels
     assert expected.sum(axis=1).min() < 0.9  # "unknown" has a say
     assert probe.predict_proba(x) == pytest.approx(expected, abs=1e-3)
 

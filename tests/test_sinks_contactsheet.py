@@ -303,11 +303,10 @@ def test_a_gallery_shows_hits_and_escapes_everything(tmp_path):
 
 
 def probe_report(path, text=EVIL, mistaken=ROWS):
-    figures = ("image", "title", "fused", "macro_f1", "top1", "coverage", "calibration", "brier")
-    figures += ("brier_base", "published", "precision")
+    figures = ("ranking", "macro_f1", "top1", "coverage", "calibration", "published", "precision")
     group = dict.fromkeys(figures, 0.5) | {"group": text, "products": 1234, "top1": None}
-    group |= {"reliability": [(0.1, 0.2), (0.9, 0.75)], "tradeoff": [(0.2, 1.0), (1.0, 0.8)]}
-    label = dict.fromkeys(("image", "title", "fused", "f1", "threshold"), 0.5)
+    group |= {"reliability": [(0.1, 0.2), (0.9, 0.75)]}
+    label = dict.fromkeys(("ranking", "f1", "threshold"), 0.5)
     label |= {"group": text, "label": text, "support": 9, "promise": None}
     label |= {"published": 0, "right": 0}
     mistakes = [{"id": row.id, "said": [text], "true": [text]} for row in mistaken]
@@ -331,9 +330,8 @@ def test_a_probe_report_shows_its_figures_and_escapes_everything(tmp_path):
     page, plain = Page(path), Page(probe_report(tmp_path / "plain.html", "plain"))
     assert [name for name, _ in page.elements] == [name for name, _ in plain.elements]
     assert len(page.all("img")) == 1
-    assert len(page.all("svg")) == 2
+    assert len(page.all("svg")) == 1
     assert page.all("circle")[1][0]["cy"] == "37.5"  # of 150 pixels, from above
-    assert page.all("path", **{"class": "curve"})[0][0]["d"] == "M30.0 0.0 L150.0 30.0"
     text = path.read_text("utf-8")
     for shown in (
         "4,321",

@@ -230,7 +230,7 @@ class FusedProbe(ProbeClassifier):
         labelled: Labelled,
         prior: Prior | None,
         picture: FittedHead | None = None,
-    ) -> tuple[Side, list[FittedHead], list[Floats]]:
+    ) -> tuple[Side, list[FittedHead], Floats]:
         if picture is None:
             return super()._fit_side(x, widths, labelled, prior)
         parts, titled = widths.split(x), np.asarray(x[:, widths.image :].any(axis=1))
@@ -248,10 +248,10 @@ class FusedProbe(ProbeClassifier):
             self._head.fit(Block(with_one(block), titled, own), labelled)
             for block, own in zip(blocks, priors, strict=True)
         ]
-        side, scores = self._side(x, widths, labelled, titled, zero, heads)
+        # What titles add can't be told here, so they can't be doubted.
+        side, chances = self._side(x, widths, labelled, titled, zero, heads)
         own = {field.name: getattr(side, field.name) for field in fields(side)}
-        own["rates"] = None  # what titles add can't be told, so they can't be doubted
-        return _FusedSide(**own, fusion=fusion), heads, scores
+        return _FusedSide(**own, fusion=fusion), heads, chances
 
 
 class LogisticProbe(ProbeClassifier):

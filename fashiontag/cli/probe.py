@@ -209,7 +209,7 @@ def probe_eval(
         _write_report(verdict, report, html, catalog)
     output.show(
         {"probe": probe, "warnings": warnings, **facts},
-        lambda: _draw(verdict, report, promised=loaded.classifier.precision),
+        lambda: _draw(verdict, report, promised=loaded.precision),
     )
 
 
@@ -280,16 +280,12 @@ def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> N
     from fashiontag.heads.calibration import CONFIDENCE
 
     draw(verdict, "the probe doesn't have")
-    columns = ["group", ">n", ">image", ">title", ">both", ">F1", ">top-1", ">calib."]
+    columns = ["group", ">n", ">ranking", ">F1", ">top-1", ">calib."]
     grid = output.empty_table(*columns, *([] if promised is None else [">published", ">right"]))
     grid.padding = (0, 1, 0, 0)
     for group in report.groups:
-        figures = (group.image, group.title, group.fused, group.macro_f1, group.top1)
-        cells = [
-            group.group,
-            f"{group.products:,}",
-            *map(_figure, (*figures, group.calibration)),
-        ]
+        figures = (group.ranking, group.macro_f1, group.top1, group.calibration)
+        cells = [group.group, f"{group.products:,}", *map(_figure, figures)]
         if promised is not None:
             cells += [f"{group.published:.0%}", _figure(group.precision)]
         grid.add_row(*cells)
@@ -301,8 +297,8 @@ def _draw(verdict: Verdict, report: ProbeReport, *, promised: float | None) -> N
                 f"{group.outlook.more:,} more labelled ones would buy {group.outlook.share:.0%}."
             )
     output.sentence(
-        f"On {report.products:,} {report.basis}: average precision by image, by title, by both; F1 "
-        "of what is given (means of labels); calibration error of the best label.",
+        f"On {report.products:,} {report.basis}: average precision, and F1 of what is given (means "
+        "of labels); calibration error of the best label.",
         "dim",
     )
     out = [

@@ -1,6 +1,6 @@
 """A fitted probe as a folder.
 
-``manifest.json`` says what made it, ``probe.json`` holds labels, words and options,
+``manifest.json`` says what made it, ``probe.json`` holds words and options,
 ``probe.safetensors`` all numbers, and ``training.*`` what it was fitted on, so that labels can be
 added without the old pictures.
 """
@@ -22,7 +22,7 @@ from fashiontag.heads.classifier import ProbeClassifier, Side
 from fashiontag.heads.features import Features, Vocabulary
 from fashiontag.heads.groups import group_spans
 from fashiontag.heads.local import Directions, LocalGroup, LocalHead
-from fashiontag.heads.probe import Probe, Spared
+from fashiontag.heads.probe import Probe, Spared, without
 from fashiontag.heads.training import Training
 from fashiontag.labels import parse_labels
 from fashiontag.manifest import FILE_NAME, Manifest
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashiontag.datamodels import Encoder
+    from fashiontag.labels import LabelSpace
 
     Arrays = dict[str, NDArray[Any]]
     Json = Mapping[str, Any]
@@ -107,19 +108,21 @@ def load_probe(folder: Path, encoder: Encoder) -> Probe:
     manifest.check_encoder(encoder, f"The probe {folder}")
     try:
         content, arrays = _read(folder, "probe")
-        space = parse_labels(content["content"], content["labels"], str(folder))
+        training = _training(folder)
+        space = training.space
         vocabulary = Vocabulary(tuple(content["words"]), arrays["vocabulary.idf"])
         features = Features(space, arrays["image.mean"], arrays["title.mean"], vocabulary)
-        model = ProbeClassifier(
-            widths=features.widths, groups=group_spans(space), precision=content["precision"]
-        )
-        alone = _side("alone", features, arrays)
-        titled = _side("titled", features, arrays) if content["fuses"] else alone
-        model.restore(alone, titled)
         local = _local(content, arrays)
+        linear, model = without(space, local), None
+        if linear.groups:
+            alone = _side("alone", features, linear, arrays)
+            titled = _side("titled", features, linear, arrays) if content["fuses"] else alone
+            precision = manifest.settings["precision"]
+            model = ProbeClassifier(features.widths, group_spans(linear), precision)
+            model.restore(alone, titled)
         spared = {name: Spared(**numbers) for name, numbers in content["spared"].items()}
         guards = tuple(content["guards"])
-        return Probe(manifest, features, model, _training(folder), local, spared, guards)
+        return Probe(manifest, features, training, model, local, spared, guards)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CatalogError(f"The probe {folder} is damaged ({error}); train it again.") from error
 
@@ -143,11 +146,8 @@ def _read(folder: Path, name: str) -> tuple[Json, Arrays]:
 def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
     features, model = probe.features, probe.classifier
     content: dict[str, Any] = {
-        "labels": probe.space.name,
-        "content": probe.space.content(),
         "words": features.vocabulary.words,
-        "precision": model.precision,
-        "fuses": model.fuses_,
+        "fuses": model is not None and model.fuses_,
         "guards": probe.guards,
         "spared": {name: asdict(one) for name, one in probe.spared.items()},
         "local": None,
@@ -156,9 +156,10 @@ def _probe_content(probe: Probe) -> tuple[Json, Arrays]:
         "image.mean": features.image,
         "title.mean": features.title,
         "vocabulary.idf": features.vocabulary.idf,
-        **_side_arrays("alone", model.alone_),
-        **(_side_arrays("titled", model.titled_) if model.fuses_ else {}),
     }
+    if model is not None:
+        arrays |= _side_arrays("alone", model.alone_)
+        arrays |= _side_arrays("titled", model.titled_) if model.fuses_ else {}
     if probe.local is not None:
         content["local"], own = _local_content(probe.local)
         arrays |= own
@@ -169,7 +170,7 @@ _LOCAL = ("shift", "line", "margin", "kept", "cut")
 """The numbers of a `LocalGroup`."""
 
 
-def _under(place: str, arrays: Arrays) -> Arrays:
+def _under(place: str, arrays: Arrays) -> dict[str, Any]:
     """Return the arrays whose names begin so, by what follows."""
     return {
         name.removeprefix(place): array for name, array in arrays.items() if name.startswith(place)
@@ -226,29 +227,29 @@ def _side_arrays(name: str, side: Side) -> dict[str, NDArray[Any]]:
     return {f"{name}.{key}": value for key, value in arrays.items() if value is not None}
 
 
-def _side(name: str, features: Features, arrays: Arrays) -> Side:
+def _side(name: str, features: Features, space: LabelSpace, arrays: Arrays) -> Side:
     own = _under(f"{name}.", arrays)
     return Side(
         features.widths,
         zero=own.get("zero"),
         coefs=tuple(own[key] for key in sorted(own) if key.startswith("coef")),
-        stack=Stack(group_spans(features.space), own["weights"], own["offsets"], own["none"]),
+        stack=Stack(group_spans(space), own["weights"], own["offsets"], own["none"]),
         thresholds=own["thresholds"],
         promises=own["promises"],
         rates=own.get("rates"),
     )
 
 
-# What a training consists of beside its label space; rates may be missing.
+# What a training consists of beside its label space.
 _TEXTS = ("ids", "image_keys", "texts")
-_NUMBERS = ("images", "titles", "targets", "rates")
+_NUMBERS = ("images", "titles", "targets")
 
 
 def _training_content(training: Training) -> tuple[Json, Arrays]:
     texts = {name: getattr(training, name) for name in _TEXTS}
     numbers = {name: getattr(training, name) for name in _NUMBERS}
     space = {"labels": training.space.name, "content": training.space.content()}
-    return {**space, **texts}, {k: v for k, v in numbers.items() if v is not None}
+    return {**space, **texts}, numbers
 
 
 def _training(folder: Path) -> Training:

@@ -61,7 +61,6 @@ class Stack:
         scores: Sequence[Floats],
         targets: NDArray[np.int8],
         units: Floats,
-        rates: Floats | None = None,
         *,
         fixed: bool = False,
     ) -> Stack:
@@ -76,8 +75,6 @@ class Stack:
         targets : ndarray of shape (n, t), int8
         units : ndarray of shape (m,), float32
             A weight that is plausible for each head: distances are measured in it.
-        rates : ndarray of shape (t,), float32, or None
-            How often labels really occur, where the rows were picked to be balanced.
         fixed : bool
             Keep the weights as they are: too few families to learn from.
         """
@@ -95,7 +92,6 @@ class Stack:
                         self.weights[number],
                         units,
                         float(self.none[number]),
-                        None if rates is None else rates[span],
                         exclusive=group.exclusive,
                     )
                     weights[number], offsets[span], none[number] = likelihood.solve(fixed=fixed)
@@ -108,10 +104,6 @@ class Stack:
             for weight, block in zip(weights, scores, strict=True):
                 out[:, group.span] += weight * block[:, group.span]
         return out
-
-    def chances(self, scores: Sequence[Floats]) -> Floats:
-        """Return the probabilities that the heads' scores make, shape (n, t)."""
-        return self.probabilities(self.logits(scores))
 
     def probabilities(self, logits: Floats) -> Floats:
         """Return probabilities of shape (n, t), in [0, 1]."""
@@ -140,7 +132,6 @@ class _GroupFit:
         weights: Floats,
         units: Floats,
         none: float,
-        rates: Floats | None,
         *,
         exclusive: bool,
     ) -> None:
@@ -158,26 +149,10 @@ class _GroupFit:
         self._votes = np.empty((1, targets.size), np.float32)
         self._slope = np.empty((targets.size, 1), np.float32)
         self._full = np.empty((len(targets), targets.shape[1] + 1))
-        if rates is not None:
-            self.known = self.known * self._importance(rates)
         if exclusive:
             neither = (1 - self.y.max(axis=1)) * self.has_none
             self.truth = np.column_stack([self.y, neither])
             self.weight = self.known.max(axis=1) * self.truth.sum(axis=1)
-
-    def _importance(self, rates: Floats) -> NDArray[np.float64]:
-        """Weigh balanced rows as they would occur; bounded, or one rare row would decide all."""
-        seen = self.known.sum(axis=0)
-        share = np.clip(self.y.sum(axis=0) / np.maximum(seen, 1), 1e-3, 1 - 1e-3)
-        rates = np.clip(rates, 1e-4, 1 - 1e-4)
-        if self.exclusive:
-            each = self.y @ (rates / share) + (1 - self.y.max(axis=1, initial=0))
-            weight = np.clip(each, 0.1, 10.0)[:, None]
-        else:
-            weight = np.clip(
-                np.where(self.y > 0, rates / share, (1 - rates) / (1 - share)), 0.1, 10.0
-            )
-        return np.asarray(weight / np.average(np.broadcast_to(weight, self.y.shape)))
 
     def solve(self, *, fixed: bool) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Return weights, offsets and the logit of none.
@@ -302,9 +277,9 @@ def promise_thresholds(
 
     The promise is one per group, or per label: of a group's accepted tags, or of each label's. The
     bound is Clopper and Pearson's (1934), one-sided at 95 %, of as many tags as the accepted ones
-    are worth, see `_worth`; 59 families without an error are the least that promise 95 %. Few
-    thresholds are tried (Learn then Test, Angelopoulos et al. 2021), for every further one is
-    another chance to be lucky. A label that is clearly worse than its group's promise, by the upper
+    are worth, see `_worth`; 59 families without an error are the least that promise 95 %. Every
+    threshold that is tried is another chance to be lucky (Learn then Test, Angelopoulos et al.
+    2021), see `_surely`. A label that is clearly worse than its group's promise, by the upper
     bound of its own, is held back.
 
     Parameters
@@ -343,7 +318,7 @@ def _promise(
     """Return the threshold of some labels together; inf if there is none."""
     least = int(np.ceil(np.log(1 - CONFIDENCE) / np.log(precision)))
     values, sizes, counts, wrong = _ranked(offered, targets, families, least)
-    kept = np.flatnonzero(_surely(counts, wrong) >= precision)
+    kept = np.flatnonzero(_surely(counts, wrong, precision) >= precision)
     return float(values[sizes[kept[-1]] - 1]) if len(kept) else float("inf")
 
 
@@ -372,7 +347,7 @@ def outlook(
     """
     values, sizes, counts, wrong = _ranked(offered, targets, families, 1)
     times = np.geomspace(1, MOST_MORE, 60)[:, None]
-    holds = _surely(counts * times, wrong * times) >= precision
+    holds = _surely(counts * times, wrong * times, precision) >= precision
     reached = np.flatnonzero(holds.any(axis=0))
     if not len(reached):
         return Outlook(0, 0.0)
@@ -381,11 +356,19 @@ def outlook(
     return Outlook(more, float(sizes[reached[-1]] / len(values)))
 
 
-def _surely(count: NDArray[Any], wrong: NDArray[Any]) -> NDArray[np.float64]:
-    """Return Clopper and Pearson's lower bound of the share that is right."""
+def _surely(count: NDArray[Any], wrong: NDArray[Any], precision: float) -> NDArray[np.float64]:
+    """Return Clopper and Pearson's lower bounds of the share that is right; last axis: steps.
+
+    Every doubling of what could promise the precision at all is a try of its own (Bonferroni);
+    steps within one see nearly the same tags.
+    """
     from scipy.stats import beta
 
-    return np.asarray(beta.ppf(1 - CONFIDENCE, count - wrong, wrong + 1))
+    if not count.size:
+        return np.zeros(count.shape)
+    least = np.log(1 - CONFIDENCE) / np.log(precision)
+    tries = 1 + np.log2(np.maximum(count.max(axis=-1, keepdims=True) / least, 1))
+    return np.asarray(beta.ppf((1 - CONFIDENCE) / tries, count - wrong, wrong + 1))
 
 
 def _worth(wrong: NDArray[np.bool_], families: NDArray[np.int64]) -> tuple[float, float]:

@@ -21,7 +21,15 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fashiontag.heads.calibration import Stack, candidates, f1_thresholds, promise_thresholds
 from fashiontag.heads.features import Widths
 from fashiontag.heads.groups import GroupSpan
-from fashiontag.heads.linear import FEW, Block, FittedHead, Labelled, Ridge, with_one
+from fashiontag.heads.linear import (
+    FEW,
+    Block,
+    FittedHead,
+    Labelled,
+    Ridge,
+    whole_families,
+    with_one,
+)
 from fashiontag.metrics import average_precision_score, label_rates, macro
 
 if TYPE_CHECKING:
@@ -174,9 +182,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Whether titles are used: `titled_` is `alone_` where they aren't.
     sample_ : ndarray of shape (s,), int64
         Training rows that have left-out scores.
-    left_out_, left_out_alone_, left_out_title_ : ndarray of shape (s, t), float32
-        Their probabilities, each by a fit without the row's family; by picture alone; what titles
-        add to their logits, NaN where titles aren't used.
+    left_out_, left_out_alone_ : ndarray of shape (s, t), float32
+        Their probabilities, each by a fit without the row's family; by picture alone.
     settings_ : tuple of Setting
         What was chosen for each block.
 
@@ -214,7 +221,6 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         families: ArrayLike | None = None,
         prior: Prior | None = None,
-        rates: ArrayLike | None = None,
     ) -> Self:
         """Fit all heads and everything that follows from them.
 
@@ -227,8 +233,6 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Near-duplicates share a number, and are left out together. None: all differ.
         prior : Prior or None
             The zero-shot classifier.
-        rates : array-like of shape (t,) or None
-            How often labels really occur, where the rows were picked to be balanced.
 
         Raises
         ------
@@ -245,22 +249,14 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"X has {x.shape[1]} columns, but widths add up to another number.")
         kin = np.arange(len(x)) if families is None else np.asarray(families)
         kin = np.unique(kin, return_inverse=True)[1].astype(np.int64)
-        self.sample_ = _sample(kin)
-        rates = None if rates is None else np.asarray(rates, np.float32)
-        labelled = Labelled(targets, groups, kin, self.sample_, rates)
-        self.alone_, heads, scores = self._fit_side(x, widths, labelled, prior)
-        self.titled_ = self.alone_
-        self.left_out_alone_ = self.alone_.stack.chances(scores)
-        self.left_out_ = self.left_out_alone_
-        self.left_out_title_ = np.full_like(self.left_out_, np.nan)
+        self.sample_ = np.flatnonzero(whole_families(kin, SAMPLE))
+        labelled = Labelled(targets, groups, kin, self.sample_)
+        self.alone_, heads, self.left_out_alone_ = self._fit_side(x, widths, labelled, prior)
+        self.titled_, self.left_out_ = self.alone_, self.left_out_alone_
         titled = x[:, widths.image :].any(axis=1)
         self.fuses_ = bool(titled.any())
         if self.fuses_:
-            self.titled_, heads, scores = self._fit_side(x, widths, labelled, prior, heads[0])
-            part = self.titled_.title_part(x[self.sample_], scores)
-            logits = self.titled_.stack.logits(scores)
-            self.left_out_title_ = part
-            fused = self.titled_.chances(logits, self.left_out_alone_, part)
+            self.titled_, heads, fused = self._fit_side(x, widths, labelled, prior, heads[0])
             self.left_out_ = np.where(titled[self.sample_][:, None], fused, self.left_out_alone_)
         self.settings_ = tuple(head.setting for head in heads)
         return self
@@ -357,8 +353,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labelled: Labelled,
         prior: Prior | None,
         picture: FittedHead | None = None,
-    ) -> tuple[Side, list[FittedHead], list[Floats]]:
-        """Fit the heads of one side and their stack; return their left-out scores, too.
+    ) -> tuple[Side, list[FittedHead], Floats]:
+        """Fit the heads of one side and their stack; return left-out probabilities, too.
 
         That of titles stands on the picture's head, which is fitted on all rows.
         """
@@ -377,8 +373,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             blocks = [Block(with_one(part), usable, own) for part, own in pairs]
             heads = [picture, *(self._head.fit(block, labelled) for block in blocks)]
         seen = None if picture is None else self.left_out_alone_
-        side, scores = self._side(x, widths, labelled, usable, zero, heads, seen)
-        return side, heads, scores
+        side, chances = self._side(x, widths, labelled, usable, zero, heads, seen)
+        return side, heads, chances
 
     def _side(
         self,
@@ -389,8 +385,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         zero: ZeroLogits | None,
         heads: list[FittedHead],
         seen: Floats | None = None,
-    ) -> tuple[Side, list[Floats]]:
-        """Stack zero-shot's logits and fitted heads by left-out scores; return those, too.
+    ) -> tuple[Side, Floats]:
+        """Stack zero-shot's logits and fitted heads; return left-out probabilities, too.
 
         Where titles are to be doubted, `seen` is what pictures alone say, families left out.
         """
@@ -409,14 +405,15 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             none = zero.none
         default = Stack(labelled.groups, weights, np.zeros(truth.shape[1], np.float32), none)
         few = labelled.support < FEW
-        stack = default.fit(scores, truth, units, labelled.rates, fixed=few)
+        stack = default.fit(scores, truth, units, fixed=few)
         flat = np.full(truth.shape[1], np.inf, np.float32)
         coef = None if zero is None else zero.coef
         rates = None if few or seen is None else label_rates(labelled.targets)
         side = Side(widths, coef, tuple(h.coef for h in heads), stack, flat, flat, rates)
         logits = stack.logits(scores)
         part = np.zeros_like(logits) if rates is None else side.title_part(x[sample], scores)
-        offered = candidates(side.chances(logits, seen, part), labelled.groups)
+        chances = side.chances(logits, seen, part)
+        offered = candidates(chances, labelled.groups)
         side = replace(side, thresholds=f1_thresholds(offered, truth, labelled.groups))
         if self.precision is not None:
             if rates is not None:
@@ -428,7 +425,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             groups = labelled.groups if self.together else None
             found = promise_thresholds(offered, truth, kin, self.precision, groups)
             side = replace(side, promises=found)
-        return side, scores
+        return side, chances
 
 
 def _swapped(titled: NDArray[np.bool_]) -> Ints:
@@ -447,16 +444,6 @@ def _doubt(zero: Floats, truth: NDArray[np.int8], groups: Sequence[GroupSpan]) -
         for group in groups
     ]
     return 1.0 - np.nan_to_num(np.array(precision, np.float32))
-
-
-def _sample(families: Ints) -> Ints:
-    """Return at most `SAMPLE` rows, sorted, made of whole families."""
-    if len(families) <= SAMPLE:
-        return np.arange(len(families))
-    order = np.random.default_rng(0).permutation(families.max() + 1)
-    sizes = np.bincount(families)[order]
-    chosen = order[np.cumsum(sizes) <= SAMPLE]
-    return np.flatnonzero(np.isin(families, chosen))
 
 
 def _zero_scores(x: Floats, zero: Floats) -> Floats:

@@ -50,15 +50,12 @@ class Labelled:
         Near-duplicates share a number.
     sample : ndarray of shape (s,), int64
         The rows whose left-out scores are wanted, ascending; whole families.
-    rates : ndarray of shape (t,), float32, or None
-        How often labels really occur, where the rows were picked to be balanced.
     """
 
     targets: NDArray[np.int8]
     groups: tuple[GroupSpan, ...]
     families: Ints
     sample: Ints
-    rates: Floats | None = None
 
     @property
     def support(self) -> float:
@@ -149,7 +146,7 @@ class Ridge:
         settings = usable_settings(block, labelled, _SETTINGS, _DEFAULT)
         best = settings[0]
         if len(settings) > 1:
-            some = _whole_families(sampled_families)
+            some = whole_families(sampled_families, CHOOSE_ON)
             fewer, truth = [system.only(some) for system in systems], targets[sample[some]]
             values = [
                 macro(
@@ -253,12 +250,13 @@ def _main_axes(z: Floats, gram: Floats | None) -> tuple[Floats, Floats]:
     return axes if tall else z.T @ axes / np.sqrt(values), values
 
 
-def _whole_families(families: Ints) -> NDArray[np.bool_]:
-    """Mark about `CHOOSE_ON` rows, of whole families."""
-    numbers, member = np.unique(families, return_inverse=True)
-    share = min(1.0, CHOOSE_ON / len(families))
-    taken = np.random.default_rng(0).random(len(numbers)) < share
-    return np.asarray(taken[member] | (share == 1.0))
+def whole_families(families: Ints, most: int) -> NDArray[np.bool_]:
+    """Mark at most so many rows, made of whole families."""
+    if len(families) <= most:
+        return np.ones(len(families), bool)
+    order = np.random.default_rng(0).permutation(families.max() + 1)
+    chosen = order[np.cumsum(np.bincount(families)[order]) <= most]
+    return np.isin(families, chosen)
 
 
 def _filled(targets: NDArray[np.int8]) -> Floats:

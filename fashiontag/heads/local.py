@@ -422,8 +422,8 @@ def _budgeted(
     stands = Standing.of(given, chances, margin)
     sure, replaced = chances[rows, stands.best], stands.replaced
     shift = shift_to(sure[stands.stays], trust)
-    fresh = _on_line(sure[stands.new], line)
-    first = np.argsort(-fresh)
+    newly = _on_line(sure[stands.new], line)
+    first = np.argsort(-newly)
     fixed = Balance(
         saved=float((sure - stands.own)[replaced].sum()),
         lost=float(stands.own[replaced].sum()),
@@ -434,7 +434,7 @@ def _budgeted(
     prices = np.where(alone, 1 + constants.doubt / (taught_by + trust * len(others)), price)
     spending = Spending(prices, constants.lost, silent)
     kept = shifted(sure[stands.stays], shift)
-    return shift, line, margin, *budgeted_cuts(kept, fresh[first], fixed, spending)
+    return shift, line, margin, *budgeted_cuts(kept, newly[first], fixed, spending)
 
 
 class Balance(NamedTuple):

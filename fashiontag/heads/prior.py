@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fashiontag.heads.features import Features
     from fashiontag.heads.statistics import Moments
     from fashiontag.heads.zeroshot import ZeroShot
+    from fashiontag.labels import LabelSpace
 
 Floats = NDArray[np.float32]
 
@@ -53,6 +54,15 @@ class Prior:
     deviations: Parts
     titled: ZeroLogits
     alone: ZeroLogits
+
+    def only(self, space: LabelSpace, some: LabelSpace) -> Prior:
+        """Return that of some groups of its label space."""
+        columns = [space.column(tag) for tag in some.tags]
+        groups = [space.names.index(name) for name in some.names]
+        titled, alone = (
+            ZeroLogits(one.coef[:, columns], one.none[groups]) for one in (self.titled, self.alone)
+        )
+        return Prior(Parts(*(part[:, columns] for part in self.deviations)), titled, alone)
 
 
 def zero_shot_prior(features: Features, zero: ZeroShot, image: Moments, title: Moments) -> Prior:

@@ -48,10 +48,11 @@ class Probe:
     ----------
     manifest : Manifest
     features : Features
-    classifier : ProbeClassifier
     training : Training
+    classifier : ProbeClassifier or None
+        What judges the groups that the local head doesn't.
     local : LocalHead or None
-        What judges exclusive groups in the classifier's place.
+        What judges exclusive groups.
     spared : mapping of str to Spared
         By the name of an open group.
     guards : tuple of str
@@ -61,8 +62,8 @@ class Probe:
 
     manifest: Manifest
     features: Features
-    classifier: ProbeClassifier
     training: Training
+    classifier: ProbeClassifier | None = None
     local: LocalHead | None = None
     spared: Mapping[str, Spared] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
@@ -78,9 +79,20 @@ class Probe:
         return self.features.space
 
     @property
+    def linear(self) -> LabelSpace:
+        """Those of them that the classifier judges."""
+        return without(self.space, self.local)
+
+    @property
+    def precision(self) -> float | None:
+        """The precision that was promised."""
+        precision: float | None = self.manifest.settings["precision"]
+        return precision
+
+    @property
     def promised(self) -> bool:
         """Whether a precision was promised."""
-        return self.classifier.precision is not None
+        return self.precision is not None
 
     def overlay(self, scores: Scores, space: LabelSpace, x: Floats) -> Scores:
         """Put what the probe knows in place of zero-shot scores.
@@ -98,12 +110,10 @@ class Probe:
         x : ndarray of shape (n, p), float32
             From `Features.transform`.
         """
-        model = self.classifier
-        titled = model.titled(x)[:, None]
-        local = set() if self.local is None else {*self.local.titled}
-        linear = [group for group in self.space.groups if group.name not in local]
-        if linear:
-            by_image, by_title, chances, thresholds, promises = model.say(x)
+        titled = x[:, self.features.widths.image :].any(axis=1, keepdims=True)
+        linear = self.linear
+        if self.classifier is not None:
+            by_image, by_title, chances, thresholds, promises = self.classifier.say(x)
         shape = scores.labels.shape
         cuts = np.full(shape, np.nan, np.float32)
         promised = np.full(shape, np.inf, np.float32)
@@ -119,9 +129,9 @@ class Probe:
             promises=promised if self.promised else None,
         )
         probed[[space.column(tag) for tag in self.space.tags]] = True
-        for group in linear:
-            own = self.space.span(group.name)
-            columns = np.array([space.column(tag) for tag in self.space.tags[own]])
+        for group in linear.groups:
+            own = linear.span(group.name)
+            columns = np.array([space.column(tag) for tag in linear.tags[own]])
             given = chances[:, own]
             if group.exclusive:
                 given = self._share(out, space, group.name, columns, given)
@@ -172,6 +182,12 @@ class Probe:
         chances = chances * (1 - taken)[:, None]
         out.unknown[:, position] = np.clip(1 - (chances.sum(axis=1) + taken), 0, 1)
         return chances
+
+
+def without(space: LabelSpace, local: LocalHead | None) -> LabelSpace:
+    """Return the labels of groups that a local head doesn't judge."""
+    judged = set() if local is None else {*local.titled}
+    return replace(space, groups=tuple(g for g in space.groups if g.name not in judged))
 
 
 def _speaks_for(logits: Floats, *, exclusive: bool) -> NDArray[np.bool_]:

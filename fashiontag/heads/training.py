@@ -28,8 +28,6 @@ class Training:
     space : LabelSpace
     targets : ndarray of shape (n, t), int8
         1, 0, or -1 where unknown.
-    rates : ndarray of shape (t,), float32, or None
-        How often labels really occur, where the rows were picked to be balanced.
     """
 
     ids: tuple[str, ...]
@@ -39,7 +37,6 @@ class Training:
     titles: NDArray[np.float16]
     space: LabelSpace
     targets: NDArray[np.int8]
-    rates: NDArray[np.float32] | None = None
 
     @property
     def hash(self) -> str:
@@ -69,7 +66,6 @@ class Training:
         labels holds, known not to hold, unless they stand under it.
         """
         targets = np.full((len(self.ids), space.size), -1, np.int8)
-        rates = None if self.rates is None else np.zeros(space.size, np.float32)
         for group in space.groups:
             if group.name not in self.space.names:
                 continue
@@ -80,8 +76,6 @@ class Training:
                 targets[settled, span] = 0
             for tag in tags & own_tags:
                 targets[:, space.column(tag)] = self.targets[:, self.space.column(tag)]
-                if rates is not None and self.rates is not None:
-                    rates[space.column(tag)] = self.rates[self.space.column(tag)]
             for tag in tags - own_tags:
                 column = space.column(tag)
                 above = [*space.above.get(column, ())]
@@ -90,7 +84,7 @@ class Training:
                 # A product of a label that is gone takes no part in what is left of its group.
                 gone = [self.space.column(tag) for tag in own_tags - tags]
                 targets[(self.targets[:, gone] == 1).any(axis=1), span] = -1
-        return replace(self, space=space, targets=targets, rates=rates)
+        return replace(self, space=space, targets=targets)
 
     def combined(self, newer: Training) -> Training:
         """Return the products of both; what the newer table says of a product and group counts.

@@ -452,7 +452,7 @@ class Desk:
             "model": self.workspace.encoder.name,
             "labels": judge.space.name,
             "probe": None if probe is None else {"products": len(probe.training.ids)},
-            "promise": None if probe is None else probe.classifier.precision,
+            "promise": None if probe is None else probe.precision,
             "busy": any(not job.done() for job in self._jobs),
             "trouble": self._trouble,
             "groups": groups,

@@ -98,7 +98,7 @@ def train(
     promise = None
     if base is not None:
         training = base.training.combined(training)
-        precision = base.classifier.precision
+        precision = base.precision
         promise = None if precision is None else Promise(precision)
     seen = unlabelled(workspace, catalog, annotations)
     return train_probe(workspace, training, catalogue=seen, promise=promise)

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fashiontag
-from fashiontag.catalog import Catalog
 from fashiontag.catalog.items import NoPicture
 from fashiontag.datamodels import Tagged
 from fashiontag.errors import CatalogError, FashiontagError, StoreError, UsageError
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fashiontag.catalog import Catalog
     from fashiontag.datamodels import Encoder, Item
     from fashiontag.heads.zeroshot import ZeroShot
     from fashiontag.workspace.embed import Embedded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """One label: support, ranking by picture, title and both, decisions.
+    """One label: support, ranking, decisions.
 
     ``published`` and ``right`` count what the promise would publish and what of it holds; figures
     that nothing defines are NaN.
@@ -55,9 +55,7 @@ class LabelReport:
     group: str
     label: str
     support: int
-    image: float
-    title: float
-    fused: float
+    ranking: float
     f1: float
     threshold: float
     promise: float
@@ -73,38 +71,31 @@ class GroupReport:
     ----------
     products : int
         Products annotated in the group.
-    image, title, fused : float
+    ranking : float
         Macro average precision.
     top1, coverage, calibration : float
         Of an exclusive group's best label: how often it is right, the share of products that can
         be decided at 95 % precision, and the calibration error of its probability.
-    brier, brier_base : float
-        Mean squared error of the probabilities, and of always saying the label's rate.
     published, precision : float
         What the promise covers, as a share of the products, and how much of it is right.
     outlook : Outlook or None
         What more labels would buy; None where nothing was promised for the group.
-    reliability, tradeoff : tuple of (float, float) pairs
-        Mean probability and share right, per bin; coverage and precision, surest first.
+    reliability : tuple of (float, float) pairs
+        Mean probability and share right, per bin.
     """
 
     group: str
     exclusive: bool
     products: int
-    image: float
-    title: float
-    fused: float
+    ranking: float
     macro_f1: float
     top1: float
     coverage: float
     calibration: float
-    brier: float
-    brier_base: float
     published: float
     precision: float
     outlook: Outlook | None = None
     reliability: Points = ()
-    tradeoff: Points = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +130,15 @@ class Judged:
     rows : Training
         The products, with targets over t labels.
     families : ndarray of shape (n,), int64
-    image, title, fused : ndarray of shape (n, t)
-        Scores by picture, by title (NaN where there is none) and by both, the last probabilities.
+    chances : ndarray of shape (n, t)
+        Probabilities.
     thresholds, promises : ndarray of shape (n, t)
-        Probabilities from which a label is given, and may be published.
+        Probabilities from which a label is given, and may be published; NaN where nobody judges.
     """
 
     rows: Training
     families: NDArray[np.int64]
-    image: Floats
-    title: Floats
-    fused: Floats
+    chances: Floats
     thresholds: Floats
     promises: Floats
 
@@ -217,22 +206,16 @@ def evaluate_probe(
     held_out = held_out.on_space(probe.space)
     if not (held_out.targets >= 0).any():
         raise CatalogError("The table annotates none of the labels that the probe knows.")
-    x = probe.features.of(held_out)
     families = find_families([key or None for key in held_out.image_keys], held_out.texts)
-    judged = Judged(held_out, families, *probe.classifier.say(x))
-    if probe.local is not None:
-        whole = held_out.on_space(probe.whole)
-        scores = Observed.of(workspace, probe.features, whole).scores
-        told = probe.overlay(scores, probe.whole, x)
-        assert told.label_cuts is not None
-        columns = [probe.whole.column(tag) for tag in probe.space.tags]
-        promises = judged.promises if told.promises is None else told.promises[:, columns]
-        judged = replace(
-            judged,
-            fused=told.labels[:, columns],
-            thresholds=told.label_cuts[:, columns],
-            promises=promises,
-        )
+    scores = Observed.of(workspace, probe.features, held_out.on_space(probe.whole)).scores
+    told = probe.overlay(scores, probe.whole, probe.features.of(held_out))
+    assert told.label_cuts is not None
+    columns = [probe.whole.column(tag) for tag in probe.space.tags]
+    chances, thresholds = told.labels[:, columns], told.label_cuts[:, columns]
+    promises = np.full_like(chances, np.inf)
+    if told.promises is not None:
+        promises = told.promises[:, columns]
+    judged = Judged(held_out, families, chances, thresholds, promises)
     return report_on("held-out products", judged), tuple(warnings)
 
 
@@ -243,25 +226,20 @@ def report_on(basis: str, judged: Judged, precision: float | None = None) -> Pro
     together, they are those that a probe was trained on.
     """
     rows, truth = judged.rows, judged.rows.targets
-    offered = candidates(judged.fused, group_spans(rows.space))
+    offered = candidates(judged.chances, group_spans(rows.space))
     published = offered >= judged.promises
-    f1 = f1_score(truth, offered >= np.minimum(judged.thresholds, judged.promises))
-    by_image = average_precision_score(truth, judged.image)
-    by_title = np.full(rows.space.size, np.nan)
-    if not np.isnan(judged.title).all():
-        by_title = average_precision_score(truth, judged.title)
-    fused = average_precision_score(truth, judged.fused)
+    given = (offered > 0) & (offered >= np.minimum(judged.thresholds, judged.promises))
+    f1 = f1_score(truth, given)
+    ranking = average_precision_score(truth, judged.chances)
     labels = tuple(
         LabelReport(
             group,
             label,
             support=int((truth[:, column] == 1).sum()),
-            image=float(by_image[column]),
-            title=float(by_title[column]),
-            fused=float(fused[column]),
+            ranking=float(ranking[column]),
             f1=float(f1[column]),
-            threshold=float(np.median(judged.thresholds[:, column])),
-            promise=float(np.median(judged.promises[:, column])),
+            threshold=float(np.nanmedian(judged.thresholds[:, column])),
+            promise=float(np.nanmedian(judged.promises[:, column])),
             published=int((published[:, column] & (truth[:, column] >= 0)).sum()),
             right=int((published[:, column] & (truth[:, column] == 1)).sum()),
         )
@@ -271,7 +249,7 @@ def report_on(basis: str, judged: Judged, precision: float | None = None) -> Pro
     for group in rows.space.groups:
         span = rows.space.span(group.name)
         known = np.asarray((truth[:, span] >= 0).any(axis=1))
-        found = measure(truth[:, span], judged.fused[:, span], known, exclusive=group.exclusive)
+        found = measure(truth[:, span], judged.chances[:, span], known, exclusive=group.exclusive)
         annotated = truth[known][:, span]
         out = published[known][:, span] & (annotated >= 0)
         groups.append(
@@ -279,32 +257,27 @@ def report_on(basis: str, judged: Judged, precision: float | None = None) -> Pro
                 group=group.name,
                 exclusive=group.exclusive,
                 products=int(known.sum()),
-                image=macro(by_image[span]),
-                title=macro(by_title[span]),
-                fused=macro(found.average_precision),
+                ranking=macro(found.average_precision),
                 macro_f1=macro(f1[span]),
                 top1=found.accuracy if group.exclusive else float("nan"),
                 coverage=found.coverage,
                 calibration=found.calibration,
-                brier=found.brier,
-                brier_base=found.brier_rates,
                 published=float(out.any(axis=1).mean()) if len(out) else float("nan"),
                 precision=float((annotated[out] == 1).mean()) if out.any() else float("nan"),
                 outlook=None
                 if precision is None
                 else outlook(offered[:, span], truth[:, span], judged.families, precision),
                 reliability=_reliability(found),
-                tradeoff=_tradeoff(found),
             )
         )
     return ProbeReport(
         basis=basis,
         products=len(rows.ids),
         families=len(np.unique(judged.families)),
-        macro_ap=macro(np.array([group.fused for group in groups])),
-        micro_ap=micro_average_precision(truth, judged.fused),
-        lrap=label_ranking_average_precision_score(truth, judged.fused),
-        precision_at_3=precision_at(truth, judged.fused),
+        macro_ap=macro(np.array([group.ranking for group in groups])),
+        micro_ap=micro_average_precision(truth, judged.chances),
+        lrap=label_ranking_average_precision_score(truth, judged.chances),
+        precision_at_3=precision_at(truth, judged.chances),
         groups=tuple(groups),
         labels=labels,
     )
@@ -313,10 +286,12 @@ def report_on(basis: str, judged: Judged, precision: float | None = None) -> Pro
 def left_out_verdict(judged: Judged, *, promised: bool) -> Verdict:
     """Judge what a probe would give, or publish where it promises; examples are the surest."""
     rows, space = judged.rows, judged.rows.space
-    order = np.argsort(-judged.fused.max(axis=1), kind="stable")
+    order = np.argsort(-judged.chances.max(axis=1), kind="stable")
     truth = rows.targets[order]
-    offered = candidates(judged.fused, group_spans(space))
-    given = (offered >= (judged.promises if promised else judged.thresholds))[order]
+    offered = candidates(judged.chances, group_spans(space))
+    # A local head gives what replaces another label from 0 on: that is no word for all labels.
+    given = (offered > 0) & (offered >= (judged.promises if promised else judged.thresholds))
+    given = given[order]
     exclusive = {group.name for group in space.groups if group.exclusive}
     # To the head that learned from it, a row of zeros is one of none of these.
     none = {
@@ -340,13 +315,3 @@ def _reliability(found: GroupFigures) -> Points:
     parts = np.array_split(np.argsort(confidence, kind="stable"), min(15, len(right)))
     means = [(float(confidence[part].mean()), float(right[part].mean())) for part in parts]
     return tuple((round(mean, 4), round(share, 4)) for mean, share in means)
-
-
-def _tradeoff(found: GroupFigures) -> Points:
-    count = len(found.right)
-    if not count:
-        return ()
-    order = np.argsort(-found.confidence, kind="stable")
-    share = np.cumsum(found.right[order]) / np.arange(1, count + 1)
-    places = np.unique(np.linspace(0, count - 1, 60).astype(int))
-    return tuple((round((at + 1) / count, 4), round(float(share[at]), 4)) for at in places)

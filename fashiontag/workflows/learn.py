@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,11 +31,10 @@ from fashiontag.heads.local import (
     shifted,
 )
 from fashiontag.heads.prior import Prior, zero_shot_prior
-from fashiontag.heads.probe import Probe, Spared
+from fashiontag.heads.probe import Probe, Spared, without
 from fashiontag.heads.thresholds import Decider
 from fashiontag.heads.training import Training, draw_shots
 from fashiontag.manifest import Manifest
-from fashiontag.metrics import label_rates
 from fashiontag.workflows.evaluate import (
     Judged,
     Observed,
@@ -182,9 +181,8 @@ def _none_of(training: Training) -> Training:
 def draw(training: Training, shots: int, seed: int = 0) -> tuple[Training, tuple[str, ...]]:
     """Return so many products per label, one per family, and what to say of the draw."""
     families = find_families([key or None for key in training.image_keys], training.texts)
-    rates = label_rates(training.targets)
     rows = draw_shots(training.targets, families, shots, seed)
-    drawn = replace(training.select(rows), rates=rates)
+    drawn = training.select(rows)
     return drawn, tuple(_realised(drawn, shots))
 
 
@@ -227,66 +225,62 @@ def train_probe(
     training = _learnable(training, warnings, local=head == "local" and few)
     features, prior = fit_features(zero_shot(workspace, training.space), training)
     x = features.of(training)
-    fit: dict[str, Any] = {"families": families, "prior": prior, "rates": training.rates}
-    shape: dict[str, Any] = {"widths": features.widths, "groups": group_spans(training.space)}
-    wanted = {} if promise is None else promise._asdict()
-    model = ProbeClassifier(**wanted, **shape)
-    model.fit(x, training.targets, **fit)
     labelled, rest = (
         Observed.of(workspace, features, rows)
         for rows in (everything, catalogue or _none_of(everything))
     )
-    spared = _spare_open_groups(model, features, training.space, labelled, rest)
-    near = None
+    near = local = model = None
     if head == "local" and few:
         near = fit_local(
             everything.space, labelled.pair, everything.targets, families, rest.pair, promise
         )
+        local = near.head if near.head.titled else None
+    linear, spared = without(training.space, local), {}
+    wanted = {} if promise is None else promise._asdict()
+    if linear.groups:
+        own = training.on_space(linear)
+        model = ProbeClassifier(features.widths, group_spans(linear), **wanted)
+        prior = prior.only(training.space, linear)
+        model.fit(x, own.targets, families=families, prior=prior)
+        spared = _spare_open_groups(model, features, linear, labelled, rest)
     seconds = time.monotonic() - started
-    judged = _left_out(model, x, training, families)
-    if near is not None:
-        judged = _beside(judged, near, everything.space)
+    judged = _left_out(training, families, x, model, linear, near, everything.space)
     together = promise.precision if promise is not None and promise.together else None
     basis = "training products, each judged by a fit without its family"
     found = report_on(basis, judged, together)
-    blocks = [[setting.prior, setting.penalty] for setting in model.settings_]
+    blocks = [] if model is None else [[one.prior, one.penalty] for one in model.settings_]
     settings = {"head": head, "precision": None, **wanted, "blocks": blocks}
     manifest = _manifest(workspace, training, families, found, settings)
     guards = _guards(labelled)
-    local = near.head if near is not None and near.head.titled else None
-    probe = Probe(manifest, features, model, training, local, spared, guards)
+    probe = Probe(manifest, features, training, model, local, spared, guards)
     verdict = left_out_verdict(judged, promised=promise is not None)
     return Trained(probe, verdict, found, _forecast(probe, rest), tuple(warnings), seconds)
 
 
 def _left_out(
-    model: ProbeClassifier,
-    x: Floats,
     training: Training,
     families: NDArray[np.int64],
+    x: Floats,
+    model: ProbeClassifier | None,
+    linear: LabelSpace,
+    near: LocalFit | None,
+    space: LabelSpace,
 ) -> Judged:
-    """Return what the linear head says of its own products, their families left out."""
-    rows = model.sample_
-    return Judged(
-        training.select(rows),
-        families[rows],
-        model.left_out_alone_,
-        model.left_out_title_,
-        model.left_out_,
-        *model.cuts(x[rows]),
-    )
+    """Return what both heads say of their own products, families left out.
 
-
-def _beside(judged: Judged, near: LocalFit, space: LabelSpace) -> Judged:
-    """Put what the local head says, families left out, in place of the linear head's."""
-    places = [space.column(tag) for tag in judged.rows.space.tags]
-    chances, cuts, promises = (one[:, places] for one in (near.chances, near.cuts, near.promises))
-    return replace(
-        judged,
-        fused=np.where(np.isnan(chances), judged.fused, chances),
-        thresholds=np.where(np.isnan(cuts), judged.thresholds, cuts),
-        promises=np.where(np.isnan(promises), judged.promises, promises),
-    )
+    `linear` are the labels of the model, `space` those of the local fit.
+    """
+    rows = np.arange(len(x)) if model is None else model.sample_
+    out = [np.full((len(rows), training.space.size), np.nan, np.float32) for _ in range(3)]
+    if near is not None:
+        places = [space.column(tag) for tag in training.space.tags]
+        out = [one[rows][:, places] for one in near[1:]]
+    if model is not None:
+        columns = [training.space.column(tag) for tag in linear.tags]
+        for one, own in zip(out, (model.left_out_, *model.cuts(x[rows])), strict=True):
+            one[:, columns] = own
+    out[0] = np.nan_to_num(out[0])
+    return Judged(training.select(rows), families[rows], *out)
 
 
 def _manifest(
