@@ -108,7 +108,8 @@ def main() -> None:
         lines = run(workspace, arguments.on, arguments.draws)
         made = products.made_with(workspace.encoder)
     title = f"# What a promise of {PROMISE:.0%} buys on shelves of a user's own"
-    command = f"`python -m benchmarks.lab.promises WORKSPACE` · split {arguments.on} · {arguments.draws} draws"
+    of = f"split {arguments.on} · {arguments.draws} draws"
+    command = f"`python -m benchmarks.lab.promises WORKSPACE` · {of}"
     markdown.write(arguments.out, [title, "", f"{command} · {made}", *lines, ""])
 
 
