@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.lab.scenarios import Shelf
 
 COUNTS = (221, 600)
-DRAWS = 10
+DRAWS = 3
 HEAD = ("titles", "labelled", "published", "of it right", "draws that publish", "without promise")
 
 
@@ -108,8 +108,9 @@ def main() -> None:
         lines = run(workspace, arguments.on, arguments.draws)
         made = products.made_with(workspace.encoder)
     title = f"# What a promise of {PROMISE:.0%} buys on shelves of a user's own"
-    command = f"`python -m benchmarks.lab.promises WORKSPACE` · split {arguments.on} · {made}"
-    markdown.write(arguments.out, [title, "", command, *lines, ""])
+    of = f"split {arguments.on} · {arguments.draws} draws"
+    command = f"`python -m benchmarks.lab.promises WORKSPACE` · {of}"
+    markdown.write(arguments.out, [title, "", f"{command} · {made}", *lines, ""])
 
 
 if __name__ == "__main__":
