@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fashiontag.datamodels import Encoder
 
 FILE_NAME = "manifest.json"
-FORMAT = 3
+FORMAT = 4
 
 
 LIBRARIES = ("numpy", "scikit-learn", "torch", "open-clip-torch")

@@ -239,7 +239,7 @@ def test_the_guide_says_what_happens(tmp_path, monkeypatch, capsys):
     assert tag == "fashiontag tag shop"
     assert run(first.split()[1:], debug=True) == 0
     (tmp_path / "tags.csv").write_text(
-        "id,tags\nsummer-dress/1,category=dress|audience=women\n"
+        "id,tags\nsummer-dress/1,category=dress\n"
         "red-tee/1,category=t-shirt|color=red|material=cotton|sleeve=short sleeve|audience=men\n"
         "flip-flops/1,category=flip flops|audience=men\n"
     )
