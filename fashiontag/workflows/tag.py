@@ -256,6 +256,8 @@ class Judge:
         space = self._looker.space
         columns = [self.space.column(tag) for tag in space.tags]
         words = evidence.words[:, columns]
+        if not words.any():  # no title says anything that a picture could be against
+            return {}
         looks = self._looker.score(replace(evidence, words=words).untitled())
         blank = self._looker.blank(evidence.images, evidence.colours)
         found: dict[int, str] = {}
