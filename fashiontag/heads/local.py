@@ -314,7 +314,8 @@ def fit_group(
         np.vstack([labelled.at.image, held.at.image]), np.vstack([labelled.at.title, held.at.title])
     )
     gram = similarity(keys, keys, constants.sharpness, fuses=fuses).astype(np.float64)
-    weight = _fairness(targets, catalogue)
+    unheard = _unheard(targets, catalogue)
+    weight = _fairness(targets, catalogue, unheard)
     noise = constants.noise / weight
     gram[np.diag_indices_from(gram)] += np.append(
         noise, np.full(len(anchors), constants.anchor_noise)
@@ -330,9 +331,8 @@ def fit_group(
     all_moved = np.zeros_like(catalogue.zero)
     all_moved[anchors] = moved[m:]
     all_moved[other] = similarity(others.at, keys, constants.sharpness, fuses=fuses) @ alpha
-    budget = _budgeted(
-        (labelled, moved[:m]), targets, (catalogue, all_moved), float(weight.sum()), constants
-    )
+    taught, seen = (labelled, moved[:m]), (catalogue, all_moved)
+    budget = _budgeted(taught, targets, seen, unheard, float(weight.sum()), constants)
     size = targets.shape[1] - 1
     nothing = np.full(size, np.inf, np.float32)
     places = np.append(np.arange(m), m + anchors)
@@ -356,7 +356,7 @@ def _unheard(targets: Floats, catalogue: Evidenced) -> Bools:
     return np.append(given < least, False)
 
 
-def _fairness(targets: Floats, catalogue: Evidenced) -> Floats:
+def _fairness(targets: Floats, catalogue: Evidenced, unheard: Bools) -> Floats:
     """Return what each labelled product weighs, shape (m,), at most 1.
 
     Of a label that was labelled far more often than the catalogue seems to have it, a product
@@ -370,7 +370,6 @@ def _fairness(targets: Floats, catalogue: Evidenced) -> Floats:
     share = labels / labels.sum()
     labelled = (targets[:, :-1].sum(axis=0) + FAIR * share) / (len(targets) + FAIR)
     weight = np.append(np.clip(share / np.maximum(labelled, _TINY), 0.05, 1.0), 1.0)
-    unheard = _unheard(targets, catalogue)
     weight[unheard] = np.maximum(weight[unheard], BELIEVED)
     return np.asarray(weight[targets.argmax(axis=1)], np.float32)
 
@@ -389,6 +388,7 @@ def _budgeted(
     taught: tuple[Evidenced, Floats],
     targets: Floats,
     seen: tuple[Evidenced, Floats],
+    unheard: Bools,
     taught_by: float,
     constants: Constants,
 ) -> tuple[float, tuple[float, float], float, float, float]:
@@ -398,7 +398,7 @@ def _budgeted(
     """
     (labelled, moved), (catalogue, all_moved) = taught, seen
     every, price = np.arange(len(targets)), 1 + constants.doubt / taught_by
-    unheard, taught_ = _unheard(targets, catalogue), np.unique(targets.argmax(axis=1))
+    taught_ = np.unique(targets.argmax(axis=1))
     # Of products that all have one label nobody can tell where it ends: nothing takes its place.
     margin = constants.margin if len(taught_) > 1 or unheard[taught_].all() else 1.0
     chances = _shares(labelled.zero + moved)

@@ -9,6 +9,7 @@ does for web-trained models, takes away what the embedded model learned about ho
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -267,11 +268,20 @@ class ZeroShot:
         for position, group in enumerate(self.space.groups):
             users = group.exclusive and group.visible and not self._own(group)
             if users and self._hues[group.name] is None:
+                found[:, position] = mean + KIND * self._like_kinds[group.name] * (most - mean)
+        return found
+
+    @cached_property
+    def _like_kinds(self) -> dict[str, float]:
+        """How far the way to the nearest kind counts, per exclusive group: see `other_kinds`."""
+        found = {}
+        for group in self.space.groups:
+            if self._kinds is not None and group.exclusive and group.visible:
                 span = self.space.span(group.name)
                 texts = _cosines(self.prompts[span][self._lowest[span]], self._kinds)
                 above = texts.mean(axis=1)
                 near = float(((texts.max(axis=1) - above) / (1 - above + 1e-6)).mean())
-                found[:, position] = mean + KIND * max(near, 0.0) ** 4 * (most - mean)
+                found[group.name] = max(near, 0.0) ** 4
         return found
 
     def blank(self, images: Floats, measured: Floats | None = None) -> NDArray[np.bool_]:
