@@ -8,17 +8,23 @@ how much of that is right: means of draws, intervals over families. Written to
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks import markdown, products
 from benchmarks.lab.bootstrap import FamilyBootstrap
-from benchmarks.lab.scenarios import Lesson, Way, answers, at_random, lessons, settings
+from benchmarks.lab.scenarios import (
+    Lesson,
+    Way,
+    answers,
+    at_random,
+    lessons,
+    parser_of,
+    settings,
+)
 from benchmarks.paths import RESULTS
 from fashiontag.encoders import resolve
 from fashiontag.heads.local import Promise
@@ -97,12 +103,7 @@ def run(workspace: Workspace, on: str, draws: int) -> list[str]:
 
 def main() -> None:
     """Parse, teach, write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("workspace", type=Path)
-    parser.add_argument("--model", help="as in fashiontag --model; default: the embedded one")
-    parser.add_argument("--on", default="test", choices=["test", "val"])
-    parser.add_argument("--draws", type=int, default=DRAWS)
-    parser.add_argument("--out", type=Path, default=RESULTS / "promises.md")
+    parser = parser_of(__doc__.split("\n")[0], DRAWS, RESULTS / "promises.md")
     arguments = parser.parse_args()
     with Workspace.open(arguments.workspace, resolve(arguments.model)) as workspace:
         lines = run(workspace, arguments.on, arguments.draws)

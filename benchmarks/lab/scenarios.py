@@ -522,17 +522,23 @@ def table(
     return markdown.table(HEAD, rows)
 
 
-def main() -> None:
-    """Parse, teach, write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def parser_of(description: str, draws: int, out: Path) -> argparse.ArgumentParser:
+    """Return what every lesson's command asks for: where, on what, how often, where to."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--model", help="as in fashiontag --model; default: the embedded one")
     parser.add_argument("--on", default="test", choices=["test", "val"])
-    parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument("--draws", type=int, default=draws)
+    parser.add_argument("--out", type=Path, default=out)
+    return parser
+
+
+def main() -> None:
+    """Parse, teach, write."""
+    parser = parser_of(__doc__.split("\n")[0], DRAWS, RESULT)
     parser.add_argument("--ways", help="only those that hold one of these words, A,B")
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--taxonomies", default="", help="only these, A,B")
-    parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     wanted = (arguments.ways or "").split(",")
     ways = [way for way in WAYS if any(word in way.name for word in wanted)]
